@@ -1,0 +1,70 @@
+"""The one seam to many cores: jobs in joblib workers, one thread each, with one progress bar over all of them.
+
+joblib's backend can be exchanged (``joblib.parallel_config("ray")``) without touching a stage.
+"""
+
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+from tqdm import tqdm
+
+Result = TypeVar("Result")
+Tick = Callable[[], None]
+
+
+class _FileTick:
+    """Counts one step by growing a file, which works from any process on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self) -> None:
+        with self.path.open("ab") as file:
+            file.write(b".")
+
+
+def _single_thread(function: Callable[..., Result], arguments: tuple[Any, ...], tick: Tick) -> Result:
+    # One thread a worker: sums are then added in one order, so that equal inputs give equal bytes on any core count.
+    import torch
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    return function(*arguments, tick)
+
+
+def run_jobs(
+    function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], *, steps: int, label: str
+) -> list[Result]:
+    """``function(*job, tick)`` for every job, in job order.
+
+    Args:
+        function: importable by name; calls ``tick()`` once a step.
+        jobs: arguments of each job, picklable.
+        steps: ticks of all jobs together, the length of the progress bar.
+        label: what the bar says.
+    """
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=steps, desc=label, disable=None, smoothing=0.05) as bar:
+        ticks = [Path(folder) / str(number) for number in range(len(jobs))]
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.5):
+                bar.update(sum(tick.stat().st_size for tick in ticks if tick.exists()) - bar.n)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            workers = joblib.Parallel(n_jobs=min(len(jobs), joblib.cpu_count()) or 1, batch_size=1)
+            calls = (
+                joblib.delayed(_single_thread)(function, job, _FileTick(tick))
+                for job, tick in zip(jobs, ticks, strict=True)
+            )
+            return list(workers(calls))
+        finally:
+            done.set()
+            watcher.join()
+            bar.update(sum(tick.stat().st_size for tick in ticks if tick.exists()) - bar.n)

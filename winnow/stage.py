@@ -1,0 +1,211 @@
+"""The edge between DVC and the algorithms: params in, paths in, files out.
+
+Every stage ends with ``run_stage``. It reads the stage's sections of params.yaml strictly, takes every path from
+the command line, and turns an error that a user can mend into one sentence.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import inspect
+import json
+import math
+import os
+import shutil
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMS = ROOT / "params.yaml"
+
+
+class UserError(Exception):
+    """Something that the person running Winnow can mend; the message says where, what and how."""
+
+
+class ParamsError(UserError):
+    """params.yaml does not say what a stage needs."""
+
+
+# --- params -----------------------------------------------------------------------------------------------------
+
+
+def read_params(file: Path = PARAMS) -> dict[str, Any]:
+    """The whole of params.yaml as plain Python values."""
+    try:
+        params = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{file.name} is missing; bring it back with `git checkout {file.name}`") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(params, dict):
+        raise ParamsError(f"{file.name} must hold sections, got {_describe(params)}")
+    return params
+
+
+def load_params(section: str, kind: Any, file: Path = PARAMS) -> Any:
+    """One section of params.yaml, checked against ``kind``: exactly its keys, exactly its types.
+
+    Args:
+        section: a key of params.yaml, dotted for a nested one (``compare.seeds``).
+        kind: a dataclass, or a plain type such as ``list[int]``.
+        file: the params file.
+
+    Raises:
+        ParamsError: a key is missing or unknown, a type differs, or the dataclass's ``__post_init__`` refuses a value.
+    """
+    value: Any = read_params(file)
+    for key in section.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise ParamsError(f"{file.name}: section {section} is missing")
+        value = value[key]
+    return _typed(value, kind, where=f"{file.name}: {section}")
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """``value`` as ``kind``; bool is no int and int is no float, so that a slip is seen and not rounded."""
+    if dataclasses.is_dataclass(kind):
+        return _typed_dataclass(value, kind, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            try:
+                return _typed(value, option, where)
+            except ParamsError:
+                continue
+    elif origin is list and isinstance(value, list):
+        return [_typed(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value)]
+    elif origin is dict and isinstance(value, dict):
+        return {_typed(k, arguments[0], where): _typed(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
+    elif origin is None and type(value) is kind:
+        return value
+    raise ParamsError(f"{where} must be {_name(kind)}, got {_describe(value)}")
+
+
+def _typed_dataclass(value: Any, kind: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ParamsError(f"{where} must be a section, got {_describe(value)}")
+    hints = typing.get_type_hints(kind)
+    wanted = [field.name for field in dataclasses.fields(kind)]
+    for key in value:
+        if key not in wanted:
+            raise ParamsError(f"{where}.{key} is unknown; known here: {', '.join(wanted)}")
+    for key in wanted:
+        if key not in value:
+            raise ParamsError(f"{where}.{key} is missing; it must be {_name(hints[key])}")
+    fields = {key: _typed(value[key], hints[key], f"{where}.{key}") for key in wanted}
+    try:
+        return kind(**fields)
+    except ValueError as error:
+        raise ParamsError(f"{where}.{error}") from None
+
+
+def _name(kind: Any) -> str:
+    return (
+        "empty"
+        if kind is type(None)
+        else getattr(kind, "__name__", str(kind))
+        if not typing.get_args(kind)
+        else str(kind)
+    )
+
+
+def _describe(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a killed run leaves no half-written output under the final name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON with sorted, readable figures; a NaN or an infinity is refused, since it is no JSON."""
+    text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def _rounded(value: Any) -> Any:
+    """Floats at six significant digits: enough for every figure here, and the last bits differ between machines."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.6g}")
+    return value
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a parquet table whole or not at all; equal tables give equal bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a small CSV of numbers and plain words, as ``dvc plots`` reads it."""
+    lines = [",".join(str(cell) for cell in row) for row in [header, *rows]]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def fresh_folder(folder: Path) -> Path:
+    """The folder, made anew and empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Hex digest over names and contents of files and folders: equal when every byte below them is."""
+    total = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                total.update(f"{file.relative_to(path)}\0".encode())
+                total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+# --- the command line -------------------------------------------------------------------------------------------
+
+
+def run_stage(main: Callable[..., None], description: str | None, sections: Mapping[str, tuple[str, Any]]) -> None:
+    """Run a stage's ``main`` with its params and with the paths of the command line.
+
+    Args:
+        main: keyword-only arguments are the command line's options (``Path``, ``str`` or ``list[Path]``), each
+            required; positional ones are the params.
+        description: the stage's docstring, shown by ``--help``.
+        sections: by positional argument of ``main``, the section of params.yaml and its type.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    hints = typing.get_type_hints(main)
+    for name, parameter in inspect.signature(main).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            many = typing.get_origin(hints[name]) is list
+            kind = typing.get_args(hints[name])[0] if many else hints[name]
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True, nargs="+" if many else None)
+    options = vars(parser.parse_args())
+    stage = Path(sys.argv[0]).stem
+    try:
+        params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
+        main(**params, **options)
+    except UserError as error:
+        sys.exit(f"{stage}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{stage}: interrupted; nothing half-written is kept, run the same command again to go on")
