@@ -88,7 +88,7 @@ class FixedModel(nn.Module):
         )
         self.head = nn.Linear(FEATURES, classes)
         initialise(self, generator)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, 32, 32) to the (B, 256) averages that the head reads."""
