@@ -1,0 +1,15 @@
+"""Shared fixtures."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the real sources, named by WINNOW_REAL_DATA; by default ``shared/data`` beside the repository."""
+    folder = Path(os.environ.get("WINNOW_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not (folder / "roman-numerals.zip").exists():
+        pytest.skip(f"real data is absent: no roman-numerals.zip in {folder}; set WINNOW_REAL_DATA to its folder")
+    return folder
