@@ -1,0 +1,148 @@
+"""Inner products of per-sample gradients with a few fixed gradients, without ever storing a per-sample gradient set.
+
+HyDRA needs <g_i, v_j> for every sample i of a batch and M stacked gradients v_j. Layer by layer, a sample's weight
+gradient is formed from the layer's saved input and output gradient, multiplied with the M stacked gradients and thrown
+away: about P M multiply-adds an image on top of a backward pass, and memory for one layer only.
+
+Batch norm ties the samples of a batch together in training mode, where a per-sample gradient does not exist. It is
+therefore taken at its running statistics (evaluation mode), as a function of its scale and shift.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Layer = nn.Conv2d | nn.Linear | nn.BatchNorm2d
+Consume = Callable[[int, Tensor], None]
+
+
+def layers_of(model: nn.Module) -> list[Layer]:
+    """The layers that hold parameters, in the order of ``model.modules()``.
+
+    Raises:
+        ValueError: a parameter sits in a layer of another kind, whose gradient would silently be left out.
+    """
+    layers = [module for module in model.modules() if isinstance(module, Layer)]
+    covered = {id(parameter) for layer in layers for parameter in layer.parameters()}
+    for name, parameter in model.named_parameters():
+        if id(parameter) not in covered:
+            raise ValueError(f"per-sample gradients know Conv2d, Linear and BatchNorm2d; {name} is in none of them")
+    return layers
+
+
+def stacked_gradients(model: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+    """Gradients of each sample's cross-entropy in evaluation mode, one (M, P_layer) matrix a layer.
+
+    The order inside a row is the layer's own (output, kernel row, kernel column, input; then the bias), to be used
+    with ``gradient_products`` only.
+    """
+    gradients: dict[int, Tensor] = {}
+    _backward(model, inputs, targets, gradients.__setitem__)
+    return [gradients[index] for index in range(len(gradients))]
+
+
+def gradient_products(model: nn.Module, inputs: Tensor, targets: Tensor, stacked: list[Tensor]) -> Tensor:
+    """<gradient of sample i's cross-entropy, stacked gradient j> in evaluation mode.
+
+    Args:
+        model: Conv2d, Linear and BatchNorm2d layers, each used once a forward pass.
+        inputs: (B, C, H, W), in the precision to compute in (float32, float64, or bfloat16 through autocast).
+        targets: (B,) int64.
+        stacked: from ``stacked_gradients``, M rows.
+
+    Returns:
+        (B, M), float64 for float64 parameters, else float32.
+
+    Time O(B P M) beside a forward and a backward pass; memory O(B max_layer P_layer + M P).
+    """
+    wide = torch.float64 if next(model.parameters()).dtype == torch.float64 else torch.float32
+    total = torch.zeros(len(inputs), len(stacked[0]), dtype=wide, device=inputs.device)
+
+    def add(index: int, gradient: Tensor) -> None:
+        total.add_((gradient.to(stacked[index].dtype) @ stacked[index].T).to(wide))
+
+    _backward(model, inputs, targets, add)
+    return total
+
+
+def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, consume: Consume) -> None:
+    """One backward pass that hands each layer's per-sample gradients (B, P_layer) to ``consume`` as they appear."""
+    training = model.training
+    model.eval()
+    try:
+        with _parameters_frozen(model), _watched(layers_of(model), consume), torch.enable_grad():
+            loss = functional.cross_entropy(_wide(model(inputs)), targets, reduction="sum")
+            loss.backward()  # type: ignore[no-untyped-call]
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def _parameters_frozen(model: nn.Module) -> Iterator[None]:
+    """No summed parameter gradients: autograd would compute them only to be thrown away."""
+    wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in wanted:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _watched(layers: list[Layer], consume: Consume) -> Iterator[None]:
+    def watch(index: int, layer: Layer) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+        def after_forward(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            if not output.requires_grad:
+                output.requires_grad_()  # the first layer: nothing before it needs a gradient
+            received = inputs[0].detach()
+            output.register_hook(lambda gradient: consume(index, _per_sample(layer, received, gradient)))  # type: ignore[no-untyped-call]
+            return output
+
+        return after_forward
+
+    handles = [layer.register_forward_hook(watch(index, layer)) for index, layer in enumerate(layers)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _per_sample(layer: Layer, received: Tensor, gradient: Tensor) -> Tensor:
+    """(B, P_layer) gradients of the layer's weight and bias from its input and its output's gradient."""
+    if isinstance(layer, nn.Linear):
+        weight = gradient.unsqueeze(2) * received.unsqueeze(1)  # (B, out, in)
+        return torch.cat([weight.flatten(1), gradient], dim=1)
+    if isinstance(layer, nn.BatchNorm2d):
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        shift = gradient.sum(dim=(2, 3))  # (B, C)
+        scale = (gradient * received).sum(dim=(2, 3)) - layer.running_mean * shift
+        return torch.cat([scale * torch.rsqrt(layer.running_var + layer.eps), shift], dim=1)
+    rows = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (B, L, out); free where channels lie last in memory
+    weight = rows.transpose(1, 2) @ _patches(layer, received)  # (B, out, kernel x kernel x in)
+    if layer.bias is None:
+        return weight.flatten(1)
+    return torch.cat([weight.flatten(1), rows.sum(dim=1)], dim=1)
+
+
+def _patches(layer: nn.Conv2d, received: Tensor) -> Tensor:
+    """(B, L, kernel x kernel x in): the input seen by each output position."""
+    if layer.groups != 1 or layer.dilation != (1, 1) or not isinstance(layer.padding, tuple):
+        raise ValueError("per-sample gradients of a convolution need groups 1, dilation 1 and a numeric padding")
+    (pad_h, pad_w), (stride_h, stride_w) = layer.padding, layer.stride
+    if layer.kernel_size == (1, 1) and (stride_h, stride_w, pad_h, pad_w) == (1, 1, 0, 0):
+        return received.permute(0, 2, 3, 1).flatten(1, 2)
+    last = functional.pad(received.permute(0, 2, 3, 1), (0, 0, pad_w, pad_w, pad_h, pad_h))  # (B, H, W, in)
+    windows = last.unfold(1, layer.kernel_size[0], stride_h).unfold(2, layer.kernel_size[1], stride_w)
+    return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(1, 2)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Logits in at least float32: cross-entropy in bfloat16 would lose the small losses."""
+    return logits if logits.dtype == torch.float64 else logits.float()

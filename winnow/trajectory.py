@@ -1,0 +1,175 @@
+"""One seeded SGD run of the fixed model, which can be repeated step by step and looked at on the way.
+
+HyDRA values a trajectory, so that the run itself is data: its batches, its rates, and its weights along the way.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from winnow.network import INPUT_SIZE, normalise
+
+State = dict[str, Tensor]
+BeforeStep = Callable[[int, nn.Module, Tensor, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """The optimiser, in PyTorch's terms."""
+
+    learning_rate: float  # at the first step; a half cosine takes it to 0 where `cosine`
+    momentum: float
+    dampening: float
+    weight_decay: float  # coupled: added to the gradient
+    nesterov: bool
+    cosine: bool
+
+
+@dataclass(frozen=True)
+class Views:
+    """How far a training view may stray from its image; a plain trajectory memorises wrong labels."""
+
+    rotate_degrees: float
+    shift: float  # fraction of the width
+    zoom: float  # 0.1: between 0.9 and 1.1
+    shear: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run depends on; the same run gives the same weights."""
+
+    images: Tensor  # (N, C, H, W) uint8
+    labels: Tensor  # (N,) int64
+    members: Tensor  # indices of the samples trained on
+    network: Callable[[torch.Generator], nn.Module]
+    sgd: Sgd
+    views: Views
+    epochs: int
+    batch: int
+    checkpoint_epochs: int  # a checkpoint stands for so many epochs
+    seed: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights in the middle of the steps that they stand for."""
+
+    steps: range
+    state: State
+
+
+@dataclass
+class Trajectory:
+    """What a run leaves behind."""
+
+    batches: list[Tensor] = field(default_factory=list)  # indices into Run.images, a step each
+    rates: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # mean training loss, an epoch each
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    state: State = field(default_factory=dict)  # the last weights and running statistics
+
+    def model(self, run: Run) -> nn.Module:
+        """The network at the end of the run."""
+        model = run.network(torch.Generator()).to(run.images.device)
+        model.load_state_dict(self.state)
+        return model
+
+
+def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None = None) -> Trajectory:
+    """Train as ``run`` says.
+
+    Args:
+        run: data, optimiser, seed.
+        tick: called once an epoch.
+        before_step: sees (step, model, inputs, batch indices) before each update; must leave the model as it is.
+    """
+    generator = torch.Generator().manual_seed(run.seed)
+    model = run.network(generator).to(run.images.device)
+    sgd = run.sgd
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=sgd.learning_rate,
+        momentum=sgd.momentum,
+        dampening=sgd.dampening,
+        weight_decay=sgd.weight_decay,
+        nesterov=sgd.nesterov,
+        fused=True,
+    )
+    trajectory = Trajectory()
+    steps = math.ceil(len(run.members) / run.batch)
+    total = steps * run.epochs
+    middles = {(part.start + part.stop) // 2: part for part in _segments(total, steps * run.checkpoint_epochs)}
+    model.train()
+    for _ in range(run.epochs):
+        order = run.members[torch.randperm(len(run.members), generator=generator)]
+        losses = []
+        for batch in torch.split(order, run.batch):
+            step = len(trajectory.rates)
+            if step in middles:
+                trajectory.checkpoints.append(Checkpoint(middles[step], copy_state(model)))
+            rows = batch.to(run.images.device)
+            inputs = random_views(run.images[rows], run.views, generator)
+            if before_step is not None:
+                before_step(step, model, inputs, batch)
+            rate = sgd.learning_rate * (0.5 * (1 + math.cos(math.pi * step / total)) if sgd.cosine else 1.0)
+            optimiser.param_groups[0]["lr"] = rate
+            loss = functional.cross_entropy(model(inputs), run.labels[rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            trajectory.batches.append(batch)
+            trajectory.rates.append(rate)
+            losses.append(loss.detach())
+        trajectory.losses.append(float(torch.stack(losses).mean()))
+        tick()
+    trajectory.state = copy_state(model)
+    return trajectory
+
+
+def copy_state(model: nn.Module) -> State:
+    """The weights and running statistics, detached from the model."""
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _segments(total: int, length: int) -> list[range]:
+    """The steps 0..total-1 cut into parts of a length; the last part may be shorter."""
+    return [range(start, min(total, start + length)) for start in range(0, total, length)]
+
+
+def random_views(images: Tensor, views: Views, generator: torch.Generator) -> Tensor:
+    """A light random affine of each image, sampled straight to the model's input.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        views: the ranges; the draws are uniform within.
+        generator: CPU generator.
+
+    Returns:
+        (B, 3, 32, 32) float32.
+    """
+    draw = (2 * torch.rand(len(images), 5, generator=generator) - 1).to(images.device)  # (B, 5) in [-1, 1]
+    angle = draw[:, 0] * math.radians(views.rotate_degrees)
+    zoom = 1 + draw[:, 1] * views.zoom
+    shear = draw[:, 2] * views.shear
+    cosine, sine = angle.cos() * zoom, angle.sin() * zoom
+    # Rotation and zoom after a horizontal shear, as grid coordinates that run from -1 to 1.
+    top = torch.stack([cosine, cosine * shear - sine, 2 * views.shift * draw[:, 3]], dim=1)
+    bottom = torch.stack([sine, sine * shear + cosine, 2 * views.shift * draw[:, 4]], dim=1)
+    return _sample(images, torch.stack([top, bottom], dim=1))  # (B, 2, 3) affine
+
+
+def centre_views(images: Tensor) -> Tensor:
+    """(B, C, H, W) uint8 to (B, 3, 32, 32): the image as it is, as ``network.preprocess`` makes it."""
+    pixels = images.float()
+    return normalise(functional.interpolate(pixels, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=False))
+
+
+def _sample(images: Tensor, affine: Tensor) -> Tensor:
+    shape = [len(images), images.shape[1], INPUT_SIZE, INPUT_SIZE]
+    grid = functional.affine_grid(affine, shape, align_corners=False)
+    return normalise(functional.grid_sample(images.float(), grid, padding_mode="border", align_corners=False))
