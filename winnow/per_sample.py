@@ -115,20 +115,19 @@ def _watched(layers: list[Layer], consume: Consume) -> Iterator[None]:
 
 def _per_sample(layer: Layer, received: Tensor, gradient: Tensor) -> Tensor:
     """(B, P_layer) gradients of the layer's weight and bias from its input and its output's gradient."""
-    if isinstance(layer, nn.Linear):
-        weight = gradient.unsqueeze(2) * received.unsqueeze(1)  # (B, out, in)
-        return torch.cat([weight.flatten(1), gradient], dim=1)
     if isinstance(layer, nn.BatchNorm2d):
         assert layer.running_mean is not None
         assert layer.running_var is not None
         shift = gradient.sum(dim=(2, 3))  # (B, C)
         scale = (gradient * received).sum(dim=(2, 3)) - layer.running_mean * shift
         return torch.cat([scale * torch.rsqrt(layer.running_var + layer.eps), shift], dim=1)
-    rows = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (B, L, out); free where channels lie last in memory
-    weight = rows.transpose(1, 2) @ _patches(layer, received)  # (B, out, kernel x kernel x in)
-    if layer.bias is None:
-        return weight.flatten(1)
-    return torch.cat([weight.flatten(1), rows.sum(dim=1)], dim=1)
+    if isinstance(layer, nn.Linear):
+        rows, patches = gradient.unsqueeze(1), received.unsqueeze(1)  # (B, 1, out), (B, 1, in)
+    else:
+        rows = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (B, L, out); free where channels lie last in memory
+        patches = _patches(layer, received)  # (B, L, kernel x kernel x in)
+    weight = (rows.transpose(1, 2) @ patches).flatten(1)  # (B, out x kernel x kernel x in)
+    return weight if layer.bias is None else torch.cat([weight, rows.sum(dim=1)], dim=1)
 
 
 def _patches(layer: nn.Conv2d, received: Tensor) -> Tensor:
