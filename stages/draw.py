@@ -1,0 +1,130 @@
+"""Draw the embedded source: handwritten Roman numerals i to x with planted faults and their truth.
+
+Writes  --source  zip: train/<class>/<n>.png (faults planted), label_book/ and test/ (clean), and
+                  truth.csv (name,label,noise), one row a train image: the class drawn, empty for junk; 1 for junk
+        --sheet   PNG for people: clean images of train beside test, wrong labels, junk
+Params  draw
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from winnow.contact_sheet import contact_sheet
+from winnow.numerals import CLASSES
+from winnow.pen import Pixels
+from winnow.stage import run_stage, write_bytes
+from winnow.synthetic import Drawing, Pool, draw, plan_clean, plan_faulty, writer_pool
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say; a clock would change the bytes of equal sources
+SHEET_COLUMNS = 16
+SHEET_TILE = 72
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `draw`."""
+
+    seed: int
+    train_counts: list[int]  # images a class as filed, i to x, faults included
+    label_book_counts: list[int]
+    test_per_class: int
+    wrong_labels: float  # share of train that shows another numeral than its folder says
+    junk: float  # share of train that shows none of the ten
+    train_writers: int
+    test_writers: int  # others than train's; the label book has as many of its own
+    train_spread: float  # how far the writers' geometry lies apart; 1 is what many people's scans show
+    test_spread: float
+    train_inverted: float  # share of white-on-black images
+    test_inverted: float
+
+    def __post_init__(self) -> None:
+        """Refuse counts and shares that no source can have."""
+        for name in ("train_counts", "label_book_counts"):
+            counts = getattr(self, name)
+            if len(counts) != len(CLASSES) or min(counts) < 1:
+                raise ValueError(f"{name} must hold {len(CLASSES)} counts of at least 1, got {counts}")
+        for name in ("wrong_labels", "junk", "train_inverted", "test_inverted"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if self.wrong_labels + self.junk > 1:
+            raise ValueError(f"wrong_labels and junk must not exceed 1 together, got {self.wrong_labels + self.junk}")
+        for name in ("test_per_class", "train_writers", "test_writers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+def main(params: Params, *, source: Path, sheet: Path) -> None:
+    """Run the stage on the files given."""
+    train = plan_faulty(
+        "train", params.train_counts, wrong_labels=params.wrong_labels, junk=params.junk, seed=params.seed
+    )
+    label_book = plan_clean("label_book", params.label_book_counts)
+    test = plan_clean("test", [params.test_per_class] * len(CLASSES))
+    drawings = [*train, *label_book, *test]
+    pools = {split: _pool(params, split) for split in ("train", "label_book", "test")}
+    images = {drawing.name: draw(drawing, pools[drawing.split], params.seed) for drawing in drawings}
+    truth = [f"{drawing.name},{drawing.truth},{int(not drawing.truth)}" for drawing in train]
+    files = {name: _png(pixels) for name, pixels in images.items()}
+    files["truth.csv"] = "\n".join(["name,label,noise", *truth, ""]).encode()
+    write_bytes(source, _zip(files))
+    write_bytes(sheet, _sheet(drawings, images))
+    wrong = sum(drawing.truth not in ("", drawing.label) for drawing in train)
+    print(
+        f"draw: {len(train)} train images ({wrong} wrong labels, {sum(not d.truth for d in train)} junk), "
+        f"{len(label_book)} in the label book, {len(test)} to test"
+    )
+
+
+def _pool(params: Params, split: str) -> Pool:
+    count, spread, inverted = (
+        (params.train_writers, params.train_spread, params.train_inverted)
+        if split == "train"
+        else (params.test_writers, params.test_spread, params.test_inverted)
+    )
+    return Pool(writer_pool(params.seed, split, count, spread=spread), inverted)
+
+
+def _png(pixels: Pixels) -> bytes:
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, format="PNG")
+    return sink.getvalue()
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    """The files as a zip whose bytes depend on nothing else."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            archive.writestr(entry, files[name], zipfile.ZIP_STORED)
+    return sink.getvalue()
+
+
+def _sheet(drawings: list[Drawing], images: dict[str, Pixels]) -> bytes:
+    """A row a class, train left and test right; then wrong labels; then junk."""
+    half = SHEET_COLUMNS // 2
+    chosen: list[tuple[Drawing, str, str]] = []
+    for label in CLASSES:
+        for split in ("train", "test"):
+            clean = [d for d in drawings if (d.split, d.label, d.truth) == (split, label, label)][:half]
+            chosen += [(drawing, f"{split} {label}", "grey") for drawing in clean]
+    wrong = [d for d in drawings if d.truth not in ("", d.label)]
+    chosen += [(d, f"{d.truth} in {d.label}", "red") for d in wrong[:: max(1, len(wrong) // 32)][: 2 * SHEET_COLUMNS]]
+    junk = [d for d in drawings if not d.truth]
+    chosen += [(d, f"junk in {d.label}", "orange") for d in junk[:: max(1, len(junk) // 48)][: 3 * SHEET_COLUMNS]]
+    return contact_sheet(
+        [images[drawing.name] for drawing, _, _ in chosen],
+        [caption for _, caption, _ in chosen],
+        columns=SHEET_COLUMNS,
+        tile=SHEET_TILE,
+        frames=[frame for _, _, frame in chosen],
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("draw", Params)})
