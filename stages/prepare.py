@@ -1,0 +1,130 @@
+"""Turn any source into the datasets that every later stage reads: checked, decoded, split, without leaks.
+
+Reads   dataset.source of params.yaml (no option: a path may hold spaces, quotes and brackets): a folder or a zip,
+        train/<class>/<image> with optional val/, label_book/, test/, truth.csv; or bare <class>/<image>
+Writes  --prepared  dataset: train, val, label_book; beside it rejected.parquet (name, reason of files that are no
+                    samples) and leaks.parquet (images left out because a higher split holds the same pixels)
+        --test      dataset: test alone
+        --truth     table: id, label (null for junk), noise; rows of train and val, none without truth.csv
+        --metrics   counts of images, of rejected files by reason, of leaks by pair of splits, of duplicates
+Params  dataset.source, prepare
+
+A split that the source lacks is drawn: test from train (where train/ exists too, since nothing can be judged without
+one), then val from train, then the label book from val. A drawn label book is unverified, and the output says so.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from winnow.container import shown
+from winnow.dataset import samples_table, write_dataset
+from winnow.decode import PIXEL_LIMIT
+from winnow.ingest import complete, count, ingest, keep_apart
+from winnow.source import open_source, resolve_source
+from winnow.splits import PRECEDENCE, SplitPlan
+from winnow.stage import run_stage, write_json, write_table
+from winnow.truth import match_names
+
+TEXT = pa.string()
+REJECTED_SCHEMA = pa.schema([("name", TEXT), ("reason", TEXT)])
+LEAKS_SCHEMA = pa.schema([(column, TEXT) for column in ("id", "name", "split", "label", "kept_in")])
+TRUTH_SCHEMA = pa.schema([("id", TEXT), ("label", TEXT), ("noise", pa.bool_())])
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `prepare`."""
+
+    seed: int  # of the draws of missing splits
+    working_pixels: int  # width and height of every stored image
+    val_fraction: float  # of a class's training images, where val/ is missing
+    test_fraction: float  # of a class's images, where test/ is missing
+    label_book_per_class: int  # images drawn from val, where label_book/ is missing
+    max_unreadable: float  # fraction of the images in [0, 1); a source with more stops the run
+    max_image_pixels: int  # width times height; a larger image is rejected by its header
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name in ("val_fraction", "test_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        if not 0 <= self.max_unreadable < 1:
+            raise ValueError(f"max_unreadable must lie in [0, 1), got {self.max_unreadable}")
+        if self.working_pixels < 1 or self.label_book_per_class < 1:
+            raise ValueError("working_pixels and label_book_per_class must be at least 1")
+        if not 1 <= self.max_image_pixels <= PIXEL_LIMIT:
+            raise ValueError(f"max_image_pixels must lie in 1..{PIXEL_LIMIT}, got {self.max_image_pixels}")
+
+
+def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path, metrics: Path) -> None:
+    """Run the stage on the source."""
+    with open_source(resolve_source(source)) as opened:
+        told = opened.truth() or {}
+        read, rejected = ingest(
+            opened,
+            side=params.working_pixels,
+            max_pixels=params.max_image_pixels,
+            max_unreadable=params.max_unreadable,
+        )
+    delivered, leaks = keep_apart(read, opened)
+    plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
+    samples = complete(delivered, plan, opened)
+    drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
+    matched = match_names(told, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
+    truths = {name: told[row] for row, name in matched.items()}
+
+    for folder, splits in ((prepared, ("train", "val", "label_book")), (test, ("test",))):
+        chosen = [sample for sample in samples if sample.split in splits]
+        rows = samples_table([sample.row() for sample in chosen], opened.layout.classes)
+        write_dataset(folder, rows, images=((sample.id, sample.png) for sample in chosen))
+    write_table(prepared / "rejected.parquet", _table(REJECTED_SCHEMA, rejected))
+    write_table(
+        prepared / "leaks.parquet",
+        _table(LEAKS_SCHEMA, [(leak.id, leak.name, leak.split, leak.label, split) for leak, split in leaks]),
+    )
+    known = [sample for sample in samples if sample.split in ("train", "val") and sample.name in truths]
+    truth_rows = [(sample.id, truths[sample.name].label, truths[sample.name].noise) for sample in known]
+    write_table(truth, _table(TRUTH_SCHEMA, truth_rows))
+    counts = count(samples, rejected, leaks)
+    counts |= {"label_book_verified": "label_book" not in drawn, "classes": len(opened.layout.classes)}
+    counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": len(told) - len(matched)}
+    write_json(metrics, counts)
+    announce(counts, rejected, drawn, prepared)
+
+
+def announce(
+    counts: dict[str, int | bool], rejected: Sequence[tuple[str, str]], drawn: Sequence[str], prepared: Path
+) -> None:
+    """Print what a person should know at the end."""
+    images = ", ".join(f"{split} {counts[f'images_{split}']}" for split in PRECEDENCE)
+    print(
+        f"prepare: {images} images of {counts['classes']} classes ({counts['images_grey']} grey, "
+        f"{counts['images_colour']} in colour); drawn here: {', '.join(drawn) or 'none'}; "
+        f"{counts['leaks_total']} left out because a higher split holds the same pixels"
+    )
+    if rejected:
+        kinds = ", ".join(f"{n} {words}" for words, n in Counter(words for _, words in rejected).most_common())
+        some = ", ".join(shown(name) for name, _ in rejected[:3])
+        print(
+            f"prepare: rejected {len(rejected)} files ({kinds}), {some} first; all in {prepared / 'rejected.parquet'}"
+        )
+    if counts["truth_names_unknown"]:
+        print(f"prepare: warning: truth.csv names {counts['truth_names_unknown']} files that the source does not have")
+    if not counts["label_book_verified"]:
+        print(
+            f"prepare: warning: the label book is unverified: the source has no label_book/, so "
+            f"{counts['images_label_book']} images were drawn from val; wrong labels among them mislead the valuing, "
+            "so look at them, or add a label_book/"
+        )
+
+
+def _table(schema: pa.Schema, rows: Sequence[Sequence[object]]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"source": ("dataset.source", str), "params": ("prepare", Params)})
