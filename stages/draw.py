@@ -6,22 +6,12 @@ Writes  --source  zip: train/<class>/<n>.png (faults planted), label_book/ and t
 Params  draw
 """
 
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from winnow.contact_sheet import contact_sheet
 from winnow.numerals import CLASSES
-from winnow.pen import Pixels
 from winnow.stage import run_stage, write_bytes
-from winnow.synthetic import Drawing, Pool, draw, plan_clean, plan_faulty, writer_pool
-
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say; a clock would change the bytes of equal sources
-SHEET_COLUMNS = 16
-SHEET_TILE = 72
+from winnow.synthetic import Pool, draw, plan_clean, plan_faulty, png_bytes, source_sheet, writer_pool, zip_bytes
 
 
 @dataclass(frozen=True)
@@ -68,10 +58,10 @@ def main(params: Params, *, source: Path, sheet: Path) -> None:
     pools = {split: _pool(params, split) for split in ("train", "label_book", "test")}
     images = {drawing.name: draw(drawing, pools[drawing.split], params.seed) for drawing in drawings}
     truth = [f"{drawing.name},{drawing.truth},{int(not drawing.truth)}" for drawing in train]
-    files = {name: _png(pixels) for name, pixels in images.items()}
+    files = {name: png_bytes(pixels) for name, pixels in images.items()}
     files["truth.csv"] = "\n".join(["name,label,noise", *truth, ""]).encode()
-    write_bytes(source, _zip(files))
-    write_bytes(sheet, _sheet(drawings, images))
+    write_bytes(source, zip_bytes(files))
+    write_bytes(sheet, source_sheet(drawings, images))
     wrong = sum(drawing.truth not in ("", drawing.label) for drawing in train)
     print(
         f"draw: {len(train)} train images ({wrong} wrong labels, {sum(not d.truth for d in train)} junk), "
@@ -86,44 +76,6 @@ def _pool(params: Params, split: str) -> Pool:
         else (params.test_writers, params.test_spread, params.test_inverted)
     )
     return Pool(writer_pool(params.seed, split, count, spread=spread), inverted)
-
-
-def _png(pixels: Pixels) -> bytes:
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, format="PNG")
-    return sink.getvalue()
-
-
-def _zip(files: dict[str, bytes]) -> bytes:
-    """The files as a zip whose bytes depend on nothing else."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
-            entry.create_system, entry.external_attr = 3, 0o644 << 16
-            archive.writestr(entry, files[name], zipfile.ZIP_STORED)
-    return sink.getvalue()
-
-
-def _sheet(drawings: list[Drawing], images: dict[str, Pixels]) -> bytes:
-    """A row a class, train left and test right; then wrong labels; then junk."""
-    half = SHEET_COLUMNS // 2
-    chosen: list[tuple[Drawing, str, str]] = []
-    for label in CLASSES:
-        for split in ("train", "test"):
-            clean = [d for d in drawings if (d.split, d.label, d.truth) == (split, label, label)][:half]
-            chosen += [(drawing, f"{split} {label}", "grey") for drawing in clean]
-    wrong = [d for d in drawings if d.truth not in ("", d.label)]
-    chosen += [(d, f"{d.truth} in {d.label}", "red") for d in wrong[:: max(1, len(wrong) // 32)][: 2 * SHEET_COLUMNS]]
-    junk = [d for d in drawings if not d.truth]
-    chosen += [(d, f"junk in {d.label}", "orange") for d in junk[:: max(1, len(junk) // 48)][: 3 * SHEET_COLUMNS]]
-    return contact_sheet(
-        [images[drawing.name] for drawing, _, _ in chosen],
-        [caption for _, caption, _ in chosen],
-        columns=SHEET_COLUMNS,
-        tile=SHEET_TILE,
-        frames=[frame for _, _, frame in chosen],
-    )
 
 
 if __name__ == "__main__":

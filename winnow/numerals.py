@@ -63,7 +63,7 @@ def hands(rng: np.random.Generator, count: int, *, spread: float) -> list[Hand]:
 
 def _hand(rng: np.random.Generator, letterform: str, spread: float) -> Hand:
     grey_paper = rng.random() < 0.25
-    pen = float(rng.uniform(0.1, 0.16) if rng.random() < 0.3 else rng.uniform(0.035, 0.09))
+    pen = float(rng.uniform(0.1, 0.15) if rng.random() < 0.3 else rng.uniform(0.035, 0.09))
     return Hand(
         letterform=letterform,
         slant=float(rng.uniform(-0.3, 0.45) * spread),
@@ -76,7 +76,7 @@ def _hand(rng: np.random.Generator, letterform: str, spread: float) -> Hand:
         roundness=float(rng.choice([0.0, rng.uniform(0.1, 0.5)])),
         overshoot=float(rng.uniform(0.05, 0.2)),
         pen=pen,
-        pressure=float(rng.uniform(0.1, 0.45)),
+        pressure=min(float(rng.uniform(0.1, 0.45)), 0.018 / pen),  # a thick pen that swells fills the letters
         broken=float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.1, 0.35)])),
         dryness=float(rng.uniform(0.2, 1.0)),
         ink_grey=float(rng.choice([rng.uniform(0, 25), rng.uniform(40, 90)])),
@@ -86,7 +86,7 @@ def _hand(rng: np.random.Generator, letterform: str, spread: float) -> Hand:
         cropped=float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.5)])),
         paper_grey=float(rng.uniform(215, 245) if grey_paper else 255),
         shade=float(rng.uniform(10, 60) if grey_paper else 0),
-        noise=float(rng.uniform(1.5, 6) if grey_paper else 0),
+        noise=float(rng.uniform(1, 4) if grey_paper else 0),
         blur=float(rng.choice([0.0, rng.uniform(0.3, 0.9)])),
         grid=float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.2, 0.6)])),
     )
@@ -105,12 +105,13 @@ def numeral_strokes(text: str, hand: Hand, rng: np.random.Generator) -> list[Str
     """
     strokes: list[Stroke] = []
     top = LOWER_TOP if hand.letterform == "lower" else 0.0
+    gap = hand.gap + (_reach(hand) if hand.letterform == "serif" else 0.0)  # else neighbours' serifs become one bar
     x = 0.0
     for letter in text:
         width = {"i": 0.0, "v": 0.5, "x": 0.52}[letter] * hand.squeeze * (1 - 0.45 * top) * rng.uniform(0.85, 1.15)
         width += hand.pen if letter != "i" else 0.0
         strokes += _letter(letter, x, width, top, hand, rng)
-        x += width + hand.gap * hand.squeeze * rng.uniform(0.8, 1.25)
+        x += width + gap * hand.squeeze * rng.uniform(0.8, 1.25)
     if hand.letterform == "bars":
         right = max(float(stroke.points[:, 0].max()) for stroke in strokes)
         for y in (0.0, 1.0):
@@ -126,7 +127,7 @@ def _letter(letter: str, x: float, width: float, top: float, hand: Hand, rng: np
         strokes = [Stroke(line((x, top), (x, 1.0), hand, rng))]
         if hand.letterform == "lower":
             at = np.array([x, rng.uniform(0.08, 0.22)]) + rng.normal(0, 0.03, 2)
-            strokes.append(Stroke(np.stack([at, at + rng.normal(0, 0.02, 2)]), weight=1.25))
+            strokes.append(Stroke(np.stack([at, at + rng.normal(0, 0.02, 2)]), weight=float(rng.uniform(0.9, 1.3))))
     elif letter == "v":
         strokes = [Stroke(_vee((left, top), (middle, 1.0), (right, top), hand, rng))]
     else:
@@ -140,9 +141,14 @@ def _letter(letter: str, x: float, width: float, top: float, hand: Hand, rng: np
             "v": [(left, 0.0), (right, 0.0)],
             "x": [(left, 0.0), (right, 0.0), (left, 1.0), (right, 1.0)],
         }
-        reach = 0.07 + 0.4 * hand.overshoot
+        reach = _reach(hand)
         strokes += [Stroke(line((at - reach, y), (at + reach, y), hand, rng)) for at, y in ends[letter]]
     return strokes
+
+
+def _reach(hand: Hand) -> float:
+    """Half the length of a serif, heights."""
+    return 0.07 + 0.4 * hand.overshoot
 
 
 def line(
@@ -185,8 +191,8 @@ def trembling(points: Points, hand: Hand, rng: np.random.Generator) -> Points:
 
 def canvas_shape(rng: np.random.Generator) -> tuple[int, int]:
     """Height and width of a crop, pixels: people crop by eye."""
-    height = int(rng.integers(92, 130))
-    return height, int(np.clip(height * np.exp(rng.normal(0.1, 0.17)), 88, 160))
+    height = int(rng.integers(84, 120))
+    return height, int(np.clip(height * np.exp(rng.normal(0.1, 0.17)), 80, 150))
 
 
 def place(strokes: Sequence[Stroke], shape: tuple[int, int], hand: Hand, rng: np.random.Generator) -> list[Stroke]:

@@ -34,7 +34,7 @@ class Ink:
 
     width: float  # canvas pixels
     pressure: float  # share of the width that swells and shrinks along a stroke
-    broken: float  # share of a stroke that left no ink, in [0, 1)
+    broken: float  # share of the dabs along a stroke that left no ink, in [0, 1)
     dryness: float  # 0 for a felt tip's smooth edge; 1 for chalk
     grey: float  # 0 black, 255 white
 
@@ -76,7 +76,8 @@ def _pull(brush: ImageDraw.ImageDraw, stroke: Stroke, ink: Ink, rng: np.random.G
     widths = np.maximum(1.0, ink.width * stroke.weight * (1 + ink.pressure * swell) * OVERSAMPLING)  # (n,)
     skips = np.zeros(n, dtype=bool)
     if ink.broken > 0 and n > 6:
-        skips = (_wave(n, rng, cycles=n / 4) + 1) / 2 < ink.broken
+        wave = _wave(n, rng, cycles=n / 4)
+        skips = wave < np.quantile(wave, ink.broken)
     points = points * OVERSAMPLING
     for k in range(n):
         if skips[k]:

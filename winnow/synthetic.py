@@ -1,13 +1,18 @@
 """The drawn source: which image is drawn by whom, under which label it is filed, and what is wrong with it.
 
-Each image has its own generator, seeded by split, class and number: changing a count changes no other drawing.
+Each image has its own generator, seeded by split, folder and number: changing the counts of one split changes no
+drawing of another, and within a split only where faults fall.
 """
 
-from collections.abc import Sequence
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
+from winnow.contact_sheet import contact_sheet
 from winnow.junk import junk_strokes
 from winnow.numerals import CLASSES, Hand, canvas_shape, hands, ink_of, numeral_strokes, paper_of, place
 from winnow.pen import Pixels, Stroke, scan, write
@@ -27,6 +32,9 @@ CONFUSABLE = {
 }
 CONFUSED = 0.85  # of the wrong labels; the others are slips to any class
 STREAMS = {"hands": 0, "faults": 1, "train": 2, "label_book": 3, "test": 4}
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say; a clock would change the bytes of equal sources
+SHEET_COLUMNS = 16
+SHEET_TILE = 68
 
 
 @dataclass(frozen=True)
@@ -115,3 +123,52 @@ def _neighbour(shape: tuple[int, int], rng: np.random.Generator) -> list[Stroke]
     y = rng.uniform(0, height)
     scrap = np.array([[x, y], [x + rng.normal(0, 4), y + rng.normal(0, 0.2) * height]])
     return [Stroke(scrap, weight=0.9)]
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def png_bytes(pixels: Pixels) -> bytes:
+    """One image as a PNG."""
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, format="PNG")
+    return sink.getvalue()
+
+
+def zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    """The files as a zip whose bytes depend on nothing else."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            archive.writestr(entry, files[name], zipfile.ZIP_STORED)
+    return sink.getvalue()
+
+
+def source_sheet(drawings: Sequence[Drawing], images: Mapping[str, Pixels]) -> bytes:
+    """PNG for people: a row a class, train left and test right; then wrong labels; then junk."""
+    clean = {
+        (split, label): [d for d in drawings if (d.split, d.label, d.truth) == (split, label, label)]
+        for label in CLASSES
+        for split in ("train", "test")
+    }
+    half = max(1, min(SHEET_COLUMNS // 2, *map(len, clean.values())))
+    chosen = [(d, f"{split} {label}", "grey") for (split, label), group in clean.items() for d in group[:half]]
+    wrong = [d for d in drawings if d.truth not in ("", d.label)]
+    chosen += [(d, f"{d.truth} in {d.label}", "red") for d in _spaced(wrong, 4 * half)]
+    junk = [d for d in drawings if not d.truth]
+    chosen += [(d, f"junk in {d.label}", "orange") for d in _spaced(junk, 6 * half)]
+    return contact_sheet(
+        [images[drawing.name] for drawing, _, _ in chosen],
+        [caption for _, caption, _ in chosen],
+        columns=2 * half,
+        tile=SHEET_TILE,
+        frames=[frame for _, _, frame in chosen],
+    )
+
+
+def _spaced(drawings: Sequence[Drawing], count: int) -> list[Drawing]:
+    """At most ``count`` of them, evenly from first to last."""
+    count = min(count, len(drawings))
+    return [drawings[k * len(drawings) // count] for k in range(count)]
