@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 INPUT_SIZE = 32
+RESIZE_CHUNK = 1024  # images held as float at the size delivered, so that a large set needs memory for 32 x 32 only
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red: the `resnet` preprocessing
 BATCH_NORM_EPSILON = 1.001e-5
 BATCH_NORM_MOMENTUM = 0.01  # the weight of the new batch; Keras's 0.99 is that of the old value
@@ -32,6 +33,7 @@ def preprocess(images: npt.NDArray[np.uint8]) -> Tensor:
     """Pixels as the fixed model takes them.
 
     Bilinear resize without antialiasing, grey repeated to three channels, RGB to BGR, minus the Caffe means, unscaled.
+    PyTorch's ``align_corners=False`` puts pixel centres at halves, as TensorFlow's resize does.
 
     Args:
         images: (N, H, W, 1) or (N, H, W, 3) uint8.
@@ -39,8 +41,12 @@ def preprocess(images: npt.NDArray[np.uint8]) -> Tensor:
     Returns:
         (N, 3, 32, 32) float32, channels last in memory.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()  # (N, C, H, W)
-    return normalise(functional.interpolate(pixels, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=False))
+    result = torch.empty((len(images), 3, INPUT_SIZE, INPUT_SIZE), memory_format=torch.channels_last)
+    for start in range(0, len(images), RESIZE_CHUNK):
+        chunk = slice(start, start + RESIZE_CHUNK)
+        pixels = torch.from_numpy(images[chunk].astype(np.float32)).permute(0, 3, 1, 2)  # (n, C, H, W)
+        result[chunk] = normalise(functional.interpolate(pixels, (INPUT_SIZE, INPUT_SIZE), mode="bilinear"))
+    return result
 
 
 def normalise(pixels: Tensor) -> Tensor:

@@ -1,0 +1,52 @@
+# `make` alone lists the targets.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# Quoted for the shell whatever it holds: spaces, brackets, quotes.
+quote = '$(subst ','\'',$(1))'
+
+.DEFAULT_GOAL := help
+.PHONY: help run reproduce test check fidelity bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+$(VENV)/.installed: requirements.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(RUN) -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed requirements-bench.txt
+	$(RUN) -m pip install --quiet --requirement requirements-bench.txt
+	@touch $@
+
+run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
+	@$(RUN) -m winnow.run $(if $(SOURCE),--source $(call quote,$(SOURCE)))
+
+reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition]
+	@$(RUN) -m winnow.run --reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE))
+
+check: $(VENV)/.installed-dev ## format, lint, types
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy winnow stages
+
+test: check ## every check and every test
+	$(RUN) -m pytest
+
+fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
+	$(RUN) -m bench.fidelity
+
+bench: $(VENV)/.installed-bench ## speed and memory, as ratios in one run
+	$(RUN) -m bench.run
+
+clean: ## remove the virtual environment and the caches of the tools
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,88 @@
+"""Drop the images whose influence harms the label book.
+
+Reads   --dataset     dataset with splits train, val and label_book
+        --scores      table: id, one column of removal effects a label-book id, min, mean, score
+Writes  --influenced  the dataset without the dropped images; its image shards handed on unchanged
+        --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
+Params  cleanse_influence
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.dataset import VERDICT_SCHEMA, column, label_indices, only_splits, read_samples, write_dataset
+from winnow.stage import UserError, run_stage, write_table
+from winnow.threshold import harmful_votes, spare_last_of_class
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `cleanse_influence`."""
+
+    votes: int  # label-book images that must vote against an image before it is dropped
+    guard: bool  # demand a negative effect as well; false is the method as published
+
+    def __post_init__(self) -> None:
+        if self.votes < 1:
+            raise ValueError(f"votes must be at least 1, got {self.votes}")
+
+
+def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdicts: Path) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    suspects = only_splits(samples, "train", "val")  # N rows
+    trusted = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
+    effect = _effects(scores, suspects["id"].to_pylist(), trusted)  # (N, M)
+    against = harmful_votes(effect, guard=params.guard)  # (N, M)
+    dropped = against.sum(axis=1) >= params.votes  # (N,)
+    spared = spare_last_of_class(dropped, label_indices(suspects), column(suspects, "split"))
+    rows = []
+    for i, sample in enumerate(suspects.select(["id", "label"]).to_pylist()):
+        gone = bool(dropped[i] and not spared[i])
+        voters = np.flatnonzero(against[i])[np.argsort(effect[i, against[i]], kind="stable")]  # worst first
+        rows.append(
+            {
+                "id": sample["id"],
+                "action": "drop" if gone else "keep",
+                "label_before": sample["label"],
+                "label_after": None if gone else sample["label"],
+                "reason": _reason(int(against[i].sum()), spared=bool(spared[i])),
+                "score": float(effect[i].min()),
+                "evidence": [trusted[j] for j in voters],
+            }
+        )
+    write_table(verdicts, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
+    gone_ids = [row["id"] for row in rows if row["action"] == "drop"]
+    # A child of a dropped image goes with it.
+    keep = ~np.isin(column(samples, "id"), gone_ids) & ~np.isin(column(samples, "parent"), gone_ids)
+    write_dataset(influenced, samples.filter(pa.array(keep)), shards_from=[dataset])
+    share = 100 * len(gone_ids) / len(rows)
+    print(f"cleanse_influence: dropped {len(gone_ids)} of {len(rows)} images ({share:.1f} %), spared {spared.sum()}")
+
+
+def _effects(
+    scores: Path, suspects: list[str], trusted: list[str]
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """(N, M) removal effects in the order of the dataset's rows and of its label book."""
+    table = pq.read_table(scores)
+    missing = [name for name in ("id", *trusted) if name not in table.column_names]
+    if missing or sorted(table["id"].to_pylist()) != sorted(suspects):
+        raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")
+    order = {identifier: row for row, identifier in enumerate(table["id"].to_pylist())}
+    matrix = np.stack([table[name].to_numpy() for name in trusted], axis=1)
+    return matrix[[order[identifier] for identifier in suspects]]
+
+
+def _reason(voters: int, *, spared: bool) -> str:
+    if voters == 0:
+        return "harms no label-book image beyond min + std"
+    text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
+    return f"{text}, but is the last of its class here" if spared else text
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("cleanse_influence", Params)})

@@ -1,0 +1,108 @@
+"""Value every train and val image by HyDRA influence on the label book, and rank them by harm.
+
+Reads   --dataset  dataset with splits train, val and label_book
+Writes  --scores   table: id, one column of removal effects (Eq. 2) a label-book id, min, mean, score;
+                   lower is more harmful in each
+        --curve    csv: trajectory, epoch, mean training loss
+        --histogram  csv: lower edge of a bin of `score`, images in it
+Params  value
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.dataset import class_names, label_indices, only_splits, read_images, read_samples
+from winnow.parallel import run_jobs
+from winnow.stage import UserError, run_stage, write_csv, write_table
+from winnow.trajectory import Sgd, Views
+from winnow.valuation import Plan, combine, harm_score, stratified_folds, value_trajectory
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `value`."""
+
+    seed: int
+    trajectories: int  # independent runs; averaged
+    folds: int  # run t leaves out fold t modulo folds, so that a sample is also judged by runs that never saw it
+    epochs: int
+    batch: int
+    batch_norm_momentum: float  # weight of the newest batch in the running statistics, in (0, 1]
+    sgd: Sgd
+    views: Views
+    gradients: str  # checkpoints | replay
+    checkpoint_epochs: int  # a checkpoint stands for so many epochs
+    influence_batch: int  # images at once; no result depends on it
+    precision: str  # float32 | bfloat16: of the gradient products
+
+    def __post_init__(self) -> None:
+        if self.gradients not in ("checkpoints", "replay"):
+            raise ValueError(f"gradients must be checkpoints or replay, got {self.gradients!r}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
+        if self.gradients == "replay" and self.precision == "bfloat16":
+            raise ValueError("precision must be float32 where gradients is replay")
+        if self.folds < 2 or self.trajectories % self.folds:
+            raise ValueError(f"trajectories must be a multiple of folds, folds at least 2, got {self.trajectories}")
+        if not 0 < self.batch_norm_momentum <= 1:
+            raise ValueError(f"batch_norm_momentum must lie in (0, 1], got {self.batch_norm_momentum}")
+        for name in ("epochs", "batch", "checkpoint_epochs", "influence_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+def main(params: Params, *, dataset: Path, scores: Path, curve: Path, histogram: Path) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    suspects, trusted = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
+    if not len(trusted):
+        raise UserError(
+            f"{dataset} has no label_book images, so nothing can be valued; raise prepare.label_book_per_class"
+        )
+    labels = label_indices(suspects)
+    plan = Plan(
+        epochs=params.epochs,
+        batch=params.batch,
+        batch_norm_momentum=params.batch_norm_momentum,
+        sgd=params.sgd,
+        views=params.views,
+        checkpoint_epochs=params.checkpoint_epochs,
+        replay=params.gradients == "replay",
+        influence_batch=params.influence_batch,
+        bfloat16=params.precision == "bfloat16",
+    )
+    data = (
+        read_images(dataset, suspects["id"].to_pylist()),
+        labels,
+        read_images(dataset, trusted["id"].to_pylist()),
+        label_indices(trusted),
+    )
+    rng = np.random.default_rng(params.seed)
+    partitions = [
+        stratified_folds(labels, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
+    ]
+    jobs = [
+        (*data, partitions[t // params.folds] != t % params.folds, len(class_names(samples)), plan, params.seed + 1 + t)
+        for t in range(params.trajectories)
+    ]
+    steps = params.trajectories * params.epochs * (2 if plan.replay else 1)
+    valued = run_jobs(value_trajectory, jobs, steps=steps, label="value: epochs")
+    values = combine(valued)
+    score = harm_score(values)
+    columns = {identifier: values.effect[:, j] for j, identifier in enumerate(trusted["id"].to_pylist())}
+    summary = {"min": values.effect.min(axis=1), "mean": values.effect.mean(axis=1), "score": score}
+    write_table(scores, pa.table({"id": suspects["id"].combine_chunks(), **columns, **summary}))
+    epochs = [
+        (t, epoch, f"{loss:.6g}") for t, one in enumerate(valued) for epoch, loss in enumerate(one.curve, start=1)
+    ]
+    write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
+    counts, edges = np.histogram(score, bins=50)
+    write_csv(histogram, ["score", "images"], [(f"{edge:.4g}", n) for edge, n in zip(edges, counts, strict=False)])
+    print(f"value: {len(suspects)} images valued on {len(trusted)} trusted ones by {params.trajectories} trajectories")
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("value", Params)})

@@ -1,0 +1,147 @@
+"""The stage edge: strict params, whole-or-nothing writes, the command line."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from winnow.stage import ParamsError, digest, load_params, write_bytes, write_json, write_table
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float
+
+
+@dataclass(frozen=True)
+class Section:
+    k: int
+    fraction: float
+    guard: bool
+    name: str
+    many: list[int]
+    inner: Inner
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ValueError(f"k must be at least 1, got {self.k}")
+
+
+GOOD = "part:\n  {k: 3, fraction: 0.5, guard: true, name: a, many: [1, 2], inner: {rate: 0.1}}\n"
+
+
+def params_file(folder: Path, text: str) -> Path:
+    file = folder / "params.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_a_good_section_is_typed(tmp_path: Path) -> None:
+    loaded = load_params("part", Section, params_file(tmp_path, GOOD))
+    assert loaded == Section(3, 0.5, True, "a", [1, 2], Inner(0.1))
+    assert load_params("part.many", list[int], params_file(tmp_path, GOOD)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("fraction: 0.5", "fraction: 1", r"params.yaml: part.fraction must be float, got 1 \(int\)"),
+        ("fraction: 0.5", "fraction: 1e-3", r"part.fraction must be float, got '1e-3' \(str\)"),
+        ("k: 3", "k: true", r"part.k must be int, got True \(bool\)"),
+        ("k: 3", "k: 0", "part.k must be at least 1, got 0"),
+        ("k: 3, ", "", "part.k is missing; it must be int"),
+        ("k: 3", "k: 3, kk: 4", "part.kk is unknown; known here: k, fraction, guard, name, many, inner"),
+        ("[1, 2]", "[1, x]", r"part.many\[1\] must be int, got 'x' \(str\)"),
+        ("{rate: 0.1}", "{rate: }", "part.inner.rate must be float, got nothing"),
+        ("{rate: 0.1}", "7", r"part.inner must be a section, got 7 \(int\)"),
+        ("part:", "parts:", "section part is missing"),
+    ],
+)
+def test_a_slip_is_named(tmp_path: Path, before: str, after: str, message: str) -> None:
+    assert before in GOOD
+    with pytest.raises(ParamsError, match=message):
+        load_params("part", Section, params_file(tmp_path, GOOD.replace(before, after, 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not valid YAML"), ("- 1\n", "must hold sections"), ("", "must hold sections")]
+)
+def test_a_broken_file_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        load_params("part", Section, params_file(tmp_path, text))
+
+
+def test_a_missing_file_says_how_to_get_it_back(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"params.yaml is missing; bring it back with `git checkout params.yaml`"):
+        load_params("part", Section, tmp_path / "params.yaml")
+
+
+def test_nan_is_no_metric(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "m.json", {"accuracy": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_keeps_six_digits_and_order(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", {"b": 1 / 3, "a": {"n": 1234567}})
+    assert (tmp_path / "m.json").read_text() == '{\n  "b": 0.333333,\n  "a": {\n    "n": 1234567\n  }\n}\n'
+    assert list(json.loads((tmp_path / "m.json").read_text())) == ["b", "a"]
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_table(tmp_path / name, pa.table({"id": ["x", "y"], "score": [0.5, 1.0]}))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_digest_sees_content_names_and_nothing_else(tmp_path: Path) -> None:
+    for folder, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        write_bytes(tmp_path / folder / "file", content)
+    write_bytes(tmp_path / "d" / "other", b"1")
+    a, b, c, d = (digest([tmp_path / folder]) for folder in "abcd")
+    assert a == b
+    assert len({a, c, d}) == 3
+
+
+STAGE = '''"""What it does."""
+from pathlib import Path
+from winnow.stage import UserError, run_stage
+
+def main(k: int, *, into: Path) -> None:
+    """Run."""
+    if k != 1:
+        raise UserError("k is off; set it to 1")
+    into.write_text(str(k))
+
+run_stage(main, __doc__, {"k": ("cleanse_influence.votes", int)})
+'''
+
+
+def test_a_stage_is_told_its_paths_and_says_its_errors_in_one_line(tmp_path: Path) -> None:
+    script = tmp_path / "sample_stage.py"
+    root = Path(__file__).resolve().parents[1]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(script), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+
+    script.write_text(STAGE)
+    assert run("--into", "out").returncode == 0
+    assert (tmp_path / "out").read_text() == "1"
+    assert "What it does." in run("--help").stdout
+    assert "--into" in run().stderr
+    script.write_text(STAGE.replace("k != 1", "k == 1"))
+    failed = run("--into", "out")
+    assert (failed.returncode, failed.stderr) == (1, "sample_stage: k is off; set it to 1\n")

@@ -1,0 +1,170 @@
+"""Run the pipeline as ``make run`` and ``make reproduce`` do.
+
+    python -m winnow.run [--source PATH]
+    python -m winnow.run --reproduce --source PATH [--seeds 5] [--profile competition]
+
+The source is checked before anything else happens. params.yaml is changed where asked, keeps its comments, and is put
+back if the run does not end well. ``--reproduce`` judges arm by arm and says how long the rest will take; stopped, it
+goes on where it was when started again.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from winnow.comparison_table import comparison_text
+from winnow.stage import PARAMS, ROOT, UserError, load_params, read_params, write_bytes
+
+COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
+
+
+class RunFailedError(UserError):
+    """``dvc repro`` ended with an error, which it has already told."""
+
+
+def stored_source(given: str, caller: Path) -> str:
+    """The source as params.yaml holds it: a relative path counts from the repository, wherever the caller stood."""
+    if Path(given).is_absolute():
+        return given
+    return os.path.relpath(caller / given, ROOT)
+
+
+@contextmanager
+def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[None]:
+    """params.yaml with some values changed; as it was if the block does not end well.
+
+    Args:
+        changes: new values by dotted key (``dataset.source``).
+        file: the params file.
+    """
+    before = file.read_bytes()
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # a long line stays one line
+    document = yaml.load(before.decode())
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        section = document
+        for name in sections:
+            section = section[name]
+        section[last] = value
+    try:
+        if changes:
+            with file.open("w", encoding="utf-8") as sink:
+                yaml.dump(document, sink)
+        yield
+    except BaseException:
+        write_bytes(file, before)
+        raise
+
+
+def dvc(*arguments: str) -> None:
+    """Run a DVC command from the root with this Python.
+
+    Raises:
+        RunFailedError: it did not end well.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    process = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=ROOT, env={**os.environ, "PATH": path})
+    if process.returncode:
+        raise RunFailedError(
+            "the pipeline stopped; the lines above say why. Mended, the same command goes on from there"
+        )
+
+
+def judge_arms(arms: list[str], images: Mapping[str, int]) -> None:
+    """Judge arm by arm, and say after each how long the rest will take.
+
+    Args:
+        arms: in the table's order.
+        images: training images an arm; time grows with them.
+    """
+    measured_seconds, measured_images = 0.0, 0
+    for number, arm in enumerate(arms, start=1):
+        start = time.monotonic()
+        dvc("repro", f"judge@{arm}")
+        seconds = time.monotonic() - start
+        if seconds > 30:  # shorter: it was there already, and says nothing of the rest
+            measured_seconds, measured_images = measured_seconds + seconds, measured_images + images[arm]
+        left = sum(images[other] for other in arms[number:])
+        known = measured_images > 0 and left > 0
+        rest = f", about {measured_seconds * left / measured_images / 60:.0f} minutes left" if known else ""
+        print(f"reproduce: {number} of {len(arms)} arms judged{rest}", flush=True)
+
+
+def reproduce() -> None:
+    """The whole pipeline, the arms one after another with the time left on screen."""
+    import pyarrow.parquet as pq
+
+    arms = list(load_params("compare.arms", dict[str, str]))
+    for arm in arms:
+        dvc("repro", f"arm@{arm}")
+    judge_arms(arms, {arm: pq.read_metadata(ROOT / "data/arms" / arm / "samples.parquet").num_rows for arm in arms})
+    dvc("repro")
+
+
+def print_table() -> None:
+    """The result, from the committed metrics."""
+    print("\n" + comparison_text(json.loads(COMPARISON.read_bytes()), json.loads(REFINEMENT.read_bytes())))
+
+
+def check(source: str) -> None:
+    """Stop before anything long if no pipeline can start on the source."""
+    from winnow.source import check_source, resolve_source
+
+    limits = read_params()["prepare"]
+    check_source(resolve_source(source), max_unreadable=limits["max_unreadable"], max_pixels=limits["max_image_pixels"])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", default="", help="a folder or a zip of labelled images")
+    parser.add_argument("--reproduce", action="store_true", help="the exact table, arm by arm")
+    parser.add_argument("--seeds", type=int, default=5, help="with --reproduce: seeds 0 to SEEDS - 1")
+    parser.add_argument("--profile", default="competition", help="with --reproduce: a name from judge.profiles")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupted)
+    changes: dict[str, Any] = {}
+    try:
+        if options.source:
+            changes["dataset.source"] = stored_source(options.source, Path.cwd())
+            check(changes["dataset.source"])
+        if options.reproduce:
+            if options.seeds < 1:
+                raise UserError(f"SEEDS must be at least 1, got {options.seeds}")
+            known = read_params()["judge"]["profiles"]
+            if options.profile not in known:
+                raise UserError(f"PROFILE must be one of {', '.join(known)}, got {options.profile}")
+            changes |= {"compare.seeds": list(range(options.seeds)), "judge.profile": options.profile}
+        with changed_params(changes):
+            if options.reproduce:
+                reproduce()
+            else:
+                dvc("repro")
+    except UserError as error:
+        sys.exit(f"run: {error}")
+    except KeyboardInterrupt:
+        sys.exit("run: interrupted; params.yaml is as it was, and the same command goes on from where this one stopped")
+    print_table()
+    if options.source:
+        print("\nparams.yaml now names this source; `git checkout params.yaml` goes back to the embedded one.")
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

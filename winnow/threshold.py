@@ -1,0 +1,55 @@
+"""The method's rule on influence: drop what harms a trusted sample more than the rest does.
+
+Source: the method paper's min + std criterion, conservative on purpose, since a larger one overfits the label book.
+Differs by two params: ``guard`` also demands a negative effect, because where |min| < std the threshold turns positive
+and helpful samples would go; ``votes`` asks for more than one trusted sample.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def harmful_votes(effect: npt.NDArray[np.float64], *, guard: bool) -> npt.NDArray[np.bool_]:
+    """Which trusted samples vote to drop which training samples.
+
+    $$ E_{ij} < \\min_i E_{ij} + \\mathrm{std}_i E_{ij} $$, and with ``guard`` also $E_{ij} < 0$.
+
+    Args:
+        effect: (N, M) removal effects; below 0 means that removing i lowers the loss on j.
+        guard: off is the rule as published.
+
+    Returns:
+        (N, M) bool.
+
+    Raises:
+        ValueError: no rows, no columns, or an effect that is not finite.
+    """
+    if effect.ndim != 2 or effect.size == 0:
+        raise ValueError(f"effect must be (N, M) with N and M at least 1, got shape {effect.shape}")
+    if not np.isfinite(effect).all():
+        raise ValueError(f"{int((~np.isfinite(effect)).sum())} effects are not finite; lower value.learning_rate")
+    threshold = effect.min(axis=0) + effect.std(axis=0)  # (M,)
+    votes: npt.NDArray[np.bool_] = effect < threshold  # (N, M)
+    return votes & (effect < 0) if guard else votes
+
+
+def spare_last_of_class(
+    dropped: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], splits: npt.NDArray[np.str_]
+) -> npt.NDArray[np.bool_]:
+    """Samples to keep all the same, because dropping them would leave their class without any in their split.
+
+    Args:
+        dropped: (N,) the rule's wish.
+        labels: (N,) class indices.
+        splits: (N,) split names.
+
+    Returns:
+        (N,) bool, a subset of ``dropped``.
+    """
+    spared = np.zeros_like(dropped)
+    for split in np.unique(splits):
+        for label in np.unique(labels[splits == split]):
+            members = (splits == split) & (labels == label)
+            if dropped[members].all():
+                spared |= members
+    return spared

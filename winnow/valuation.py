@@ -1,0 +1,171 @@
+"""Value every image from several cross-fitted trajectories: influence where it was trained on, loss in and out of fold.
+
+Each trajectory leaves out one fold. The samples it trains on get HyDRA's removal effects; all samples get their loss
+under the run's checkpoints, a by-product that says how well the rest of the data explains their label.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from winnow.hydra import influence_by_checkpoints, influence_by_replay
+from winnow.network import FixedModel, pick_device
+from winnow.trajectory import Run, Sgd, Trajectory, Views, centre_views, train
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a trajectory is trained and read; the params that reach every worker."""
+
+    epochs: int
+    batch: int
+    batch_norm_momentum: float  # weight of the newest batch in the running statistics
+    sgd: Sgd
+    views: Views
+    checkpoint_epochs: int
+    replay: bool  # exact gradients by repeating the run, else those at the checkpoints
+    influence_batch: int
+    bfloat16: bool  # in half precision, checkpoints only
+
+
+@dataclass(frozen=True)
+class Valued:
+    """What one trajectory says of the samples."""
+
+    effect: Array  # (N, M) removal effects, rows of zeros outside `members`
+    loss: Array  # (N,) loss on the given label, mean over the checkpoints and the end
+    members: npt.NDArray[np.bool_]  # (N,) trained on
+    curve: list[float]  # mean training loss an epoch
+
+
+@dataclass(frozen=True)
+class Values:
+    """All trajectories together."""
+
+    effect: Array  # (N, M) mean over the trajectories that trained on the sample
+    inside: Array  # (N,) mean loss over those
+    outside: Array  # (N,) mean loss over the others; equal to `inside` where there is none
+
+
+def stratified_folds(labels: npt.NDArray[np.int64], *, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """(N,) fold of each sample; a class's samples are spread over the folds as evenly as they can be."""
+    assigned = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        assigned[members] = (np.arange(len(members)) + rng.integers(folds)) % folds
+    return assigned
+
+
+def value_trajectory(
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    trusted: npt.NDArray[np.uint8],
+    trusted_labels: npt.NDArray[np.int64],
+    members: npt.NDArray[np.bool_],
+    classes: int,
+    plan: Plan,
+    seed: int,
+    tick: Callable[[], None],
+) -> Valued:
+    """Train one trajectory and value the samples by it.
+
+    Args:
+        images: (N, H, W, C), all suspects.
+        labels: (N,) class indices as they stand.
+        trusted: (M, H, W, C), the label book.
+        trusted_labels: (M,).
+        members: (N,) the samples to train on.
+        classes: K.
+        plan: the run and how influence is read from it.
+        seed: of weights, order and views.
+        tick: called once an epoch, and once an epoch more where the run is repeated.
+    """
+    device = pick_device()
+    run = Run(
+        images=_planes(images).to(device),
+        labels=torch.tensor(labels, device=device),
+        members=torch.from_numpy(np.flatnonzero(members)),
+        network=functools.partial(quick_statistics, classes, plan.batch_norm_momentum),
+        sgd=plan.sgd,
+        views=plan.views,
+        epochs=plan.epochs,
+        batch=plan.batch,
+        checkpoint_epochs=plan.checkpoint_epochs,
+        seed=seed,
+    )
+    trajectory = train(run, tick=tick)
+    book, book_labels = _planes(trusted).to(device), torch.tensor(trusted_labels, device=device)
+    if plan.replay:
+        effect = influence_by_replay(run, trajectory, book, book_labels, tick=tick)
+    else:
+        effect = influence_by_checkpoints(
+            run, trajectory, book, book_labels, batch=plan.influence_batch, bfloat16=plan.bfloat16
+        )
+    return Valued(effect, mean_losses(run, trajectory), members, trajectory.losses)
+
+
+def quick_statistics(classes: int, momentum: float, generator: torch.Generator) -> FixedModel:
+    """The fixed model with batch-norm statistics that follow the weights faster.
+
+    The fixed 0.01 forgets over hundreds of steps; a checkpoint read in evaluation mode early in a run would be read at
+    statistics of weights long gone. Only the running statistics depend on it, not the training.
+    """
+    model = FixedModel(classes, generator)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = momentum
+    return model
+
+
+def _planes(images: npt.NDArray[np.uint8]) -> Tensor:
+    """(N, H, W, C) to (N, C, H, W); a copy, since a worker's array may be mapped read-only."""
+    return torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def mean_losses(run: Run, trajectory: Trajectory) -> Array:
+    """(N,) cross-entropy of every sample on its given label in evaluation mode, mean over checkpoints and the end."""
+    states = [checkpoint.state for checkpoint in trajectory.checkpoints] + [trajectory.state]
+    model = trajectory.model(run)
+    total = np.zeros(len(run.images))
+    for state in states:
+        model.load_state_dict(state)
+        total += _losses(model, run)
+    return total / len(states)
+
+
+@torch.inference_mode()
+def _losses(model: nn.Module, run: Run) -> Array:
+    model.eval()
+    parts = [
+        functional.cross_entropy(model(centre_views(run.images[rows])), run.labels[rows], reduction="none")
+        for rows in torch.split(torch.arange(len(run.images), device=run.images.device), 256)
+    ]
+    return torch.cat(parts).double().cpu().numpy()
+
+
+def combine(valued: Sequence[Valued]) -> Values:
+    """Means over the trajectories that trained on a sample, and over those that did not."""
+    members = np.stack([one.members for one in valued])  # (trajectories, N)
+    losses = np.stack([one.loss for one in valued])
+    inside = (losses * members).sum(axis=0) / np.maximum(members.sum(axis=0), 1)
+    outside = (losses * ~members).sum(axis=0) / np.maximum((~members).sum(axis=0), 1)
+    left_out, trained_on = (~members).any(axis=0), members.any(axis=0)
+    effect = sum(one.effect for one in valued) / np.maximum(members.sum(axis=0), 1)[:, None]
+    return Values(effect, np.where(trained_on, inside, outside), np.where(left_out, outside, inside))
+
+
+def harm_score(values: Values) -> Array:
+    """(N,) the ranking that the product offers: lower is more harmful.
+
+    Minus the loss on the given label, inside plus outside the folds. It is the trajectory's by-product that finds wrong
+    and unrecognisable images best on planted truth (RESULTS.md); the removal effects themselves are kept beside it.
+    """
+    return -(values.inside + values.outside)
