@@ -124,6 +124,13 @@ def test_rgba_lies_over_white():
     np.testing.assert_array_equal(pixels_of(encoded(image)), [[[10, 20, 30], [255, 255, 255], [204, 224, 244]]])
 
 
+def test_alpha_of_a_tall_picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 3, 4), dtype=np.uint8)
+    alpha = pixels[..., 3:] / 255
+    expected = np.rint(pixels[..., :3] * alpha + 255 * (1 - alpha))
+    np.testing.assert_array_equal(pixels_of(encoded(Image.fromarray(pixels))), expected)
+
+
 def test_grey_with_alpha_lies_over_white_and_stays_grey():
     image = Image.fromarray(np.array([[[0, 255], [0, 0], [100, 51]]], np.uint8))
     assert image.mode == "LA"

@@ -225,6 +225,7 @@ BAD = {
     "c/lab.tif": (encoded(Image.new("LAB", (4, 4)), "TIFF"), "unsupported pixel format"),
     "c/notes.txt": (b"some words", "not an image"),
     "c/empty.csv": (b"", "not an image"),
+    "c/BM.txt": (b"BMW and others", "not an image"),  # begins as a bitmap does
 }
 
 
@@ -235,17 +236,17 @@ def test_bad_files_cost_themselves_and_are_listed_and_shown(tmp_path, capsys):
     assert set(run.splits()) == set(good)
     assert run.rejected == {name: reason for name, (_, reason) in BAD.items()} | {"stray.png": "outside a class folder"}
     assert run.nonzero("rejected_") == {
-        "total": 8,
+        "total": 9,
         "empty_file": 1,
         "unknown_image_format": 1,
         "truncated_or_damaged": 1,
         "too_large": 1,
         "unsupported_pixel_format": 1,
-        "not_an_image": 2,
+        "not_an_image": 3,
         "outside_a_class_folder": 1,
     }
     out = capsys.readouterr().out
-    assert "rejected 8 files (2 not an image, 1 unknown image format" in out
+    assert "rejected 9 files (3 not an image, 1 unknown image format" in out
     assert "'a/page.png', 'a/zero.png', 'b/cut.jpg' first; all in" in out
 
 

@@ -111,7 +111,9 @@ def decode(content: bytes, *, max_pixels: int) -> Pixels:
 
 def pixel_hash(pixels: Pixels) -> str:
     """32 hex digits of (H, W, C) pixels and their shape: equal only for exact copies."""
-    return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
+    total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    total.update(np.ascontiguousarray(pixels).data)
+    return total.hexdigest()
 
 
 def stretch(pixels: Pixels, *, side: int) -> Pixels:
@@ -135,8 +137,12 @@ def _over_white(pixels: Pixels) -> Pixels:
     """(H, W, 2 or 4) pixels with alpha laid over white, rounded to nearest; (H, W, 1 or 3) ones as they are."""
     if pixels.shape[-1] % 2:
         return pixels
-    colour, alpha = pixels[..., :-1].astype(np.uint16), pixels[..., -1:].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)  # at most 65,152: fits 16 bits
+    laid = np.ascontiguousarray(pixels[..., :-1])
+    for top in range(0, len(laid), 256):  # in slabs, so that a photograph's 16-bit intermediates stay small
+        colour = laid[top : top + 256].astype(np.uint16)
+        alpha = pixels[top : top + 256, :, -1:].astype(np.uint16)
+        laid[top : top + 256] = (colour * alpha + 255 * (255 - alpha) + 127) // 255  # at most 65,152: fits 16 bits
+    return laid
 
 
 def _eight_bits(values: npt.NDArray[Any], mode: str, image: Image.Image) -> Pixels:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.container import Container, open_container, shown
-from winnow.decode import EMPTY, UNKNOWN, UnreadableError, check_header, quiet
+from winnow.decode import UnreadableError, check_header, quiet
 from winnow.layout import Entry, Layout, lay_out
 from winnow.stage import ROOT, UserError
 from winnow.truth import TRUTH, Truth, parse_truth
@@ -103,9 +103,8 @@ def check_source(path: Path, *, max_unreadable: float | None = None, max_pixels:
 
 
 def reason(entry: Entry, error: UnreadableError) -> str:
-    """Why a file gives no sample; a file that neither is an image nor promises one is no fault."""
-    words = str(error)
-    return words if entry.promises_image or words not in (EMPTY, UNKNOWN) else NOT_AN_IMAGE
+    """Why a file gives no sample; one that neither gives an image nor promises one is no fault."""
+    return str(error) if entry.promises_image else NOT_AN_IMAGE
 
 
 def refuse_unreadable(source: Source, faults: Sequence[tuple[str, str]], max_unreadable: float) -> None:
