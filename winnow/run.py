@@ -58,7 +58,10 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
         section = document
         for name in sections:
             section = section[name]
-        section[last] = value
+        if isinstance(value, list):
+            section[last][:] = value  # in place, so that a list on one line stays on one line
+        else:
+            section[last] = value
     try:
         if changes:
             with file.open("w", encoding="utf-8") as sink:

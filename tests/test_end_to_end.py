@@ -1,0 +1,156 @@
+"""The whole pipeline on tiny data in a repository of its own, as a user runs it."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.workspace import TINY, Workspace
+
+pytestmark = pytest.mark.slow
+ALL = [
+    "draw",
+    "prepare",
+    "value@r1",
+    "cleanse_influence@r1",
+    "arm@baseline",
+    "arm@hydra",
+    "judge@baseline",
+    "judge@hydra",
+    "summarise",
+]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace in which everything ran once."""
+    workspace = Workspace(tmp_path_factory.mktemp("first run"), TINY)
+    assert set(workspace.repro()) == set(ALL)
+    workspace.commit("everything ran")
+    return workspace
+
+
+def test_afterwards_nothing_is_to_be_done(done: Workspace) -> None:
+    assert done.dvc("status", "-q").returncode == 0
+    assert done.repro() == []
+    assert done.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_contracts_hold(done: Workspace) -> None:
+    comparison = json.loads((done.folder / "metrics/comparison.json").read_text())
+    assert list(comparison) == ["baseline", "hydra"]
+    assert set(comparison["hydra"]["accuracy"]) == {"mean", "low", "high", "seeds"}
+    assert set(comparison["hydra"]["gain"]) == {"mean", "low", "high"}
+    assert "gain" not in comparison["baseline"]
+    refinement = json.loads((done.folder / "metrics/refinement.json").read_text())
+    assert {"precision", "recall", "f1"} <= set(json.dumps(refinement).replace('"', " ").replace(":", " ").split())
+    scores = pq.read_table(done.folder / "data/r1/influence/scores.parquet")
+    samples = pq.read_table(done.folder / "data/prepared/samples.parquet").to_pylist()
+    book = {row["id"] for row in samples if row["split"] == "label_book"}
+    assert set(scores.column_names) == {"id", "min", "mean", "score"} | book
+    assert set(scores["id"].to_pylist()) == {row["id"] for row in samples if row["split"] in ("train", "val")}
+    verdicts = pq.read_table(done.folder / "data/r1/cleanse_influence/verdicts.parquet").to_pylist()
+    dropped = {row["id"] for row in verdicts if row["action"] == "drop"}
+    left = {row["id"] for row in pq.read_table(done.folder / "data/r1/influenced/samples.parquet").to_pylist()}
+    assert left == {row["id"] for row in samples} - dropped
+    for row in verdicts:
+        assert row["reason"]
+        assert set(row["evidence"]) <= book
+        assert (row["action"] == "drop") <= bool(row["evidence"])
+    for arm in comparison:
+        for seed in (0, 1):
+            figures = json.loads((done.folder / f"metrics/judge/{arm}/seed-{seed}.json").read_text())
+            assert {"accuracy", "n_test", "n_train", "best_epoch", "loss", "recall"} <= set(figures)
+            assert (done.folder / f"models/judge/{arm}/seed-{seed}.safetensors").exists()
+
+
+def test_pixels_are_stored_once_however_many_datasets_carry_them(done: Workspace) -> None:
+    def shards(dataset: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (done.folder / dataset / "images").glob("*.parquet")}
+
+    assert shards("data/prepared") == shards("data/r1/influenced") == shards("data/arms/hydra")
+    (content,) = shards("data/prepared").values()
+    cached = [path for path in (done.folder / ".dvc/cache").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size == len(content) and path.read_bytes() == content for path in cached) == 1
+
+
+def test_metrics_and_plots_are_shown(done: Workspace) -> None:
+    shown = done.dvc("metrics", "show").stdout
+    assert "baseline.accuracy.mean" in shown
+    assert "metrics/judge" not in shown
+    done.dvc("plots", "show", "--out", "plots")
+    page = (done.folder / "plots/index.html").read_text()
+    shutil.rmtree(done.folder / "plots")
+    for title in ("Test accuracy per arm", "Validation accuracy per epoch", "harm score"):
+        assert title in page
+
+
+def test_the_same_commit_gives_the_same_bytes(done: Workspace, tmp_path: Path) -> None:
+    again = Workspace(tmp_path / "second run", TINY)
+    again.repro()
+    assert (again.folder / "dvc.lock").read_bytes() == (done.folder / "dvc.lock").read_bytes()
+
+
+def test_a_changed_threshold_reruns_only_what_depends_on_it(done: Workspace) -> None:
+    done.dvc("exp", "run", "-S", "cleanse_influence.votes=10")
+    ran = yaml.safe_load((done.folder / "params.yaml").read_text())["cleanse_influence"]["votes"]
+    assert ran == 10
+    diff = done.dvc("metrics", "diff", "--all").stdout
+    assert "refinement.json" in diff
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.dvc("checkout")
+    done.set_params({"cleanse_influence.votes": 9})
+    assert done.repro() == ["cleanse_influence@r1", "arm@hydra", "judge@hydra", "summarise"]
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.dvc("checkout")
+    assert done.dvc("status", "-q").returncode == 0
+
+
+def test_a_new_seed_trains_that_seed_alone(done: Workspace) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (done.folder / "models").rglob("seed-0.safetensors")}
+    done.set_params({"compare.seeds": [0, 1, 2]})
+    output = done.dvc("repro").stdout
+    assert output.count("1 trained, 2 reused") == 2
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.dvc("checkout")
+
+
+def test_a_source_anywhere_and_a_missing_one(done: Workspace) -> None:
+    """A folder whose path holds spaces, brackets and a quote; then one that is not there."""
+    source = done.folder.parent / "my [own] source's (1)"
+    with zipfile.ZipFile(done.folder / "data/synthetic.zip") as archive:
+        archive.extractall(source, [name for name in archive.namelist() if name.startswith("train/")])
+    lines = (done.folder / "params.yaml").read_bytes()
+    command = ["python", "-m", "winnow.run", "--source"]
+    missing = done.run(*command, "no/such/place", check=False)
+    assert missing.returncode == 1
+    assert missing.stderr.count("\n") == 1
+    assert "no/such/place" in missing.stderr
+    assert (done.folder / "params.yaml").read_bytes() == lines
+    output = done.run(*command, str(source / "train")).stdout
+    assert "the label book is unverified" in output
+    assert "error reduction" in output
+    assert yaml.safe_load((done.folder / "params.yaml").read_text())["dataset"]["source"] == str(source / "train")
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.dvc("checkout")
+
+
+def test_a_run_that_fails_puts_the_params_back(done: Workspace) -> None:
+    lines = (done.folder / "params.yaml").read_bytes()
+    source = done.folder.parent / "half broken"
+    with zipfile.ZipFile(done.folder / "data/synthetic.zip") as archive:
+        archive.extractall(source, [name for name in archive.namelist() if name.startswith("train/i")])
+    for number, file in enumerate(sorted((source / "train/ii").iterdir())):
+        if number % 2:  # the headers are whole, so that only decoding finds it
+            file.write_bytes(file.read_bytes()[:-40])
+    failed = done.run("python", "-m", "winnow.run", "--source", str(source), check=False)
+    assert failed.returncode == 1
+    assert (done.folder / "params.yaml").read_bytes() == lines
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.dvc("checkout")
+    assert done.repro() == []

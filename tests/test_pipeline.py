@@ -1,0 +1,145 @@
+"""dvc.yaml, params.yaml and the code held against each other."""
+
+import ast
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.imports import ROOT, import_closure
+from winnow.stage import load_params
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = {name: entry.get("do", entry) for name, entry in PIPELINE["stages"].items()}
+
+
+def names(entries: list[Any]) -> list[str]:
+    """Paths of a deps, outs or metrics list, whose entries may carry options."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_exactly_the_modules_that_the_stage_imports(stage: str) -> None:
+    declared = [dep for dep in names(STAGES[stage]["deps"]) if dep.endswith(".py")]
+    assert declared[0] == f"stages/{stage}.py"
+    assert sorted(declared) == sorted(import_closure(ROOT / "stages" / f"{stage}.py"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_path_of_the_command_is_declared_and_the_reverse(stage: str) -> None:
+    entry = STAGES[stage]
+    told = set(re.findall(r"(?:data|models|metrics)/[\w./${}]+|\$\{item[\w.]*\}", entry["cmd"]))
+    declared = [*names(entry["deps"]), *names(entry.get("outs", [])), *names(entry.get("metrics", []))]
+    declared = {path for path in declared if not path.endswith(".py") and path != "${dataset.source}"}
+    assert told == declared
+
+
+def test_every_script_is_a_stage_with_its_own_name() -> None:
+    scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
+    assert scripts == set(STAGES)
+    for stage, entry in STAGES.items():
+        assert entry["cmd"].startswith(f"python -m stages.{stage} ")
+        assert entry["desc"]
+
+
+def test_after_prepare_only_the_judge_reads_the_test_set() -> None:
+    naming = {stage for stage, entry in STAGES.items() if "data/test" in str(entry)}
+    assert naming == {"prepare", "judge"}
+
+
+def test_only_the_summary_reads_the_truth() -> None:
+    assert {stage for stage, entry in STAGES.items() if "truth.parquet" in str(entry)} == {"prepare", "summarise"}
+
+
+def test_packages_are_empty_at_the_top() -> None:
+    for package in ("winnow", "stages"):
+        assert (ROOT / package / "__init__.py").read_text() == ""
+
+
+def test_no_params_key_has_a_name_that_the_run_cache_ignores() -> None:
+    assert not {"size", "nfiles"} & set(keys(PARAMS))
+
+
+def section_calls() -> list[tuple[str, str, str]]:
+    """(stage, section, name of its type) of every run_stage call."""
+    found = []
+    for stage in STAGES:
+        for node in ast.walk(ast.parse((ROOT / "stages" / f"{stage}.py").read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "run_stage":
+                sections = node.args[2]
+                assert isinstance(sections, ast.Dict)
+                for value in sections.values:
+                    assert isinstance(value, ast.Tuple)
+                    found.append((stage, ast.literal_eval(value.elts[0]), ast.unparse(value.elts[1])))
+    return found
+
+
+@pytest.mark.parametrize(("stage", "section", "kind"), section_calls())
+def test_every_section_loads_strictly(stage: str, section: str, kind: str) -> None:
+    module = importlib.import_module(f"stages.{stage}")
+    load_params(section, eval(kind, vars(module)))  # a type written in our own source
+
+
+def test_every_section_is_read_and_declared() -> None:
+    for stage, entry in STAGES.items():
+        read = {section for name, section, _ in section_calls() if name == stage}
+        declared = set(entry["params"])
+        covered = {section for section in read if any(f"{section}.".startswith(f"{name}.") for name in declared)}
+        assert covered == read, f"{stage} reads {read - covered} undeclared"
+    known = {section.split(".")[0] for _, section, _ in section_calls()} | {"rounds", "compare"}
+    assert set(PARAMS) == known
+
+
+def test_metrics_are_the_few_summaries_and_hold_no_lists() -> None:
+    declared = [path for entry in STAGES.values() for path in names(entry.get("metrics", []))]
+    assert declared == ["metrics/comparison.json", "metrics/refinement.json"]
+    for path in declared:
+        assert "[" not in (ROOT / path).read_text()
+
+
+def test_nothing_is_frozen_or_always_changed_and_outs_of_metrics_stay_in_git() -> None:
+    assert not {"frozen", "always_changed"} & set(keys(PIPELINE))
+    for entry in STAGES.values():
+        for out in entry.get("outs", []):
+            path = next(iter(out)) if isinstance(out, dict) else out
+            if path.startswith("metrics/") and not path.endswith(".png"):
+                assert out[path]["cache"] is False, path
+
+
+def test_the_cache_is_never_hard_linked() -> None:
+    assert 'type = "reflink,copy"' in (ROOT / ".dvc/config").read_text()
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_make_targets_in_the_documents_exist(document: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / document).read_text()))
+    assert named
+    assert named <= targets
+
+
+def test_sources_of_others_and_caches_are_not_committed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not [path for path in tracked if path.endswith((".zip", ".safetensors", ".parquet", ".pkl", ".pt"))]
+
+
+def test_no_pickle_is_loaded_from_data() -> None:
+    for file in [*(ROOT / "winnow").glob("*.py"), *(ROOT / "stages").glob("*.py")]:
+        text = Path(file).read_text()
+        assert not re.search(r"\bpickle\b|torch\.load|allow_pickle|joblib\.load", text), file

@@ -1,0 +1,50 @@
+"""The driver: params.yaml changed and put back, the source as stored."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.imports import ROOT
+from winnow.run import changed_params, stored_source
+from winnow.stage import read_params
+
+PARAMS = (ROOT / "params.yaml").read_bytes()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_bytes(PARAMS)
+    return tmp_path / "params.yaml"
+
+
+def test_a_change_touches_its_line_alone(file: Path) -> None:
+    with changed_params({"dataset.source": "/a b/[c]'s #1: x.zip", "compare.seeds": [0, 1, 2, 3, 4]}, file):
+        pass
+    params = read_params(file)
+    assert params["dataset"]["source"] == "/a b/[c]'s #1: x.zip"
+    assert params["compare"]["seeds"] == [0, 1, 2, 3, 4]
+    before, after = PARAMS.decode().splitlines(), file.read_text().splitlines()
+    changed = [line for line, other in zip(before, after, strict=True) if line != other]
+    assert [line.split(":")[0].strip() for line in changed] == ["source", "seeds"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_failing_run_puts_every_byte_back(file: Path, error: type[BaseException]) -> None:
+    seen = []
+
+    def run() -> None:
+        with changed_params({"dataset.source": "elsewhere"}, file):
+            seen.append(read_params(file)["dataset"]["source"])
+            raise error
+
+    with pytest.raises(error):
+        run()
+    assert seen == ["elsewhere"]
+    assert file.read_bytes() == PARAMS
+
+
+def test_a_relative_source_counts_from_where_the_caller_stands() -> None:
+    assert stored_source("x/y.zip", ROOT) == "x/y.zip"
+    assert stored_source("y.zip", ROOT / "x") == "x/y.zip"
+    assert stored_source("../y.zip", ROOT) == "../y.zip"
+    assert stored_source("/x/y.zip", ROOT) == "/x/y.zip"

@@ -1,0 +1,72 @@
+"""A copy of the repository with a tiny source and tiny params, in which ``dvc repro`` runs in a minute."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.imports import ROOT
+
+TINY: dict[str, Any] = {
+    "draw.train_counts": [14, 12, 12, 14, 12, 12, 12, 12, 12, 12],
+    "draw.label_book_counts": [1] * 10,
+    "draw.test_per_class": 3,
+    "value.trajectories": 2,
+    "value.folds": 2,
+    "value.epochs": 2,
+    "value.checkpoint_epochs": 1,
+    "judge.profiles.quick.epochs": 2,
+    "compare.seeds": [0, 1],
+}
+
+
+class Workspace:
+    """A git and DVC repository of its own."""
+
+    def __init__(self, folder: Path, changes: dict[str, Any]) -> None:
+        self.folder = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+            if (ROOT / name).exists() and not name.startswith("metrics/") and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+        self.set_params(changes)
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.run("git", "config", "user.email", "test@example.org")
+        self.run("git", "config", "user.name", "test")
+        self.commit("start")
+
+    def set_params(self, changes: dict[str, Any]) -> None:
+        file = self.folder / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            section = params
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def repro(self) -> list[str]:
+        """Run the pipeline; the stages that ran, in their order."""
+        lines = self.dvc("repro").stdout.splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
