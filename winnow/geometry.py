@@ -1,0 +1,103 @@
+"""Operations that move pixels: one affine map an image, sampled bilinearly, the border's own colour outside.
+
+All maps go about the image's centre, in pixels, so that a rotation stays one on an image that is not square. Each
+names where an output pixel is read: input = A output, as PIL's and torch's transforms do.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from winnow.straight_through import straight_through
+
+SHEAR = 0.3  # pixels sideways per pixel from the centre line
+TRANSLATE = 0.45  # of the width (translate_y: of the height)
+ROTATE_DEGREES = 30.0
+
+
+def border_colour(images: Tensor) -> Tensor:
+    """(B, C, 1, 1) median of each image's and channel's border pixels: its paper, whatever is written on it.
+
+    No edge replication: a stroke that touches the border would be drawn out into a bar. An even count has two middle
+    values; the lower is taken, so that no new colour is made.
+    """
+    inner = images.detach()
+    rim = torch.cat([inner[:, :, 0], inner[:, :, -1], inner[:, :, 1:-1, 0], inner[:, :, 1:-1, -1]], dim=2)
+    return rim.median(dim=2).values[:, :, None, None]  # (B, C, 1, 1)
+
+
+def shear_x(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Read x from x + 0.3 s y; s in [-1, 1]."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return warp(images, [one, SHEAR * strength, zero, zero, one, zero])
+
+
+def shear_y(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Read y from y + 0.3 s x."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return warp(images, [one, zero, zero, SHEAR * strength, one, zero])
+
+
+def translate_x(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Move right by 0.45 s of the width."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return warp(images, [one, zero, -TRANSLATE * images.shape[3] * strength, zero, one, zero])
+
+
+def translate_y(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Move down by 0.45 s of the height."""
+    one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+    return warp(images, [one, zero, zero, zero, one, -TRANSLATE * images.shape[2] * strength])
+
+
+def rotate(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn counterclockwise by 30 s degrees, as PIL counts."""
+    angle = math.radians(ROTATE_DEGREES) * strength
+    cosine, sine, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
+    return warp(images, [cosine, -sine, zero, sine, cosine, zero])
+
+
+def warp(images: Tensor, matrix: list[Tensor]) -> Tensor:
+    """Each image read through its own affine map.
+
+    Args:
+        images: (B, C, H, W).
+        matrix: the six entries of [A | t] row by row, each (B,), in pixels from the centre.
+
+    Returns:
+        (B, C, H, W); pixels read from outside have the border's colour.
+    """
+    height, width = images.shape[2:]
+    aspect = height / width  # grid coordinates run from -1 to 1 in both directions
+    a, b, c, d, e, f = matrix
+    rows = [a, b * aspect, c * (2 / width), d / aspect, e, f * (2 / height)]
+    affine = torch.stack(rows, dim=1).view(-1, 2, 3)  # (B, 2, 3)
+    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)  # (B, H, W, 2)
+    fill = border_colour(images)
+    return functional.grid_sample(images - fill, grid, padding_mode="zeros", align_corners=False) + fill
+
+
+def flip_x(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror left and right; all or nothing."""
+    return switched(images, images.flip(3), strength)
+
+
+def flip_y(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror top and bottom; all or nothing."""
+    return switched(images, images.flip(2), strength)
+
+
+def rotate_180(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn upside down; all or nothing."""
+    return switched(images, images.flip(2, 3), strength)
+
+
+def switched(images: Tensor, changed: Tensor, strength: Tensor) -> Tensor:
+    """An operation without degrees: wholly ``changed`` at any strength above 0.
+
+    Half a flip is two images on top of each other and half an inversion is a blank sheet, so no blend is ever shown;
+    the gradient is the blend's, x + s (changed - x).
+    """
+    return straight_through(changed, torch.lerp(images, changed, strength[:, None, None, None]))
