@@ -1,11 +1,14 @@
 """Cross-fitted valuation: folds, means, and that planted faults sink in the ranking."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from winnow.trajectory import Sgd, Views, centre_views
+from winnow import valuation
+from winnow.trajectory import Run, Sgd, Trajectory, Views, centre_views
 from winnow.valuation import Plan, Valued, combine, harm_score, stratified_folds, value_trajectory
 
 PLAN = Plan(
@@ -42,8 +45,8 @@ def test_means_over_members_and_over_the_others() -> None:
     values = combine([one, two])
     assert values.effect.tolist() == [[2.0], [2.0], [5.0]]
     assert values.inside.tolist() == [3.0, 2.0, 7.0]
-    assert values.outside.tolist() == [3.0, 6.0, 3.0]  # sample 0 was never left out: its inside loss stands in
-    assert harm_score(values).tolist() == [-6.0, -8.0, -10.0]
+    assert values.outside.tolist() == [3.0, 6.0, 3.0]  # sample 0 was never left out: its inside value stands in
+    assert harm_score(values).tolist() == [3.0, 4.0, 5.0]
 
 
 def test_planted_wrong_labels_rank_lowest_and_influence_says_harm() -> None:
@@ -64,18 +67,18 @@ def test_planted_wrong_labels_rank_lowest_and_influence_says_harm() -> None:
     assert own[wrong].max() < 0 < np.delete(own, wrong).mean()
 
 
-def test_losses_are_the_mean_cross_entropy_over_the_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    from winnow import valuation
-    from winnow.trajectory import Run, Trajectory
-
+def test_confidence_is_the_mean_probability_of_the_label_over_the_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(12) % 2
     images = stripes(rng, labels)
     kept: list[tuple[Run, Trajectory]] = []
-    real = valuation.mean_losses
-    monkeypatch.setattr(
-        valuation, "mean_losses", lambda run, trajectory: kept.append((run, trajectory)) or real(run, trajectory)
-    )
+    real = valuation.mean_confidence
+
+    def keeping(run: Run, trajectory: Trajectory) -> np.ndarray:
+        kept.append((run, trajectory))
+        return real(run, trajectory)
+
+    monkeypatch.setattr(valuation, "mean_confidence", keeping)
     valued = value_trajectory(images, labels, images[:2], labels[:2], np.ones(12, bool), 2, PLAN, 0, lambda: None)
     run, trajectory = kept[0]
     expected = np.zeros(12)
@@ -87,7 +90,6 @@ def test_losses_are_the_mean_cross_entropy_over_the_checkpoints(monkeypatch: pyt
         model.eval()
         with torch.inference_mode():
             for i in range(12):
-                expected[i] += float(
-                    functional.cross_entropy(model(centre_views(run.images[i : i + 1])), run.labels[i : i + 1])
-                )
-    np.testing.assert_allclose(valued.loss, expected / 4, rtol=1e-4, atol=1e-5)
+                loss = functional.cross_entropy(model(centre_views(run.images[i : i + 1])), run.labels[i : i + 1])
+                expected[i] += math.exp(-float(loss))
+    np.testing.assert_allclose(valued.confidence, expected / 4, rtol=1e-4, atol=1e-6)

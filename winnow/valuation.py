@@ -1,7 +1,7 @@
-"""Value every image from several cross-fitted trajectories: influence where it was trained on, loss in and out of fold.
+"""Value every image from several cross-fitted trajectories: influence where it was trained on, confidence everywhere.
 
-Each trajectory leaves out one fold. The samples it trains on get HyDRA's removal effects; all samples get their loss
-under the run's checkpoints, a by-product that says how well the rest of the data explains their label.
+Each trajectory leaves out one fold. The samples it trains on get HyDRA's removal effects; all samples get the
+probability that the run's checkpoints give to their label, a by-product that says how well the data explain it.
 """
 
 import functools
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from winnow.hydra import influence_by_checkpoints, influence_by_replay
 from winnow.network import FixedModel, pick_device
@@ -41,7 +40,7 @@ class Valued:
     """What one trajectory says of the samples."""
 
     effect: Array  # (N, M) removal effects, rows of zeros outside `members`
-    loss: Array  # (N,) loss on the given label, mean over the checkpoints and the end
+    confidence: Array  # (N,) probability of the label as it stands, mean over the checkpoints and the end
     members: npt.NDArray[np.bool_]  # (N,) trained on
     curve: list[float]  # mean training loss an epoch
 
@@ -51,8 +50,8 @@ class Values:
     """All trajectories together."""
 
     effect: Array  # (N, M) mean over the trajectories that trained on the sample
-    inside: Array  # (N,) mean loss over those
-    outside: Array  # (N,) mean loss over the others; equal to `inside` where there is none
+    inside: Array  # (N,) mean confidence of those
+    outside: Array  # (N,) mean confidence of the others; equal to `inside` where there is none
 
 
 def stratified_folds(labels: npt.NDArray[np.int64], *, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -109,7 +108,7 @@ def value_trajectory(
         effect = influence_by_checkpoints(
             run, trajectory, book, book_labels, batch=plan.influence_batch, bfloat16=plan.bfloat16
         )
-    return Valued(effect, mean_losses(run, trajectory), members, trajectory.losses)
+    return Valued(effect, mean_confidence(run, trajectory), members, trajectory.losses)
 
 
 def quick_statistics(classes: int, momentum: float, generator: torch.Generator) -> FixedModel:
@@ -130,42 +129,43 @@ def _planes(images: npt.NDArray[np.uint8]) -> Tensor:
     return torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def mean_losses(run: Run, trajectory: Trajectory) -> Array:
-    """(N,) cross-entropy of every sample on its given label in evaluation mode, mean over checkpoints and the end."""
+def mean_confidence(run: Run, trajectory: Trajectory) -> Array:
+    """(N,) probability of every sample's label in evaluation mode, mean over the checkpoints and the end of the run."""
     states = [checkpoint.state for checkpoint in trajectory.checkpoints] + [trajectory.state]
     model = trajectory.model(run)
     total = np.zeros(len(run.images))
     for state in states:
         model.load_state_dict(state)
-        total += _losses(model, run)
+        total += _confidence(model, run)
     return total / len(states)
 
 
 @torch.inference_mode()
-def _losses(model: nn.Module, run: Run) -> Array:
+def _confidence(model: nn.Module, run: Run) -> Array:
     model.eval()
-    parts = [
-        functional.cross_entropy(model(centre_views(run.images[rows])), run.labels[rows], reduction="none")
-        for rows in torch.split(torch.arange(len(run.images), device=run.images.device), 256)
-    ]
+    parts = []
+    for rows in torch.split(torch.arange(len(run.images), device=run.images.device), 128):
+        probabilities = model(centre_views(run.images[rows])).softmax(dim=1)  # (B, K)
+        parts.append(probabilities.gather(1, run.labels[rows, None]).squeeze(1))
     return torch.cat(parts).double().cpu().numpy()
 
 
 def combine(valued: Sequence[Valued]) -> Values:
     """Means over the trajectories that trained on a sample, and over those that did not."""
     members = np.stack([one.members for one in valued])  # (trajectories, N)
-    losses = np.stack([one.loss for one in valued])
-    inside = (losses * members).sum(axis=0) / np.maximum(members.sum(axis=0), 1)
-    outside = (losses * ~members).sum(axis=0) / np.maximum((~members).sum(axis=0), 1)
+    confidence = np.stack([one.confidence for one in valued])
+    inside = (confidence * members).sum(axis=0) / np.maximum(members.sum(axis=0), 1)
+    outside = (confidence * ~members).sum(axis=0) / np.maximum((~members).sum(axis=0), 1)
     left_out, trained_on = (~members).any(axis=0), members.any(axis=0)
     effect = sum(one.effect for one in valued) / np.maximum(members.sum(axis=0), 1)[:, None]
     return Values(effect, np.where(trained_on, inside, outside), np.where(left_out, outside, inside))
 
 
 def harm_score(values: Values) -> Array:
-    """(N,) the ranking that the product offers: lower is more harmful.
+    """(N,) in [0, 1], the ranking that the product offers: lower is more harmful.
 
-    Minus the loss on the given label, inside plus outside the folds. It is the trajectory's by-product that finds wrong
-    and unrecognisable images best on planted truth (RESULTS.md); the removal effects themselves are kept beside it.
+    The mean confidence in the label, half from runs that trained on the sample, half from runs that never saw it. On
+    planted truth it finds wrong and unrecognisable images better than the removal effects do (RESULTS.md), which are
+    kept beside it as they are.
     """
-    return -(values.inside + values.outside)
+    return (values.inside + values.outside) / 2
