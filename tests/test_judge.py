@@ -1,0 +1,481 @@
+"""The judge's training and evaluation against their definitions, and what its stage reuses, refuses and repeats."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from stages import arm as arm_stage
+from stages import judge as judge_stage
+from tests.datasets import CLASSES, make_dataset
+from winnow import judge
+from winnow.dataset import column, read_images, read_samples
+from winnow.judge import Labelled, Profile, evaluate, set_update, train
+from winnow.network import FixedModel, preprocess
+from winnow.seed_files import SeedFiles, source_code
+from winnow.stage import ParamsError, UserError, load_params
+
+CPU = torch.device("cpu")
+COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="constant", precision="float32")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def profile(**changes: Any) -> Profile:
+    fields = {"epochs": 2, "batch": 8, "learning_rate": 0.001, "schedule": "constant", "precision": "float32"}
+    return Profile(**(fields | changes))
+
+
+def labelled(count: int, seed: int = 0, classes: int = 3) -> Labelled:
+    """Noise whose brightness tells the class; no two images are equal."""
+    labels = np.arange(count) % classes
+    noise = np.random.default_rng(seed).integers(0, 120, (count, 16, 16, 1))
+    return Labelled((noise + 40 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+def train_on_cpu(data: Labelled, validation: Labelled, how: Profile, seed: int = 0) -> judge.Trained:
+    return train(data, validation, classes=3, profile=how, seed=seed, device=CPU)
+
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+
+class KerasAdam:
+    """Adam as Keras computes it, in NumPy: the rate carries the bias corrections, epsilon is added before them."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.step, self.moments = rate, 0, {}
+
+    def update(self, name: str, value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        first, second = self.moments.get(name, (0.0, 0.0))
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        self.moments[name] = first, second
+        rate = self.rate * math.sqrt(1 - 0.999**self.step) / (1 - 0.9**self.step)
+        return value - rate * first / (np.sqrt(second) + 1e-7)
+
+
+def test_update_is_keras_adam() -> None:
+    gradients = np.random.default_rng(0).normal(size=(40, 3)) * (1.0, 1e-6, 1e-8)  # where epsilon rules, and not
+    parameter = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+    optimiser = torch.optim.Adam([parameter], lr=9.9, betas=judge.ADAM_BETAS, eps=judge.ADAM_EPSILON, fused=True)
+    reference, expected = KerasAdam(0.0001), np.zeros(3)
+    for step, gradient in enumerate(gradients):
+        parameter.grad = torch.from_numpy(gradient.copy())
+        set_update(optimiser, COMPETITION, step=step, steps=40)
+        optimiser.step()
+        reference.step = step + 1
+        expected = reference.update("", expected, gradient)
+        np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-9)
+
+
+def test_training_equals_a_plain_loop() -> None:
+    """The competition's trainer written out: contiguous images, Keras's Adam, mean loss of the batch."""
+    data, validation = labelled(19), labelled(9, seed=1)
+    how = profile(epochs=2, learning_rate=0.0001)
+    generator = torch.Generator().manual_seed(5)
+    model = FixedModel(3, generator).to(memory_format=torch.contiguous_format)
+    images, labels = preprocess(data.images).contiguous(), torch.from_numpy(data.labels)
+    adam, curve, snapshots = KerasAdam(0.0001), [], []
+    for _ in range(2):
+        model.train()
+        losses = []
+        order = torch.randperm(19, generator=generator)
+        for batch in (order[:8], order[8:16], order[16:]):
+            model.zero_grad()
+            logits = model(images[batch])
+            loss = -logits.log_softmax(1)[torch.arange(len(batch)), labels[batch]].mean()
+            loss.backward()
+            losses += [loss.item()] * len(batch)
+            adam.step += 1
+            for name, parameter in model.named_parameters():
+                new = adam.update(name, parameter.detach().numpy(), parameter.grad.numpy())
+                parameter.data = torch.from_numpy(np.asarray(new, np.float32))
+        model.eval()
+        right = model(preprocess(validation.images)).argmax(1).numpy() == validation.labels
+        curve.append((np.mean(losses), right.mean()))
+        snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
+    found = train_on_cpu(data, validation, how, seed=5)
+    assert [(e.train_loss, e.val_accuracy) for e in found.curve] == [pytest.approx(point, rel=1e-3) for point in curve]
+    for name, value in found.model.state_dict().items():
+        # Batch norm takes a convolution's bias out again: its gradient is rounding, and Adam makes steps of it.
+        if not re.search(r"(stem|conv\d|shortcut\.0)\.bias$", name):
+            torch.testing.assert_close(value, snapshots[found.best_epoch - 1][name], rtol=1e-3, atol=2e-5)
+
+
+def test_every_epoch_visits_every_image_once_in_a_new_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = labelled(19)
+    known = {image.sum().item(): number for number, image in enumerate(preprocess(data.images))}
+    seen: list[list[int]] = []
+    plain = FixedModel.forward
+
+    def watch(self: FixedModel, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            assert x.is_contiguous(memory_format=torch.channels_last)
+            seen.append([known[image.sum().item()] for image in x])
+        return plain(self, x)
+
+    monkeypatch.setattr(FixedModel, "forward", watch)
+    train_on_cpu(data, labelled(3), profile(epochs=3))
+    assert [len(batch) for batch in seen] == [8, 8, 3] * 3
+    orders = [list(chain(*seen[start : start + 3])) for start in (0, 3, 6)]
+    assert all(sorted(order) == list(range(19)) for order in orders)
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+@pytest.mark.parametrize(
+    ("curve", "chosen"), [([0.2, 0.5, 0.5, 0.4], 2), ([0.3, 0.3, 0.3], 1), ([0.1, 0.2, 0.3], 3), ([0.0, 0.0], 1)]
+)
+def test_the_first_best_epoch_is_chosen(monkeypatch: pytest.MonkeyPatch, curve: list[float], chosen: int) -> None:
+    snapshots: list[dict[str, torch.Tensor]] = []
+
+    def planted(model: FixedModel, *_: object) -> float:
+        snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
+        return curve[len(snapshots) - 1]
+
+    monkeypatch.setattr(judge, "_accuracy", planted)
+    found = train_on_cpu(labelled(9), labelled(3), profile(epochs=len(curve)))
+    assert found.best_epoch == chosen
+    assert [epoch.val_accuracy for epoch in found.curve] == curve
+    weights = found.model.state_dict()
+    matching = [all(torch.equal(shot[name], weights[name]) for name in weights) for shot in snapshots]
+    assert matching == [number == chosen for number in range(1, len(curve) + 1)]  # running averages included
+
+
+def test_validation_is_judged_in_evaluation_mode_and_changes_nothing() -> None:
+    data, validation = labelled(9), labelled(6, seed=1)
+    found = train_on_cpu(data, validation, profile(epochs=1))
+    before = {name: value.clone() for name, value in found.model.state_dict().items()}
+    assert found.curve[0].val_accuracy == evaluate(found.model, validation, device=CPU).accuracy
+    assert not found.model.training
+    assert all(torch.equal(value, before[name]) for name, value in found.model.state_dict().items())
+
+
+def test_ticks_once_an_epoch() -> None:
+    ticks: list[None] = []
+    train(labelled(3), labelled(3), classes=3, profile=profile(), seed=0, device=CPU, tick=lambda: ticks.append(None))
+    assert len(ticks) == 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_seed_same_weights_other_seed_other_weights(precision: str) -> None:
+    how = profile(precision=precision, schedule="cosine", epochs=1)
+    states = [train_on_cpu(labelled(9), labelled(3), how, seed).model.state_dict() for seed in (1, 1, 2)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="this CPU does not compute in bfloat16")
+def test_bfloat16_is_used_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = []
+    plain = FixedModel.forward
+
+    def watch(self: FixedModel, x: torch.Tensor) -> torch.Tensor:
+        logits = plain(self, x)
+        kinds.append((self.training, logits.dtype))
+        return logits
+
+    monkeypatch.setattr(FixedModel, "forward", watch)
+    found = train_on_cpu(labelled(3), labelled(3), profile(epochs=1, precision="bfloat16"))
+    evaluate(found.model, labelled(3), device=CPU)
+    assert kinds == [(True, torch.bfloat16), (False, torch.bfloat16), (False, torch.float32)]
+    assert all(value.dtype in (torch.float32, torch.int64) for value in found.model.state_dict().values())
+
+
+def test_schedules() -> None:
+    constant, cosine = profile(learning_rate=0.3), profile(learning_rate=0.3, schedule="cosine")
+    assert [constant.rate(step, 4) for step in range(4)] == [0.3] * 4
+    assert [cosine.rate(step, 4) for step in (0, 1, 2)] == pytest.approx([0.3, 0.3 * (2 + math.sqrt(2)) / 4, 0.15])
+    assert cosine.rate(10**6 - 1, 10**6) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"schedule": "steps"}, "schedule must be one of constant, cosine, got steps"),
+        ({"precision": "float16"}, "precision must be one of float32, bfloat16, got float16"),
+    ],
+)
+def test_profile_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        profile(**changes)
+
+
+def test_training_refuses_an_empty_side() -> None:
+    with pytest.raises(ValueError, match="images on both sides, got 3 and 0"):
+        train_on_cpu(labelled(3), labelled(0), profile())
+
+
+# --- evaluation -------------------------------------------------------------------------------------------------
+
+
+class Brightness(nn.Module):
+    """Says class 0 for a dark image, 1 for a bright one; never 2."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bright = (x.mean(dim=(1, 2, 3)) > 0).float()
+        return torch.stack([1 - bright, bright, torch.full_like(bright, -1)], dim=1)
+
+
+def test_evaluation_by_hand() -> None:
+    images = np.zeros((5, 8, 8, 1), np.uint8)
+    images[1:3] = 255
+    labels = np.array([0, 0, 1, 2, 2])
+    found = evaluate(Brightness(), Labelled(images, labels), device=CPU)  # type: ignore[arg-type]
+    assert found.predicted.tolist() == [0, 1, 1, 0, 0]
+    assert found.accuracy == pytest.approx(2 / 5)
+    assert found.recall == {0: 0.5, 1: 1.0, 2: 0.0}
+    total = math.log(math.exp(1) + math.exp(0) + math.exp(-1))
+    losses = [total - 1, total - 0, total - 1, total + 1, total + 1]
+    assert found.loss == pytest.approx(sum(losses) / 5)
+
+
+def test_recall_leaves_out_a_class_without_images() -> None:
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    found = evaluate(Brightness(), Labelled(images, np.array([0, 2])), device=CPU)  # type: ignore[arg-type]
+    assert found.recall == {0: 1.0, 2: 0.0}
+
+
+def test_evaluation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = labelled(11)
+    model = FixedModel(3, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(judge, "EVALUATION_BATCH", 4)
+    found = evaluate(model, data, device=CPU)
+    logits = model.eval()(preprocess(data.images))
+    assert found.predicted.tolist() == logits.argmax(1).tolist()
+    assert found.loss == pytest.approx(functional.cross_entropy(logits, torch.from_numpy(data.labels)).item(), rel=1e-5)
+
+
+# --- the stage --------------------------------------------------------------------------------------------------
+
+
+class Run:
+    """The judge stage on a small arm, run here and not in workers, counting what it trains."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.trained, self.dies_at = folder, [], None
+        make_dataset(folder / "arm", {"train": 9, "val": 6})
+        make_dataset(folder / "test", {"test": 12}, seed=1)
+        self.profile = profile(epochs=1)
+        monkeypatch.setattr(judge_stage, "run_jobs", self.run_jobs)
+
+    def run_jobs(self, function: Callable[..., None], jobs: Sequence[Any], *, steps: int, label: str) -> None:
+        assert steps == len(jobs) * self.profile.epochs
+        for job in jobs:
+            if job[1] == self.dies_at:
+                raise KeyboardInterrupt
+            function(*job, lambda: None)
+            self.trained.append(job[1])
+
+    def __call__(self, *seeds: int, max_images: int = 100) -> list[int]:
+        """Seeds that this run trained."""
+        self.trained.clear()
+        params = judge_stage.Params("tiny", max_images, {"tiny": self.profile, "competition": COMPETITION})
+        paths = {name: self.folder / name for name in ("arm", "test", "models", "metrics")}
+        judge_stage.main(params, list(seeds), **paths)
+        return list(self.trained)
+
+    def files(self, seed: int) -> SeedFiles:
+        return SeedFiles(self.folder / "models", self.folder / "metrics", seed)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for folder in ("models", "metrics") for path in (self.folder / folder).iterdir())
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return Run(tmp_path, monkeypatch)
+
+
+def all_files(seed: int) -> list[str]:
+    return [f"seed-{seed}.{suffix}" for suffix in ("json", "parquet", "safetensors", "seal")]
+
+
+def test_figures_and_predictions_say_the_same(run: Run) -> None:
+    run(4)
+    figures = json.loads(run.files(4).figures.read_text())
+    predictions = pq.read_table(run.files(4).predictions)
+    asked = read_samples(run.folder / "test")
+    assert predictions["id"].to_pylist() == asked["id"].to_pylist()
+    assert predictions["label"].to_pylist() == asked["label"].to_pylist()
+    right = np.array(predictions["label"].to_pylist()) == np.array(predictions["predicted"].to_pylist())
+    assert figures["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+    assert set(figures["recall"]) == set(CLASSES)
+    assert (figures["n_train"], figures["n_val"], figures["n_test"]) == (9, 6, 12)
+    assert (figures["seed"], figures["profile"], figures["best_epoch"]) == (4, "tiny", 1)
+    assert figures["val_accuracy"] == figures["curve"][0]["val_accuracy"]
+
+
+def test_weights_on_disk_are_the_ones_that_predicted(run: Run) -> None:
+    run(4)
+    model = FixedModel(3, torch.Generator())
+    model.load_state_dict(load_file(run.files(4).weights))
+    asked = read_samples(run.folder / "test")
+    images = read_images(run.folder / "test", asked["id"].to_pylist())
+    predicted = model.eval()(preprocess(images)).argmax(1)
+    assert [CLASSES[k] for k in predicted] == pq.read_table(run.files(4).predictions)["predicted"].to_pylist()
+    with safe_open(run.files(4).weights, "pt") as weights:
+        assert weights.metadata() == {"fingerprint": run.files(4).read_figures()["fingerprint"]}
+
+
+def test_a_new_seed_trains_that_seed_alone(run: Run) -> None:
+    assert run(0) == [0]
+    before = run.files(0).weights.stat()
+    assert run(0, 1) == [1]
+    assert run.files(0).weights.stat().st_mtime_ns == before.st_mtime_ns
+    assert run(1, 0) == []
+
+
+def test_files_of_seeds_no_longer_wanted_go(run: Run) -> None:
+    run(0, 1)
+    (run.folder / "models" / ".seed-1.seal.partial").write_bytes(b"")
+    assert run(1) == []
+    assert run.names() == sorted(all_files(1))
+
+
+def test_a_stopped_run_goes_on_where_it_was(run: Run) -> None:
+    run.dies_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        run(1, 2, 3)
+    run.dies_at = None
+    assert run(1, 2, 3) == [2, 3]
+
+
+@pytest.mark.parametrize("name", all_files(0))
+def test_a_file_edited_or_gone_is_made_again(run: Run, name: str) -> None:
+    run(0)
+    path = next(path for path in run.folder.glob("m*/*") if path.name == name)
+    original = path.read_bytes()
+    path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    assert run(0) == [0]
+    assert path.read_bytes() == original
+    path.unlink()
+    assert run(0) == [0]
+    assert path.read_bytes() == original
+
+
+def test_other_inputs_other_params_other_code_train_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(0)
+    make_dataset(run.folder / "arm", {"train": 9, "val": 6}, seed=7)
+    assert run(0) == [0]
+    make_dataset(run.folder / "test", {"test": 12}, seed=7)
+    assert run(0) == [0]
+    run.profile = profile(epochs=1, learning_rate=0.002)
+    assert run(0) == [0]
+    monkeypatch.setattr(judge_stage, "source_code", lambda *_: "edited")
+    assert run(0) == [0]
+    monkeypatch.setattr(torch, "__version__", "0.0.0")
+    assert run(0) == [0]
+    assert run(0) == []
+
+
+def test_a_limit_that_is_kept_trains_nothing_again(run: Run) -> None:
+    run(0)
+    assert run(0, max_images=99) == []
+
+
+def test_source_code_counts_code_and_not_its_layout(tmp_path: Path) -> None:
+    digests = []
+    for text in ("x = 1\n", "# why\nx  =  1\n", "x = 2\n"):
+        (tmp_path / "script.py").write_text(text)
+        digests.append(source_code(tmp_path / "script.py"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_workers_repeat_every_byte(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "arm", {"train": 9, "val": 6})
+    make_dataset(tmp_path / "test", {"test": 12})
+    params = judge_stage.Params("tiny", 100, {"tiny": profile(precision="bfloat16", schedule="cosine")})
+    contents = []
+    for name in ("one", "two"):
+        models, metrics = tmp_path / name / "models", tmp_path / name / "metrics"
+        judge_stage.main(params, [0, 1], arm=tmp_path / "arm", test=tmp_path / "test", models=models, metrics=metrics)
+        contents.append({path.name: path.read_bytes() for folder in (models, metrics) for path in folder.iterdir()})
+    assert sorted(contents[0]) == sorted(all_files(0) + all_files(1))
+    assert contents[0] == contents[1]
+    assert contents[0]["seed-0.safetensors"] != contents[0]["seed-1.safetensors"]
+
+
+def test_the_stage_prints_one_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run(0)
+    accuracy = run.files(0).read_figures()["accuracy"]
+    assert capsys.readouterr().out == (
+        f"judge: arm has a mean test accuracy of {accuracy:.3f} over 1 seeds (tiny; 1 trained, 0 reused)\n"
+    )
+
+
+def test_the_stage_refuses_what_cannot_be_judged(run: Run) -> None:
+    with pytest.raises(UserError, match="may hold 14 images together, got 15"):
+        run(0, max_images=14)
+    assert run(0, max_images=15) == [0]
+    with pytest.raises(UserError, match=r"compare\.seeds must name at least one seed, and each once, got \[1, 1\]"):
+        run(1, 1)
+    with pytest.raises(UserError, match="at least one seed"):
+        run()
+    make_dataset(run.folder / "test", {"test": 12}, classes=["i", "ii", "iv"])
+    with pytest.raises(UserError, match="do not have the same classes"):
+        run(0)
+    make_dataset(run.folder / "test", {"test": 12})
+    make_dataset(run.folder / "arm", {"train": 9})
+    with pytest.raises(UserError, match="no val images are left"):
+        run(0)
+
+
+def test_a_profile_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    fields = "{epochs: 1, batch: 8, learning_rate: 0.1, schedule: constant, precision: float32}"
+    file.write_text(f"judge: {{profile: quack, max_images: 9, profiles: {{quick: {fields}}}}}")
+    with pytest.raises(ParamsError, match=r"judge\.profile must be one of quick, got quack"):
+        load_params("judge", judge_stage.Params, file)
+    file.write_text(file.read_text().replace("quack", "quick"))
+    assert load_params("judge", judge_stage.Params, file).chosen.batch == 8
+
+
+# --- the arm ----------------------------------------------------------------------------------------------------
+
+
+def test_an_arm_has_train_and_val_alone_and_the_same_shards(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "dataset", {"train": 5, "val": 3, "label_book": 4})
+    arm_stage.main(8, dataset=dataset, arm=tmp_path / "arm")
+    samples, whole = read_samples(tmp_path / "arm"), read_samples(dataset)
+    assert samples.equals(whole.slice(0, 8))
+    assert column(samples, "split").tolist() == ["train"] * 5 + ["val"] * 3
+    shards = [
+        {path.name: path.read_bytes() for path in (tmp_path / d / "images").iterdir()} for d in ("dataset", "arm")
+    ]
+    assert shards[0] == shards[1]
+
+
+def test_an_arm_with_too_many_images_is_refused(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "dataset", {"train": 5, "val": 3, "label_book": 4})
+    with pytest.raises(UserError, match=r"may hold 7 images in train and val together \(judge.max_images\), got 8"):
+        arm_stage.main(7, dataset=dataset, arm=tmp_path / "arm")
+    assert not (tmp_path / "arm").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_arm_without_a_side_is_refused(tmp_path: Path, split: str) -> None:
+    counts = {"train": 5, "val": 3, "label_book": 4} | {split: 0}
+    dataset = make_dataset(tmp_path / "dataset", counts)
+    with pytest.raises(UserError, match=f"no {split} images are left"):
+        arm_stage.main(10, dataset=dataset, arm=tmp_path / "arm")

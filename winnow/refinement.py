@@ -1,0 +1,81 @@
+"""What the verdicts did to the train and val images, and how that compares with the truth where it is known."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+ACTIONS = ("keep", "drop", "relabel")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """Where an image stands after every verdict so far."""
+
+    given: str  # the label as delivered
+    label: str | None  # the label now; None when dropped
+
+    @property
+    def touched(self) -> bool:
+        """Dropped, or of another class than delivered."""
+        return self.label != self.given
+
+
+def count_actions(actions: Iterable[str]) -> dict[str, int]:
+    """How many verdicts of each kind; every kind is there, so that two runs can be compared.
+
+    Raises:
+        ValueError: an action that is none of the three.
+    """
+    counts = dict.fromkeys(ACTIONS, 0)
+    for action in actions:
+        if action not in counts:
+            raise ValueError(f"an action must be one of {', '.join(ACTIONS)}, got {action!r}")
+        counts[action] += 1
+    return counts
+
+
+def fates(given: Mapping[str, str], verdicts: Sequence[pa.Table]) -> dict[str, Fate]:
+    """Each image's fate after the verdict tables, taken in order.
+
+    Args:
+        given: label as delivered, by id of every train and val image of the source.
+        verdicts: tables of ``dataset.VERDICT_SCHEMA``; rows about other ids (augmented images) are passed over.
+    """
+    now: dict[str, str | None] = dict(given)
+    for table in verdicts:
+        columns = (table[name].to_pylist() for name in ("id", "action", "label_after"))
+        for identifier, action, label in zip(*columns, strict=True):
+            if identifier in now and action != "keep":
+                now[identifier] = None if action == "drop" else label
+    return {identifier: Fate(label, now[identifier]) for identifier, label in given.items()}
+
+
+def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> dict[str, float | int]:
+    """Precision, recall and F1 of the images dropped or relabelled, counted over the images whose truth is known.
+
+    A fault is an image whose true class is not the one delivered, or that has none (junk). Figures that would divide
+    by zero are left out, but precision is 0 when nothing was touched, as scikit-learn has it.
+
+    Args:
+        fate: by id.
+        truth: true class by id; None is junk.
+
+    Returns:
+        ``faults``, ``touched``, ``precision``; ``recall`` and ``f1`` where there are faults; ``relabels_right``, the
+        share of relabelled images that now carry their true class, where there are any. Empty without truth.
+    """
+    known = [(fate[identifier], label) for identifier, label in truth.items() if identifier in fate]
+    if not known:
+        return {}
+    faults = sum(image.given != label for image, label in known)
+    touched = sum(image.touched for image, _ in known)
+    hits = sum(image.touched and image.given != label for image, label in known)
+    relabelled = [image.label == label for image, label in known if image.touched and image.label is not None]
+    figures: dict[str, float | int] = {"faults": faults, "touched": touched}
+    figures["precision"] = hits / touched if touched else 0.0
+    if faults:
+        figures |= {"recall": hits / faults, "f1": 2 * hits / (faults + touched)}
+    if relabelled:
+        figures["relabels_right"] = sum(relabelled) / len(relabelled)
+    return figures

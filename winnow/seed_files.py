@@ -1,0 +1,123 @@
+"""What the judge leaves behind for one arm and seed: weights, predictions, figures, and the seal that lets a run reuse
+them.
+
+    <models>/seed-<s>.safetensors   the chosen weights; metadata: the fingerprint of everything that made them
+    <models>/seed-<s>.parquet       id, label, predicted: one row a test image
+    <models>/seed-<s>.seal          digest over the fingerprint and the three files; written last
+    <metrics>/seed-<s>.json         accuracy, loss, recall a class, best epoch, training curve ...
+
+A seal that fits says that the files are whole, unedited, and what the same inputs would give again.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.stage import UserError, digest, write_bytes, write_json, write_table
+
+PREDICTIONS = pa.schema([("id", pa.string()), ("label", pa.string()), ("predicted", pa.string())])
+
+
+@dataclass(frozen=True)
+class SeedFiles:
+    """The files of one seed of one arm."""
+
+    models: Path  # the arm's folder
+    metrics: Path  # the arm's folder
+    seed: int
+
+    @property
+    def weights(self) -> Path:
+        """The chosen weights."""
+        return self.models / f"seed-{self.seed}.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        """The class predicted for every test image."""
+        return self.models / f"seed-{self.seed}.parquet"
+
+    @property
+    def seal(self) -> Path:
+        """The digest that vouches for the other three."""
+        return self.models / f"seed-{self.seed}.seal"
+
+    @property
+    def figures(self) -> Path:
+        """What people and the summary read."""
+        return self.metrics / f"seed-{self.seed}.json"
+
+    def _digest(self, fingerprint: str) -> bytes:
+        content = digest([self.weights, self.predictions, self.figures])
+        return hashlib.sha256(f"{fingerprint} {content}".encode()).hexdigest().encode()
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether the files are there, unedited, and made by what the fingerprint stands for."""
+        try:
+            return self.seal.read_bytes() == self._digest(fingerprint)
+        except FileNotFoundError:
+            return False
+
+    def write(self, fingerprint: str, *, weights: bytes, predictions: pa.Table, figures: Mapping[str, Any]) -> None:
+        """Write all four, the seal last: a run killed half-way leaves no seal that fits."""
+        write_bytes(self.weights, weights)
+        write_table(self.predictions, predictions)
+        write_json(self.figures, figures)
+        write_bytes(self.seal, self._digest(fingerprint))
+
+    def read_figures(self) -> dict[str, Any]:
+        """The seed's figures.
+
+        Raises:
+            UserError: the file is missing or no JSON.
+        """
+        try:
+            figures: dict[str, Any] = json.loads(self.figures.read_bytes())
+        except FileNotFoundError:
+            raise UserError(f"{self.figures} is missing; run `dvc repro`") from None
+        except ValueError:
+            raise UserError(f"{self.figures} is no JSON; delete it and run `dvc repro`") from None
+        return figures
+
+    def read_predictions(self) -> pa.Table:
+        """The seed's predictions, sorted by id.
+
+        Raises:
+            UserError: the table is missing or no such table.
+        """
+        try:
+            table = pq.read_table(self.predictions)
+        except FileNotFoundError:
+            raise UserError(f"{self.predictions} is missing; run `dvc repro`, or `dvc pull`") from None
+        except pa.ArrowInvalid:
+            raise UserError(f"{self.predictions} is not a parquet table; delete it and run `dvc repro`") from None
+        if not table.schema.equals(PREDICTIONS):
+            raise UserError(f"{self.predictions} holds other columns than the judge writes; delete it, `dvc repro`")
+        return table.sort_by("id")
+
+
+def remove_others(models: Path, metrics: Path, seeds: Iterable[int]) -> None:
+    """Delete what belongs to no wanted seed, and what a killed run left half-written."""
+    wanted: set[Path] = set()
+    for seed in seeds:
+        files = SeedFiles(models, metrics, seed)
+        wanted |= {files.weights, files.predictions, files.seal, files.figures}
+    for folder in (models, metrics):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path not in wanted and path.is_file():
+                path.unlink()
+
+
+def source_code(*scripts: Path) -> str:
+    """Hex digest of the code of the scripts and of every winnow module loaded; comments and layout do not count."""
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("winnow.")]
+    paths = [*scripts, *(Path(module.__file__) for module in modules if module.__file__)]
+    trees = [ast.dump(ast.parse(path.read_bytes())) for path in paths]
+    return hashlib.sha256("\0".join(trees).encode()).hexdigest()
