@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.dataset import VERDICT_SCHEMA
-from winnow.refinement import Fate, against_truth, count_actions, fates
+from winnow.refinement import Fate, against_truth, count_actions, fates, ranking_against_truth
 
 LABELS = ["i", "ii", "iii"]
 
@@ -59,6 +59,20 @@ def test_figures_that_would_divide_by_zero_are_left_out() -> None:
 def test_junk_that_is_relabelled_is_found_but_not_right() -> None:
     figures = against_truth({"a": Fate("i", "ii")}, {"a": None})
     assert (figures["precision"], figures["recall"], figures["relabels_right"]) == (1, 1, 0)
+
+
+def test_ranking_by_hand() -> None:
+    given_labels = dict.fromkeys("abcde", "i")
+    truth = {"a": None, "b": "i", "c": "ii", "d": "i", "e": "i", "not scored": None}
+    # From the most harmful: a (fault), b, c (fault), then d and e. Of the 2 x 3 pairs one, (c, b), is the wrong way
+    # round. Precision is 1/1 at the first fault and 2/3 at the second.
+    score = {"a": -5.0, "b": -4.0, "c": -3.0, "d": 0.0, "e": 2.0, "no truth": -9.0}
+    assert ranking_against_truth(score, given_labels, truth) == {
+        "ranking_auc": pytest.approx(5 / 6),
+        "ranking_average_precision": pytest.approx((1 + 2 / 3) / 2),
+    }
+    assert ranking_against_truth(score, given_labels, {"a": "i", "b": "i"}) == {}
+    assert ranking_against_truth(score, given_labels, {}) == {}
 
 
 def test_an_unknown_action_is_refused() -> None:

@@ -41,6 +41,8 @@ class Project:
         self.ids = samples["id"].to_pylist()
         self.write_verdicts("r1", "cleanse_influence", {0: "drop", 1: "drop"})
         self.write_truth({0: None, 1: "ii", 2: "i", 3: "i", 7: "ii"})
+        scores = pa.table({"id": self.ids[:9], "score": [-2.0, -3.0, *([1.0] * 7)], "other": [0.0] * 9})
+        write_table(folder / "scores.parquet", scores)
         write_json(folder / "prepare.json", {"rejected_total": 2, "leaks_total": 5, "images_train": 6})
 
     def write_seed(self, arm: str, seed: int, right: np.ndarray, n_train: int = 1, profile: str = "tiny") -> None:
@@ -72,6 +74,7 @@ class Project:
             "judge_metrics": self.folder / "judged",
             "judge_models": self.folder / "models",
             "verdicts": [self.folder / "data/r1/cleanse_influence/verdicts.parquet"],
+            "scores": self.folder / "scores.parquet",
             "prepared": self.folder / "prepared",
             "truth": self.folder / "truth.parquet",
             "prepare_metrics": self.folder / "prepare.json",
@@ -136,6 +139,9 @@ def test_refinement_counts_and_scores(project: Project) -> None:
         "precision": 0.5,
         "recall": 0.5,
         "f1": 0.5,
+        # Of the known ones, sound image 1 scores lowest, then fault 0; fault 2 ties with the sound images 3 and 7.
+        "ranking_auc": pytest.approx((2 + 1) / 6),
+        "ranking_average_precision": pytest.approx((1 / 2 + 2 / 5) / 2),
         "verdicts": {"r1": {"cleanse_influence": {"keep": 7, "drop": 2, "relabel": 0}}},
         "rejected_files": 2,
         "leaks_removed": 5,
@@ -154,7 +160,9 @@ def test_verdicts_of_several_stages_and_rounds(project: Project) -> None:
 def test_without_truth_there_are_no_scores(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.write_truth({})
     project.summarise()
-    assert not {"precision", "recall", "f1", "faults", "relabels_right"} & set(project.read("refinement"))
+    assert not {"precision", "recall", "f1", "faults", "relabels_right", "ranking_auc"} & set(
+        project.read("refinement")
+    )
     assert "truth" not in capsys.readouterr().out
 
 
@@ -249,6 +257,7 @@ def test_the_table() -> None:
         "precision": 0.567,
         "recall": 0.166,
         "f1": 0.257,
+        "ranking_auc": 0.8,
         "touched": 67,
         "faults": 229,
     }
@@ -259,7 +268,8 @@ def test_the_table() -> None:
         "hydra               1,600      0.676 [0.666, 0.696]  0.087 [0.077, 0.107]  +0.031 [+0.021, +0.051]",
         "Profile quick; intervals over 3 seeds and 2,420 test images.",
         "Verdicts: r1 cleanse_influence kept 2,000, dropped 67, relabelled 0.",
-        "Against the truth: precision 0.567, recall 0.166, F1 0.257 (67 dropped or relabelled, 229 faults).",
+        "Against the truth: precision 0.567, recall 0.166, F1 0.257, ranking AUC 0.800 "
+        "(67 dropped or relabelled, 229 faults).",
     ]
 
 

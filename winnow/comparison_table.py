@@ -78,6 +78,8 @@ def _truth(refinement: Mapping[str, Any]) -> list[str]:
         words.append(f"F1 {refinement['f1']:.3f}")
     if "relabels_right" in refinement:
         words.append(f"relabels right {refinement['relabels_right']:.3f}")
+    if "ranking_auc" in refinement:
+        words.append(f"ranking AUC {refinement['ranking_auc']:.3f}")
     touched, faults = refinement["touched"], refinement["faults"]
     return [f"Against the truth: {', '.join(words)} ({touched:,} dropped or relabelled, {faults:,} faults)."]
 

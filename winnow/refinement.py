@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from winnow.dataset import column
 
 ACTIONS = ("keep", "drop", "relabel")
 
@@ -79,3 +83,64 @@ def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> 
     if relabelled:
         figures["relabels_right"] = sum(relabelled) / len(relabelled)
     return figures
+
+
+def ranking_against_truth(
+    score: Mapping[str, float], given: Mapping[str, str], truth: Mapping[str, str | None]
+) -> dict[str, float]:
+    """How well a score ranks the faults first, whatever was then decided.
+
+    Args:
+        score: by id, lower is more harmful.
+        given: label as delivered, by id.
+        truth: true class by id; None is junk.
+
+    Returns:
+        ``ranking_auc``: the chance that a fault scores below a sound image; ``ranking_average_precision``: the
+        precision averaged over the faults found on the way down. Empty unless there are both faults and sound images.
+    """
+    known = [identifier for identifier in truth if identifier in score and identifier in given]
+    faulty = [given[identifier] != truth[identifier] for identifier in known]
+    if len(set(faulty)) < 2:
+        return {}
+    harm = [-score[identifier] for identifier in known]
+    return {
+        "ranking_auc": float(roc_auc_score(faulty, harm)),
+        "ranking_average_precision": float(average_precision_score(faulty, harm)),
+    }
+
+
+def refine(
+    *,
+    samples: pa.Table,
+    truth: pa.Table,
+    scores: pa.Table,
+    verdicts: dict[tuple[str, str], pa.Table],
+    prepare: dict[str, Any],
+) -> dict[str, Any]:
+    """metrics/refinement.json.
+
+    Args:
+        samples: train and val as delivered.
+        truth: id, label, noise.
+        scores: id, score.
+        verdicts: verdict table by round and stage, in the order of the pipeline.
+        prepare: the prepare stage's counts.
+    """
+    given = dict(zip(column(samples, "id").tolist(), column(samples, "given_label").tolist(), strict=True))
+    known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
+    score = dict(zip(scores["id"].to_pylist(), scores["score"].to_pylist(), strict=True))
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for (round_name, stage), table in verdicts.items():
+        counts.setdefault(round_name, {})[stage] = count_actions(table["action"].to_pylist())
+    fate = fates(given, list(verdicts.values()))
+    return {
+        "images": len(given),
+        "dropped": sum(image.label is None for image in fate.values()),
+        "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
+        **against_truth(fate, known),
+        **ranking_against_truth(score, given, known),
+        "verdicts": counts,
+        "rejected_files": prepare["rejected_total"],
+        "leaks_removed": prepare["leaks_total"],
+    }
