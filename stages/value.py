@@ -4,7 +4,8 @@ Reads   --dataset  dataset with splits train, val and label_book
 Writes  --scores   table: id, one column of removal effects (Eq. 2) a label-book id, min, mean, score;
                    lower is more harmful in each
         --curve    csv: trajectory, epoch, mean training loss
-        --histogram  csv: lower edge of a bin of `score`, images in it
+        --influence  csv for a histogram: lower edge of a bin of `mean`, images in it
+        --harm       csv for a histogram: the same of `score`
 Params  value
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset import class_names, label_indices, only_splits, read_images, read_samples
@@ -54,7 +56,7 @@ class Params:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
-def main(params: Params, *, dataset: Path, scores: Path, curve: Path, histogram: Path) -> None:
+def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, harm: Path) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
     suspects, trusted = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
@@ -99,9 +101,15 @@ def main(params: Params, *, dataset: Path, scores: Path, curve: Path, histogram:
         (t, epoch, f"{loss:.6g}") for t, one in enumerate(valued) for epoch, loss in enumerate(one.curve, start=1)
     ]
     write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
-    counts, edges = np.histogram(score, bins=50)
-    write_csv(histogram, ["score", "images"], [(f"{edge:.4g}", n) for edge, n in zip(edges, counts, strict=False)])
+    write_histogram(influence, "effect", summary["mean"])
+    write_histogram(harm, "score", score)
     print(f"value: {len(suspects)} images valued on {len(trusted)} trusted ones by {params.trajectories} trajectories")
+
+
+def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> None:
+    """Write the lower edges of 50 equal bins and the images in each."""
+    counts, edges = np.histogram(values, bins=50)
+    write_csv(path, [name, "images"], [(f"{edge:.4g}", n) for edge, n in zip(edges, counts, strict=False)])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
-import torch
 from safetensors.torch import save
 
 from winnow.judge import Evaluation, Labelled, Profile, Trained, evaluate, train
@@ -28,8 +27,6 @@ class Task:
 
 def judge_seed(task: Task, seed: int, fingerprint: str, files: SeedFiles, tick: Tick) -> None:
     """Train and evaluate one seed and write its files as soon as it is done: a run killed later keeps them."""
-    # Every operation used here writes all that it allocates; filling that first would cost 7 % of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device, k = pick_device(), len(task.classes)
     trained = train(task.train, task.val, classes=k, profile=task.profile, seed=seed, device=device, tick=tick)
     result = evaluate(trained.model, task.test, device=device)
