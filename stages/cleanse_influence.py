@@ -4,6 +4,7 @@ Reads   --dataset     dataset with splits train, val and label_book
         --scores      table: id, one column of removal effects a label-book id, min, mean, score
 Writes  --influenced  the dataset without the dropped images; its image shards handed on unchanged
         --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
+        --sheet       PNG for people: the dropped images, the most harmful first, with their labels
 Params  cleanse_influence
 """
 
@@ -14,9 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winnow.dataset import VERDICT_SCHEMA, column, label_indices, only_splits, read_samples, write_dataset
-from winnow.stage import UserError, run_stage, write_table
+from winnow.contact_sheet import contact_sheet
+from winnow.dataset import VERDICT_SCHEMA, column, label_indices, only_splits, read_images, read_samples, write_dataset
+from winnow.stage import UserError, run_stage, write_bytes, write_table
 from winnow.threshold import harmful_votes, spare_last_of_class
+
+SHEET_IMAGES = 160
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Params:
             raise ValueError(f"votes must be at least 1, got {self.votes}")
 
 
-def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdicts: Path) -> None:
+def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdicts: Path, sheet: Path) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
     suspects = only_splits(samples, "train", "val")  # N rows
@@ -55,11 +59,15 @@ def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdi
                 "evidence": [trusted[j] for j in voters],
             }
         )
+    rows.sort(key=lambda row: (row["action"], row["score"]))  # what was dropped first, the most harmful on top
     write_table(verdicts, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
     gone_ids = [row["id"] for row in rows if row["action"] == "drop"]
     # A child of a dropped image goes with it.
     keep = ~np.isin(column(samples, "id"), gone_ids) & ~np.isin(column(samples, "parent"), gone_ids)
     write_dataset(influenced, samples.filter(pa.array(keep)), shards_from=[dataset])
+    shown = [row for row in rows if row["action"] == "drop"][:SHEET_IMAGES]
+    pictures = read_images(dataset, [row["id"] for row in shown])
+    write_bytes(sheet, contact_sheet(list(pictures), [row["label_before"] for row in shown], columns=16, tile=64))
     share = 100 * len(gone_ids) / len(rows)
     print(f"cleanse_influence: dropped {len(gone_ids)} of {len(rows)} images ({share:.1f} %), spared {spared.sum()}")
 
