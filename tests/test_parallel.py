@@ -1,8 +1,16 @@
 """The seam to many cores: order, progress, one thread a worker, errors that come through."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 import torch
 
+from tests.imports import ROOT
 from winnow.parallel import run_jobs
 
 
@@ -45,3 +53,36 @@ def test_progress_counts_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failing_job_says_why() -> None:
     with pytest.raises(ValueError, match="number 5 is off"):
         run_jobs(refuse, [(5,)], steps=1, label="refused")
+
+
+def sleep_long(folder: str, tick: object) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:
+    code = "from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
+    code += f"run_jobs(sleep_long, [({str(tmp_path)!r},), ({str(tmp_path)!r},)], steps=1, label='sleep')"
+    stage = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if any(tmp_path.iterdir()):
+            break
+        time.sleep(0.1)
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    assert workers
+    assert all(alive(worker) for worker in workers)
+    stage.send_signal(signal.SIGKILL)
+    stage.wait()
+    for _ in range(150):
+        if not any(alive(worker) for worker in workers):
+            return
+        time.sleep(0.1)
+    raise AssertionError("a worker lives on 15 seconds after its stage was killed")
