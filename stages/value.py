@@ -38,15 +38,13 @@ class Params:
     gradients: str  # checkpoints | replay
     checkpoint_epochs: int  # a checkpoint stands for so many epochs
     influence_batch: int  # images at once; no result depends on it
-    precision: str  # float32 | bfloat16: of the gradient products
+    precision: str  # float32 | bfloat16 (where the machine computes in it): of training and of checkpoint gradients
 
     def __post_init__(self) -> None:
         if self.gradients not in ("checkpoints", "replay"):
             raise ValueError(f"gradients must be checkpoints or replay, got {self.gradients!r}")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
-        if self.gradients == "replay" and self.precision == "bfloat16":
-            raise ValueError("precision must be float32 where gradients is replay")
         if self.folds < 2 or self.trajectories % self.folds:
             raise ValueError(f"trajectories must be a multiple of folds, folds at least 2, got {self.trajectories}")
         if not 0 < self.batch_norm_momentum <= 1:

@@ -52,6 +52,7 @@ def tiny_run(sgd: Sgd, *, batch: int = 4, epochs: int = 3, seed: int = 0, sample
         batch=batch,
         checkpoint_epochs=1,
         seed=seed,
+        bfloat16=False,
     )
 
 

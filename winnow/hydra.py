@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from winnow.network import half_precision
 from winnow.per_sample import gradient_products, stacked_gradients
 from winnow.trajectory import Run, Sgd, Trajectory, centre_views, train
 
@@ -92,10 +93,9 @@ def influence_by_checkpoints(
 
     Args and returns: as ``influence_by_replay``; ``batch`` images at once; ``bfloat16`` multiplies in half precision.
     """
-    with torch.autocast(run.images.device.type, torch.bfloat16, enabled=bfloat16):
+    with half_precision(run.images.device, wanted=bfloat16):
         model = final.model(run)
         stacked = stacked_gradients(model, centre_views(trusted), trusted_labels)
-        stacked = [matrix.bfloat16() if bfloat16 else matrix for matrix in stacked]
         coefficients = step_coefficients(final.rates, run.sgd)
         effect = np.zeros((len(run.images), len(trusted)))
         for checkpoint in final.checkpoints:

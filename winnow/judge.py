@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from winnow.network import FixedModel, preprocess
+from winnow.network import FixedModel, half_precision, preprocess, wide
 
 ADAM_BETAS = (0.9, 0.999)
 ADAM_EPSILON = 1e-7  # Keras's; PyTorch's own default is 1e-8
@@ -173,9 +173,9 @@ def _train_epoch(
     for position, start in enumerate(starts):
         images, labels = data.pick(order[start : start + profile.batch])  # (B, 3, 32, 32), (B,)
         set_update(optimiser, profile, step=(number - 1) * len(starts) + position, steps=profile.epochs * len(starts))
-        with _autocast(device, profile.precision):
+        with half_precision(device, wanted=profile.precision == "bfloat16"):
             logits = model(images)  # (B, K)
-        loss = functional.cross_entropy(logits.float(), labels)
+        loss = functional.cross_entropy(wide(logits), labels)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -223,12 +223,6 @@ def _accuracy(model: FixedModel, data: _Set, precision: str) -> float:
 def _logits(model: FixedModel, data: _Set, precision: str) -> Tensor:
     """(N, K) logits of every image, in order."""
     device = data.labels.device
-    with torch.inference_mode(), _autocast(device, precision):
+    with torch.inference_mode(), half_precision(device, wanted=precision == "bfloat16"):
         starts = range(0, len(data), EVALUATION_BATCH)
         return torch.cat([model(data.pick(slice(start, start + EVALUATION_BATCH))[0]) for start in starts]).float()
-
-
-def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Bfloat16 where the profile wants it and the machine computes in it; emulated, it would be the slower one."""
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and native)

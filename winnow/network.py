@@ -29,6 +29,17 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def half_precision(device: torch.device, *, wanted: bool) -> torch.autocast:
+    """Bfloat16 where it is wanted and the machine computes in it; emulated, it would be the slower one."""
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and native)
+
+
+def wide(logits: Tensor) -> Tensor:
+    """Logits in at least float32: cross-entropy in bfloat16 would lose the small losses."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
 def preprocess(images: npt.NDArray[np.uint8]) -> Tensor:
     """Pixels as the fixed model takes them.
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winnow.network import wide
+
 Layer = nn.Conv2d | nn.Linear | nn.BatchNorm2d
 Consume = Callable[[int, Tensor], None]
 
@@ -79,7 +81,7 @@ def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, consume: Consum
     model.eval()
     try:
         with _parameters_frozen(model), _watched(layers_of(model), consume), torch.enable_grad():
-            loss = functional.cross_entropy(_wide(model(inputs)), targets, reduction="sum")
+            loss = functional.cross_entropy(wide(model(inputs)), targets, reduction="sum")
             loss.backward()  # type: ignore[no-untyped-call]
     finally:
         model.train(training)
@@ -165,8 +167,3 @@ def _patches(layer: nn.Conv2d, received: Tensor) -> Tensor:
     # A kernel row's columns and channels lie side by side in memory: one window over both copies in long runs.
     windows = lines.unfold(2, wide * channels, stride_w * channels).unfold(1, high, stride_h)
     return windows.transpose(3, 4).flatten(3).flatten(1, 2)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    """Logits in at least float32: cross-entropy in bfloat16 would lose the small losses."""
-    return logits if logits.dtype == torch.float64 else logits.float()

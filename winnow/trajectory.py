@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.network import INPUT_SIZE, normalise
+from winnow.network import INPUT_SIZE, half_precision, normalise, wide
 
 State = dict[str, Tensor]
 BeforeStep = Callable[[int, nn.Module, Tensor, Tensor], None]
@@ -53,6 +53,8 @@ class Run:
     batch: int
     checkpoint_epochs: int  # a checkpoint stands for so many epochs
     seed: int
+    bfloat16: bool  # of the forward and backward passes, where the machine computes in it
+    weights: Tensor | None = None  # (N,) how often a sample's loss counts in its batch's mean; None: once
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
                 before_step(step, model, inputs, batch)
             rate = sgd.learning_rate * (0.5 * (1 + math.cos(math.pi * step / total)) if sgd.cosine else 1.0)
             optimiser.param_groups[0]["lr"] = rate
-            loss = functional.cross_entropy(model(inputs), run.labels[rows])
+            with half_precision(run.images.device, wanted=run.bfloat16):
+                logits = wide(model(inputs))  # (B, K)
+            loss = _batch_loss(logits, run.labels[rows], None if run.weights is None else run.weights[rows])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -129,6 +133,13 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
         tick()
     trajectory.state = copy_state(model)
     return trajectory
+
+
+def _batch_loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean cross-entropy of a batch; a sample of weight 0 leaves the others' share as it was."""
+    if weights is None:
+        return functional.cross_entropy(logits, labels)
+    return (weights * functional.cross_entropy(logits, labels, reduction="none")).mean()
 
 
 def copy_state(model: nn.Module) -> State:

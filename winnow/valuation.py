@@ -32,7 +32,7 @@ class Plan:
     checkpoint_epochs: int
     replay: bool  # exact gradients by repeating the run, else those at the checkpoints
     influence_batch: int
-    bfloat16: bool  # in half precision, checkpoints only
+    bfloat16: bool  # training and the checkpoints' products in half precision, where the machine computes in it
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def value_trajectory(
         batch=plan.batch,
         checkpoint_epochs=plan.checkpoint_epochs,
         seed=seed,
+        bfloat16=plan.bfloat16,
     )
     trajectory = train(run, tick=tick)
     book, book_labels = _planes(trusted).to(device), torch.tensor(trusted_labels, device=device)
