@@ -59,7 +59,7 @@ def solarize(images: Tensor, strength: Tensor, generator: torch.Generator) -> Te
     """The negative of every pixel at or above 1 - s; the gradient to s is the blend's with the whole negative."""
     wide = _wide(strength)
     changed = torch.where(images >= 1 - wide, 1 - images, images)
-    return straight_through(changed, torch.lerp(images, 1 - images, wide))
+    return straight_through(changed, changed + wide * (1 - 2 * images.detach()))
 
 
 def posterize(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from winnow import colour, geometry
-from winnow.straight_through import straight_through
+from winnow.straight_through import clamp, straight_through
 
 CHUNK = 256  # images held as float at once
 
@@ -92,7 +92,7 @@ def apply(name: str, images: Tensor, magnitude: Tensor, generator: torch.Generat
     if operation.signed:
         positive = torch.rand(len(images), generator=generator, device=generator.device) < 0.5
         strength = torch.where(positive.to(images.device), magnitude, -magnitude)
-    result = operation.transform(images, strength, generator).clamp(0, 1)
+    result = clamp(operation.transform(images, strength, generator))
     still = magnitude.detach() == 0
     if still.any():
         result = straight_through(torch.where(still[:, None, None, None], images, result), result)
