@@ -1,0 +1,91 @@
+"""Peak memory of valuing 2,000 and 20,000 images: the same, once the images themselves are taken off.
+
+The stage itself runs, cut to one epoch of two trajectories, in a process of its own for each number.
+"""
+
+import dataclasses
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from joblib.externals.loky import get_reusable_executor
+
+from bench.timing import Figure, figure
+from stages import value
+from winnow.dataset import encode_png, sample_id, samples_table, write_dataset
+from winnow.stage import load_params
+
+COUNTS = (2000, 20000)
+CLASSES = 10
+LABEL_BOOK = 52
+SIDE = 64
+KIB = 1024  # the unit of ru_maxrss on Linux
+
+
+def measure(*, images: int, rounds: int) -> list[Figure]:
+    """Peaks of the larger of parent and worker in MiB; one run each, whatever ``images`` and ``rounds`` say."""
+    peaks = {}
+    for count in COUNTS:
+        command = [sys.executable, "-m", "bench.memory", str(count)]
+        finished = subprocess.run(command, check=True, capture_output=True, text=True)
+        peaks[count] = json.loads(finished.stdout.splitlines()[-1])
+    few, many = (_without_images(peaks[count], count) for count in COUNTS)
+    figures = [
+        figure(f"value at N = {count}, {who}, peak", [peaks[count][who] / 2**20], "MiB")
+        for count in COUNTS
+        for who in ("worker", "parent")
+    ]
+    title = f"peak at N = {COUNTS[1]} over N = {COUNTS[0]}, images taken off"
+    return figures + [
+        figure(f"{who}: {title}", [many[who] / few[who]], "x", at_most=1.1) for who in ("worker", "parent")
+    ]
+
+
+def _without_images(peaks: dict[str, int], count: int) -> dict[str, float]:
+    return {who: peak - count * SIDE * SIDE for who, peak in peaks.items()}
+
+
+def run_value(count: int) -> dict[str, int]:
+    """Peak resident bytes of the stage's process and of its largest worker."""
+    params = dataclasses.replace(load_params("value", value.Params), epochs=1, trajectories=2, folds=2)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_random(folder / "dataset", count)
+        outputs = {key: folder / key for key in ("scores", "curve", "influence", "harm")}
+        value.main(params, dataset=folder / "dataset", **outputs)
+    get_reusable_executor().shutdown(wait=True)  # a worker's peak is known once it has ended
+    who = {"parent": resource.RUSAGE_SELF, "worker": resource.RUSAGE_CHILDREN}
+    return {key: resource.getrusage(which).ru_maxrss * KIB for key, which in who.items()}
+
+
+def _write_random(folder: Path, count: int) -> None:
+    """A dataset of random coarse images, which are PNGs of a few hundred bytes."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    images = []
+    for number in range(count + LABEL_BOOK):
+        coarse = rng.integers(0, 256, (8, 8, 1), dtype=np.uint8)
+        png = encode_png(coarse.repeat(SIDE // 8, axis=0).repeat(SIDE // 8, axis=1))
+        identifier, label = sample_id(f"{number}.png", png), str(number % CLASSES)
+        rows.append(
+            {
+                "id": identifier,
+                "name": f"{number}.png",
+                "split": "train" if number < count else "label_book",
+                "label": label,
+                "given_label": label,
+                "origin": "source",
+                "pixel_hash": identifier,
+                "channels": 1,
+            }
+        )
+        images.append((identifier, png))
+    write_dataset(folder, samples_table(rows, [str(k) for k in range(CLASSES)]), images=images)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run_value(int(sys.argv[1]))))
