@@ -34,10 +34,13 @@ from winnow.stage import load_params, write_json
 RESULT = Path("build/fidelity.json")
 RESAMPLES = 1000
 LEAST_SETS = 10
-SETTINGS: dict[str, dict[str, float]] = {  # changes to params.yaml's value.sgd
-    "as value trains": {},
+SETTINGS: dict[str, tuple[dict[str, str], dict[str, float]]] = {  # changes to params.yaml's value and value.sgd
+    "as value trains": ({}, {}),
     # Where dropping the Hessian costs little: what is lost to the step size is the difference between the two.
-    "a tenth of the rate, no momentum": {"learning_rate": 0.002, "momentum": 0.0},
+    "float32, a tenth of the rate, no momentum": (
+        {"precision": "float32"},
+        {"learning_rate": 0.002, "momentum": 0.0},
+    ),
 }
 
 
@@ -67,9 +70,8 @@ def main() -> None:
     removed = [rng.permutation(n)[: round(options.removed * n)] for _ in range(options.sets)]
     params = dataclasses.replace(load_params("value", Params), epochs=options.epochs)
     scores = {}
-    for name, changes in SETTINGS.items():
-        sgd = dataclasses.replace(params.sgd, **changes)
-        changed = dataclasses.replace(params, sgd=sgd)
+    for name, (changes, sgd_changes) in SETTINGS.items():
+        changed = dataclasses.replace(params, sgd=dataclasses.replace(params.sgd, **sgd_changes), **changes)
         scores[name] = {
             how: dataclasses.asdict(score)
             for how, score in measure(subset, changed, removed, options.seeds, name).items()
@@ -105,14 +107,14 @@ def measure(
     """Score by method of one setting, and the agreement of the seeds among themselves."""
     whole = run_jobs(
         predict,
-        [(subset, params, params.sgd, seed) for seed in range(seeds)],
+        [(subset, params, seed) for seed in range(seeds)],
         steps=2 * seeds * params.epochs,
         label=f"fidelity, {label}: predicting",
     )
     cells = list(itertools.product(range(seeds), range(len(removed))))
     losses = run_jobs(
         retrain,
-        [(subset, params, params.sgd, seed, removed[number]) for seed, number in cells],
+        [(subset, params, seed, removed[number]) for seed, number in cells],
         steps=len(cells) * params.epochs,
         label=f"fidelity, {label}: retraining",
     )

@@ -21,6 +21,7 @@ from bench.ranks import rank_correlation
 from bench.timing import Figure, figure, interleaved, rates, ratios
 from stages.value import Params
 from winnow.dataset import class_names, label_indices, only_splits, read_images, read_samples
+from winnow.network import half_precision
 from winnow.per_sample import gradient_products, stacked_gradients
 from winnow.stage import load_params
 from winnow.trajectory import Run, centre_views, train
@@ -67,9 +68,8 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
 def products(case: Case, *, bfloat16: bool) -> np.ndarray:
     """(N, 52) products at the checkpoint, the trusted gradients included, as ``winnow.hydra`` takes them."""
     run = case.run
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with half_precision(run.images.device, wanted=bfloat16):
         stacked = stacked_gradients(case.model, centre_views(case.trusted), case.trusted_labels)
-        stacked = [matrix.bfloat16() if bfloat16 else matrix for matrix in stacked]
         parts = [
             gradient_products(case.model, centre_views(run.images[rows]), run.labels[rows], stacked)
             for rows in torch.split(run.members, case.batch)
@@ -97,6 +97,7 @@ def _case(images: int) -> Case:
         batch=params.batch,
         checkpoint_epochs=params.checkpoint_epochs,
         seed=0,
+        bfloat16=False,  # the training pass that the targets speak of
     )
     model = train(run, tick=lambda: None).model(run).eval()
     return Case(

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from stages.value import Params
 from winnow.hydra import influence_by_checkpoints, influence_by_replay
-from winnow.trajectory import Run, Sgd, Trajectory, centre_views, train
+from winnow.trajectory import Run, Trajectory, centre_views, train
 from winnow.valuation import quick_statistics
 
 Array = npt.NDArray[np.float64]
@@ -47,9 +47,9 @@ class Prediction:
     losses: Array  # (M,) of the label book at the end
 
 
-def predict(subset: Subset, params: Params, sgd: Sgd, seed: int, tick: Tick) -> Prediction:
+def predict(subset: Subset, params: Params, seed: int, tick: Tick) -> Prediction:
     """Train on everything and value every sample; ticks once an epoch, twice in all."""
-    run = _run(subset, params, sgd, seed, weights=None)
+    run = _run(subset, params, seed, weights=None)
     trajectory = train(run, tick=tick)
     by_checkpoints = functools.partial(influence_by_checkpoints, run, trajectory, *subset.book)
     effects = {
@@ -60,15 +60,15 @@ def predict(subset: Subset, params: Params, sgd: Sgd, seed: int, tick: Tick) -> 
     return Prediction(effects, _book_losses(run, trajectory, subset))
 
 
-def retrain(subset: Subset, params: Params, sgd: Sgd, seed: int, removed: npt.NDArray[np.int64], tick: Tick) -> Array:
+def retrain(subset: Subset, params: Params, seed: int, removed: npt.NDArray[np.int64], tick: Tick) -> Array:
     """(M,) losses of the label book after the same run without some samples; ticks once an epoch."""
     weights = torch.ones(len(subset.labels))
     weights[torch.from_numpy(np.array(removed))] = 0.0
-    run = _run(subset, params, sgd, seed, weights=weights)
+    run = _run(subset, params, seed, weights=weights)
     return _book_losses(run, train(run, tick=tick), subset)
 
 
-def _run(subset: Subset, params: Params, sgd: Sgd, seed: int, *, weights: Tensor | None) -> Run:
+def _run(subset: Subset, params: Params, seed: int, *, weights: Tensor | None) -> Run:
     # Every operation used writes all that it allocates; filling that first would cost time for nothing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return Run(
@@ -76,12 +76,13 @@ def _run(subset: Subset, params: Params, sgd: Sgd, seed: int, *, weights: Tensor
         labels=torch.tensor(subset.labels),
         members=torch.arange(len(subset.labels)),
         network=functools.partial(quick_statistics, subset.classes, params.batch_norm_momentum),
-        sgd=sgd,
+        sgd=params.sgd,
         views=params.views,
         epochs=params.epochs,
         batch=params.batch,
         checkpoint_epochs=params.checkpoint_epochs,
         seed=seed,
+        bfloat16=params.precision == "bfloat16",
         weights=weights,
     )
 
