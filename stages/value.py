@@ -37,7 +37,7 @@ class Params:
     views: Views
     gradients: str  # checkpoints | replay
     checkpoint_epochs: int  # a checkpoint stands for so many epochs
-    influence_batch: int  # images at once; no result depends on it
+    influence_batch: int  # images at once; speed and memory alone depend on it
     precision: str  # float32 | bfloat16 (where the machine computes in it): of training and of checkpoint gradients
 
     def __post_init__(self) -> None:

@@ -77,7 +77,8 @@ def run_jobs(
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
-            workers = joblib.Parallel(n_jobs=min(len(jobs), joblib.cpu_count()) or 1, batch_size=1)
+            # Copy on write: workers share large arrays, which PyTorch takes as they are, since they can be written.
+            workers = joblib.Parallel(n_jobs=min(len(jobs), joblib.cpu_count()) or 1, batch_size=1, mmap_mode="c")
             calls = (
                 joblib.delayed(_single_thread)(function, job, _FileTick(tick))
                 for job, tick in zip(jobs, ticks, strict=True)
