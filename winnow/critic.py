@@ -26,9 +26,23 @@ class Critic(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) in [0, 1] to (B,) realness and (B, K) logits."""
-        small = functional.interpolate(images, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", align_corners=False)
-        features = self.body.features(normalise(255 * small))  # (B, 256)
+        features = self.body.features(normalise(255 * _small(images)))  # (B, 256)
         return self.realness(features)[:, 0], self.body.head(features)
+
+
+def _small(images: Tensor) -> Tensor:
+    """(B, C, 32, 32), bilinear without antialiasing, as the fixed model sees images."""
+    return functional.interpolate(images, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", align_corners=False)
+
+
+def distance(images: Tensor, others: Tensor) -> Tensor:
+    """(B,) Euclidean distance of (B, C, H, W) images, of what the critic can see of it.
+
+    A critic of slope 1 cannot tell two images further apart than this. Scaled so that a difference which is constant
+    over the pixels that become one has its whole length.
+    """
+    scale = (images.shape[2] * images.shape[3]) ** 0.5 / INPUT_SIZE
+    return scale * torch.linalg.vector_norm(_small(images - others), dim=(1, 2, 3))  # type: ignore[no-any-return]
 
 
 def norm_each_image(model: nn.Module) -> None:

@@ -34,12 +34,13 @@ class RelaxedPolicy(nn.Module):
         start = torch.randn(shape, generator=generator)
         self.weight = nn.Parameter(CHOICE_TEMPERATURE * start)  # (S, L, O)
 
-    def forward(self, images: Tensor, sub_policy: Tensor, generator: torch.Generator) -> Tensor:
+    def forward(self, images: Tensor, sub_policy: Tensor, limit: Tensor, generator: torch.Generator) -> Tensor:
         """Each image through its own sub-policy.
 
         Args:
             images: (B, C, H, W) in [0, 1].
             sub_policy: (B,) int64, which sub-policy an image takes.
+            limit: (B, O) in [0, 1], the largest magnitude of each operation that an image's class survives.
             generator: of the relaxed draws and of the operations'.
 
         Returns:
@@ -47,7 +48,8 @@ class RelaxedPolicy(nn.Module):
         """
         for stage in range(self.weight.shape[1]):
             weight, probability = self.weight[sub_policy, stage], self.probability[sub_policy, stage]  # (B, O)
-            images = self._stage(images, weight, probability, self.magnitude[sub_policy, stage], generator)
+            magnitude = torch.minimum(self.magnitude[sub_policy, stage], limit)  # (B, O)
+            images = self._stage(images, weight, probability, magnitude, generator)
         return images
 
     def _stage(
@@ -59,6 +61,8 @@ class RelaxedPolicy(nn.Module):
         are $x + \sum_o s_o r_o (f_o(x) - x)$.
         """
         share = torch.softmax(weight / CHOICE_TEMPERATURE, dim=1)  # (B, O)
+        drawn = torch.multinomial(share.detach(), 1, generator=generator)  # (B, 1)
+        share = straight_through(torch.zeros_like(share).scatter_(1, drawn, 1.0), share)
         part = share * relaxed_bernoulli(probability, generator)  # (B, O)
         result = images * (1 - part.sum(dim=1))[:, None, None, None]
         for index, name in enumerate(self.operations):

@@ -1,0 +1,276 @@
+"""policy.json read strictly, and what is sampled from it against what it says."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from winnow.contact_sheet import contact_sheet
+from winnow.operations import apply, to_images, to_pixels
+from winnow.policy import Applied, Policy, Step, carry_out, draw_at_random, draw_from_policy, load_policy, sample
+from winnow.policy_view import TABLE, policy_sheet, policy_table
+from winnow.relaxed_policy import RelaxedPolicy, relaxed_bernoulli
+from winnow.stage import UserError, write_json
+
+OFFERED = ("shear_x", "rotate", "invert", "gaussian_noise")
+POLICY = Policy(
+    OFFERED,
+    (
+        (Step("rotate", 0.3, 0.8), Step("invert", 0.5, 0.4)),
+        (Step("shear_x", 0.9, 0.7), Step("rotate", 0.6, 0.2)),
+        (Step("gaussian_noise", 1.0, 0.5), Step("shear_x", 0.0, 1.0)),
+    ),
+    {"rotate": {"iv": 0.5}, "invert": {"iv": 0.0}},
+    ({"operation": "invert", "class": "iv", "verdict": "cut"},),
+)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pixels(count: int, channels: int = 1) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 12, 10, channels), dtype=np.uint8)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
+    write_json(tmp_path / "policy.json", POLICY.to_json())
+    assert load_policy(tmp_path / "policy.json") == POLICY
+
+
+def changed(*path: str | int, to: Any) -> dict[str, Any]:
+    value = json.loads(json.dumps(POLICY.to_json()))
+    place = value
+    for key in path[:-1]:
+        place = place[key]
+    if to is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = to
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (changed("sub_policies", 1, 0, "magnitude", to=1.5), r"sub_policies\[1\]\[0\]\.magnitude .* got 1\.5"),
+        (changed("sub_policies", 1, 0, "probability", to="often"), r"\[1\]\[0\]\.probability .* got 'often'"),
+        (changed("sub_policies", 0, 1, "probability", to=True), r"\[0\]\[1\]\.probability .* got True"),
+        (changed("sub_policies", 0, 1, "magnitude", to=float("nan")), r"\[0\]\[1\]\.magnitude .* got nan"),
+        (changed("sub_policies", 2, 1, "operation", to="flip_x"), r"\[2\]\[1\]\.operation .* got 'flip_x'"),
+        (changed("sub_policies", 2, 1, "operation", to=["invert"]), r"\[2\]\[1\]\.operation .* got \['invert'\]"),
+        (changed("sub_policies", 2, 1, "magnitude", to=None), r"\[2\]\[1\] must have exactly the keys"),
+        (changed("sub_policies", 0, to=[]), r"sub_policies\[0\] must be a list"),
+        (changed("sub_policies", to=[]), "sub_policies must be a list"),
+        (changed("operations", to=["rotate", "rotat"]), "'rotat', which is unknown"),
+        (changed("operations", to=[["rotate"]]), "list of names"),
+        (changed("limits", "rotate", "iv", to=-0.1), r"limits\.rotate\.iv .* got -0\.1"),
+        (changed("limits", "flip_y", to={}), r"limits\.flip_y must be one of operations"),
+        (changed("limits", "rotate", to=0.5), r"limits\.rotate must"),
+        (changed("cut", to=[1]), "cut must be"),
+        (changed("limits", to=None), "the file must have exactly the keys"),
+        ([], r"the file must .* got \[\]"),
+    ],
+)
+def test_a_tampered_file_is_refused_with_its_place_and_a_remedy(tmp_path: Path, value: Any, message: str) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps(value))
+    with pytest.raises(UserError, match=message) as caught:
+        load_policy(tmp_path / "policy.json")
+    assert str(tmp_path / "policy.json") in str(caught.value)
+    assert "dvc checkout" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "policy.json").write_bytes(content)
+    with pytest.raises(UserError, match="not valid JSON"):
+        load_policy(tmp_path / "policy.json")
+    with pytest.raises(UserError, match="is missing"):
+        load_policy(tmp_path / "other.json")
+
+
+# --- sampling ---------------------------------------------------------------------------------------------------
+
+
+def test_the_sampled_distribution_is_the_policys() -> None:
+    count = 30_000
+    plan = draw_from_policy(POLICY, ["x"] * count, generator(3))
+    found = Counter(tuple((step.operation, step.magnitude) for step in steps) for steps in plan)
+    wanted: Counter[tuple[tuple[str, float], ...]] = Counter()
+    for steps in POLICY.sub_policies:
+        first, second = steps
+        for first_done in (False, True):
+            for second_done in (False, True):
+                chance = first.probability if first_done else 1 - first.probability
+                chance *= second.probability if second_done else 1 - second.probability
+                key = [(s.operation, s.magnitude) for s, done in ((first, first_done), (second, second_done)) if done]
+                wanted[tuple(key)] += count * chance / len(POLICY.sub_policies)  # type: ignore[assignment]
+    possible = {key: number for key, number in wanted.items() if number > 0}
+    assert set(found) <= set(possible)
+    assert chisquare([found[key] for key in possible], list(possible.values())).pvalue > 0.01
+
+
+def test_no_class_is_changed_beyond_its_limit_and_a_limit_of_0_refuses() -> None:
+    plan = draw_from_policy(POLICY, ["iv", "x"] * 2000, generator())
+    for label, steps_of_label in (("iv", plan[::2]), ("x", plan[1::2])):
+        largest: dict[str, float] = {}
+        for step in (step for steps in steps_of_label for step in steps):
+            largest[step.operation] = max(step.magnitude, largest.get(step.operation, 0.0))
+        free = {"rotate": 0.8, "shear_x": 0.7, "gaussian_noise": 0.5, "invert": 0.4}
+        cut = {"rotate": 0.5, "shear_x": 0.7, "gaussian_noise": 0.5}
+        assert largest == (cut if label == "iv" else free)
+
+
+def test_the_random_draw_is_uniform_in_operation_and_magnitude_and_done_half_the_time() -> None:
+    count = 20_000
+    plan = draw_at_random(OFFERED, 2, count, generator(1))
+    steps = [step for steps in plan for step in steps]
+    assert chisquare([sum(s.operation == name for s in steps) for name in OFFERED]).pvalue > 0.01
+    assert chisquare(np.histogram([s.magnitude for s in steps], bins=10, range=(0, 1))[0]).pvalue > 0.01
+    lengths = Counter(map(len, plan))
+    assert chisquare([lengths[n] for n in range(3)], [count / 4, count / 2, count / 4]).pvalue > 0.01
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_recorded_is_what_was_done(channels: int) -> None:
+    before = pixels(40, channels)
+    after, plan = sample(POLICY, before, ["iv", "x"] * 20, generator(5))
+    again, same_plan = sample(POLICY, before, ["iv", "x"] * 20, generator(5))
+    assert np.array_equal(after, again)
+    assert plan == same_plan
+    untouched = [row for row, steps in enumerate(plan) if not steps]
+    inverted = [row for row, steps in enumerate(plan) if [s.operation for s in steps] == ["invert"]]
+    assert untouched
+    assert inverted
+    assert np.array_equal(after[untouched], before[untouched])
+    assert np.array_equal(after[inverted], 255 - before[inverted])
+    assert not np.array_equal(after, sample(POLICY, before, ["iv", "x"] * 20, generator(6))[0])
+
+
+def test_operations_are_carried_out_in_order() -> None:
+    plan = [[Applied("solarize", 0.5), Applied("brightness", 0.6)], [Applied("brightness", 0.6), Applied("invert", 1)]]
+    before = pixels(2)
+    after = carry_out(plan, before, generator(2))
+    rng = generator(2)
+    images = to_images(before)
+    first = apply("brightness", images[1:], torch.tensor([0.6]), rng)
+    solarized = apply("solarize", images[:1], torch.tensor([0.5]), rng)
+    second = apply("brightness", solarized, torch.tensor([0.6]), rng)
+    wanted = to_pixels(torch.cat([second, apply("invert", first, torch.ones(1), rng)]))
+    assert np.array_equal(after, wanted)
+
+
+# --- relaxed ----------------------------------------------------------------------------------------------------
+
+
+def test_the_relaxed_draw_has_the_formulas_value_and_derivative() -> None:
+    probability = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64, requires_grad=True)
+    draw = relaxed_bernoulli(probability, generator(4))
+    u = torch.rand(3, generator=generator(4), dtype=torch.float64)
+    p = probability.detach()
+    wanted = 1 / (1 + torch.exp(-(torch.log(p / (1 - p)) + torch.log(u / (1 - u))) / 0.1))
+    torch.testing.assert_close(draw.detach(), wanted)
+    draw.sum().backward()
+    torch.testing.assert_close(probability.grad, wanted * (1 - wanted) / 0.1 / (p * (1 - p)))
+    many = relaxed_bernoulli(torch.full((20_000,), 0.3), generator())
+    assert (many > 0.5).float().mean().item() == pytest.approx(0.3, abs=0.01)  # the hard draw's probability
+
+
+def test_a_gradient_reaches_every_probability_magnitude_and_weight() -> None:
+    policy = RelaxedPolicy(("shear_x", "rotate", "brightness", "invert"), 3, 2, generator())
+    images = to_images(pixels(900))  # enough that each operation is drawn
+    out = policy(images, torch.arange(900) % 3, torch.ones(900, 4), generator(1))
+    (out * torch.rand(out.shape, generator=generator(2))).sum().backward()
+    for parameter in (policy.probability, policy.magnitude, policy.weight):
+        assert parameter.grad is not None
+        assert parameter.grad.shape == (3, 2, 4)
+        assert (parameter.grad != 0).all()
+
+
+def test_the_gradients_are_those_of_the_written_out_stage() -> None:
+    """One stage: probability and magnitude by finite differences, the weights by the mixture's own derivative."""
+    names = ("shear_x", "brightness", "gaussian_noise")
+    policy = RelaxedPolicy(names, 1, 1, generator()).double()
+    images = 0.3 + 0.4 * to_images(pixels(6)).double()
+    target = torch.rand(images.shape, generator=generator(2), dtype=torch.float64)
+    nothing, free = torch.zeros(6, dtype=torch.long), torch.ones(6, 3, dtype=torch.float64)
+
+    def loss() -> torch.Tensor:
+        return (policy(images, nothing, free, generator(3)) * target).sum()
+
+    loss().backward()
+    step = 1e-6
+    for parameter in (policy.probability, policy.magnitude):
+        assert parameter.grad is not None
+        for index in range(3):
+            ends = []
+            for sign in (1, -1):
+                with torch.no_grad():
+                    parameter[0, 0, index] += sign * step
+                    ends.append(loss().item())
+                    parameter[0, 0, index] -= sign * step
+            assert parameter.grad[0, 0, index].item() == pytest.approx(
+                (ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-6
+            )
+    rng = generator(3)
+    share = torch.softmax(policy.weight.detach()[0, 0] / 0.05, dim=0)
+    torch.multinomial(share.expand(6, 3), 1, generator=rng)
+    done = relaxed_bernoulli(policy.probability.detach()[0].expand(6, 3), rng)
+    magnitude = policy.magnitude.detach()[0, 0]
+    changed = [apply(name, images, magnitude[index].expand(6), rng) for index, name in enumerate(names)]
+    scores = [(done[:, i, None, None, None] * (changed[i] - images) * target).sum() for i in range(3)]
+    mean = sum(s * score for s, score in zip(share, scores, strict=True))
+    wanted = [float(s * (score - mean) / 0.05) for s, score in zip(share, scores, strict=True)]
+    assert policy.weight.grad is not None
+    assert policy.weight.grad[0, 0].tolist() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_critic_sees_what_is_sampled_one_operation_at_a_time() -> None:
+    policy = RelaxedPolicy(("invert", "brightness"), 1, 1, generator())
+    with torch.no_grad():
+        policy.probability.fill_(0.999)
+        policy.weight[0, 0] = torch.tensor([0.05 * np.log(3.0), 0.0])  # 3 to 1
+    images = 0.8 * torch.ones((4000, 1, 2, 2))
+    out = policy(images, torch.zeros(4000, dtype=torch.long), torch.tensor([[1.0, 0.0]]).expand(4000, 2), generator(1))
+    inverted = torch.isclose(out[:, 0, 0, 0], torch.tensor(0.2), atol=0.01)
+    kept = torch.isclose(out[:, 0, 0, 0], torch.tensor(0.8), atol=0.01)
+    assert (inverted | kept).float().mean() > 0.98  # the rest are undecided Bernoulli draws
+    assert inverted.float().mean().item() == pytest.approx(0.75, abs=0.03)
+
+
+def test_the_policy_is_the_arg_max_of_the_weights_and_stays_in_range() -> None:
+    policy = RelaxedPolicy(("shear_x", "rotate", "invert"), 2, 2, generator())
+    with torch.no_grad():
+        policy.weight.copy_(torch.tensor([[[0, 1, 0], [2, 1, 0]], [[0, 0, 3], [0, 0.2, 0.1]]]))
+        policy.probability[0, 0, 1], policy.magnitude[0, 0, 1] = 1.7, -0.4
+    policy.project()
+    found = policy.policy()
+    assert [[step.operation for step in steps] for steps in found.sub_policies] == [
+        ["rotate", "shear_x"],
+        ["invert", "rotate"],
+    ]
+    assert found.sub_policies[0][0].probability == pytest.approx(0.999)
+    assert found.sub_policies[0][0].magnitude == 0.0
+    assert found.sub_policies[1][1].probability == pytest.approx(policy.probability[1, 1, 1].item())
+
+
+# --- for people -------------------------------------------------------------------------------------------------
+
+
+def test_the_table_and_the_sheet_show_the_policy() -> None:
+    rows = policy_table(POLICY)
+    assert [len(row) for row in rows] == [len(TABLE)] * 6
+    assert rows[0] == [1, 1, "rotate", "0.300", "0.800", 1]  # iv is cut back to 0.5
+    assert rows[5] == [3, 2, "shear_x", "0.000", "1.000", 0]
+    labels = np.array(["iv", "x"] * 3)
+    sheet = policy_sheet(POLICY, pixels(6), labels, seed=0)
+    assert sheet == policy_sheet(POLICY, pixels(6), labels, seed=0)
+    assert sheet != contact_sheet([], [], columns=8, tile=88)
