@@ -67,6 +67,7 @@ class Workspace:
         return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
 
     def repro(self) -> list[str]:
-        """Run the pipeline; the stages that ran, in their order."""
+        """Run the pipeline; the stages that changed, in their order: run, or brought back from an earlier equal run."""
         lines = self.dvc("repro").stdout.splitlines()
-        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+        changed = [line for line in lines if line.startswith("Running stage") or "is cached - skipping run" in line]
+        return [line.split("'")[1] for line in changed]
