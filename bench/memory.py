@@ -5,14 +5,12 @@ The stage itself runs, cut to one epoch of two trajectories, in a process of its
 
 import dataclasses
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from joblib.externals.loky import get_reusable_executor
 
 from bench.timing import Figure, figure
 from stages import value
@@ -23,7 +21,7 @@ COUNTS = (2000, 20000)
 CLASSES = 10
 LABEL_BOOK = 52
 SIDE = 64
-KIB = 1024  # the unit of ru_maxrss on Linux
+KIB = 1024  # the unit of /proc's figures
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
@@ -57,9 +55,14 @@ def run_value(count: int) -> dict[str, int]:
         _write_random(folder / "dataset", count)
         outputs = {key: folder / key for key in ("scores", "curve", "influence", "harm")}
         value.main(params, dataset=folder / "dataset", **outputs)
-    get_reusable_executor().shutdown(wait=True)  # a worker's peak is known once it has ended
-    who = {"parent": resource.RUSAGE_SELF, "worker": resource.RUSAGE_CHILDREN}
-    return {key: resource.getrusage(which).ru_maxrss * KIB for key, which in who.items()}
+        children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+        return {"parent": _peak("self"), "worker": max(_peak(pid) for pid in children)}  # workers idle a while
+
+
+def _peak(process: str) -> int:
+    """Peak resident bytes of a process since it began its program; getrusage's would count its parent's before that."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * KIB
 
 
 def _write_random(folder: Path, count: int) -> None:
