@@ -126,23 +126,25 @@ def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
         UserError: an id has no pixels in the dataset's shards.
     """
     wanted = {identifier: position for position, identifier in enumerate(ids)}
-    found: list[Pixels | None] = [None] * len(wanted)
+    images: Pixels | None = None  # filled in place: a list of images and a stack of it would need twice the memory
+    missing = set(wanted)
     for shard in sorted((folder / "images").glob("*.parquet")):
         table = pq.read_table(shard, columns=["id", "image"])
         contents = table["image"].combine_chunks().field("bytes")
         for row, identifier in enumerate(table["id"].to_pylist()):
-            if identifier in wanted:
-                found[wanted[identifier]] = decode_png(contents[row].as_py())
-    missing = [identifier for identifier, pixels in zip(wanted, found, strict=True) if pixels is None]
+            if identifier not in missing:
+                continue
+            image = decode_png(contents[row].as_py())
+            if images is None:
+                images = np.empty((len(wanted), *image.shape), np.uint8)
+            if image.shape[-1] > images.shape[-1]:  # the first image in colour
+                images = np.repeat(images, image.shape[-1], axis=-1)
+            images[wanted[identifier]] = image
+            missing.remove(identifier)
     if missing:
-        raise UserError(f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout {folder}`")
-    images = [pixels for pixels in found if pixels is not None]
-    channels = max((image.shape[-1] for image in images), default=1)
-    return (
-        np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
-        if images
-        else np.zeros((0, 1, 1, 1), np.uint8)
-    )
+        first = next(identifier for identifier in ids if identifier in missing)
+        raise UserError(f"{folder}/images lacks {len(missing)} images, {first} first; run `dvc checkout {folder}`")
+    return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
 
 
 def write_dataset(

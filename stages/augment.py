@@ -1,0 +1,101 @@
+"""Bring every class to the same count with augmented copies, once a way of augmenting.
+
+The four datasets have the same originals and the same parents: they differ in what was done to the copies alone.
+Validation and label book ride along untouched; copies made earlier are left behind.
+
+Reads   --dataset   dataset with split train; any others
+        --policy    the found policy, and the operations that it was found among
+Writes  --augmented-random    copies under the same operations, probability and magnitude uniform
+        --augmented           copies under the found policy
+        --augmented-inverted  the same, a share of them inverted
+        --augmented-affine    copies under a mild affine chosen by hand
+Params  augment, judge.max_images
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from winnow.affine import Ranges, random_affine
+from winnow.balance import choose_parents, choose_share, demand_balance
+from winnow.copies import Copies, Draw, at_random, child_rows, from_policy, invert_some, make_copies, unchanged
+from winnow.dataset import (
+    class_names,
+    label_indices,
+    only_splits,
+    read_images,
+    read_samples,
+    samples_table,
+    write_dataset,
+)
+from winnow.policy import load_policy
+from winnow.stage import run_stage
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `augment`."""
+
+    seed: int
+    budget: int  # training images after augmentation, originals included, in all classes together
+    inverted_share: float  # of a class's copies in the inverted dataset, in [0, 1]
+    affine: Ranges  # of the affine chosen by hand
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if not 0 <= self.inverted_share <= 1:
+            raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
+
+
+def main(
+    params: Params,
+    max_images: int,
+    *,
+    dataset: Path,
+    policy: Path,
+    augmented_random: Path,
+    augmented: Path,
+    augmented_inverted: Path,
+    augmented_affine: Path,
+) -> None:
+    """Run the stage on the files given."""
+    samples, found = read_samples(dataset), load_policy(policy)
+    per_class = demand_balance(samples, budget=params.budget, max_images=max_images)
+    originals = samples.filter(samples["parent"].is_null())
+    train = only_splits(originals, "train")  # N rows
+    rng = np.random.default_rng(params.seed)
+    chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng)  # (M,) rows of train
+    parents = train.take(chosen)
+    inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng)  # (M,)
+    pixels = read_images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
+
+    def copies(origin: str, draw: Draw) -> Copies:
+        # A generator for each way: a change of one leaves the bytes of the others as they are.
+        seed = int(np.random.default_rng([params.seed, *origin.encode()]).integers(2**63))
+        return make_copies(origin, draw, pixels, parents["label"].to_pylist(), torch.Generator().manual_seed(seed))
+
+    by_policy = copies("faster_autoaugment", from_policy(found))
+    written = {
+        augmented_random: copies("random", at_random(found)),
+        augmented: by_policy,
+        augmented_inverted: invert_some(by_policy, inverted),
+        augmented_affine: copies(
+            "affine", lambda images, _, generator: random_affine(images, params.affine, generator)
+        ),
+    }
+    for folder, made in written.items():
+        children = list(child_rows(made, parents.to_pylist()))
+        table = samples_table([*originals.to_pylist(), *(row for row, _ in children)], class_names(samples))
+        write_dataset(folder, table, images=[image for _, image in children], shards_from=[dataset])
+    still = sum(len(unchanged(made.pixels, pixels)) for made in written.values())
+    print(
+        f"augment: {per_class} training images in each of {len(class_names(samples))} classes, {len(chosen)} of them "
+        f"copies; {still} of the {len(written) * len(chosen)} copies drawn equal their parent"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("augment", Params), "max_images": ("judge.max_images", int)})

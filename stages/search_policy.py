@@ -1,0 +1,76 @@
+"""Search an augmentation policy that keeps to the data, and cut it back to what every class's label survives.
+
+Reads   --dataset  dataset; of its train split the images that are no copies
+Writes  --policy   JSON: sub_policies; operations offered; limits by operation and class; cut, the label check's report
+        --table    CSV, a row a stage of a sub-policy
+        --curve    CSV, a row a step: losses and gradient penalty, means over the searches
+        --sheet    PNG, originals beside augmented ones
+Params  search_policy
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from winnow.dataset import class_names, column, label_indices, only_splits, read_images, read_samples
+from winnow.policy import Policy
+from winnow.policy_view import TABLE, policy_sheet, policy_table
+from winnow.search import CURVE, Settings, search
+from winnow.stage import UserError, run_stage, write_bytes, write_csv, write_json
+from winnow.survival import Survival, find_limits
+from winnow.survival_job import Check
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `search_policy`."""
+
+    seed: int
+    search: Settings
+    survival: Check  # of labels, before the search
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+
+
+def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Path, sheet: Path) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    train = only_splits(samples.filter(samples["parent"].is_null()), "train")  # N rows
+    classes, labels = class_names(samples), label_indices(train)
+    for index, count in enumerate(np.bincount(labels, minlength=len(classes)).tolist()):
+        if count < 2:
+            raise UserError(
+                f"{dataset}: class {classes[index]} has {count} training images, a search needs 2; add some"
+            )
+    pixels = read_images(dataset, train["id"].to_pylist())
+    offered = params.search.operations
+    survival = find_limits(pixels, labels, classes, offered, params.survival, seed=params.seed)
+    kept = [name for name in offered if max(survival.limits[name].values()) > 0]
+    if not kept:
+        raise UserError(
+            "params.yaml: no class's label survives any of search_policy.search.operations; offer milder ones"
+        )
+    limits = np.array([[survival.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
+    found, losses = search(pixels, labels, limits, replace(params.search, operations=kept), seed=params.seed)
+    final = Policy(tuple(offered), found.sub_policies, survival.limits, tuple(survival.report))
+    rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
+    write_csv(curve, ["step", *CURVE], rows)
+    write_csv(table, TABLE, policy_table(final))
+    write_bytes(sheet, policy_sheet(final, pixels, column(train, "label"), seed=params.seed))
+    write_json(policy, final.to_json())
+    print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {_summary(survival, kept)}")
+
+
+def _summary(survival: Survival, kept: list[str]) -> str:
+    refused = [name for name in survival.limits if name not in kept]
+    cut = sum(limit < 1 for by_class in survival.limits.values() for limit in by_class.values())
+    return f"labels survive less than the whole range in {cut} pairs of operation and class" + (
+        f"; refused for every class: {', '.join(refused)}" if refused else ""
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("search_policy", Params)})
