@@ -24,6 +24,7 @@ from winnow.copies import Copies, Draw, at_random, child_rows, from_policy, inve
 from winnow.dataset import (
     class_names,
     label_indices,
+    only_source,
     only_splits,
     read_images,
     read_samples,
@@ -64,7 +65,7 @@ def main(
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), load_policy(policy)
     per_class = demand_balance(samples, budget=params.budget, max_images=max_images)
-    originals = samples.filter(samples["parent"].is_null())
+    originals = only_source(samples)
     train = only_splits(originals, "train")  # N rows
     rng = np.random.default_rng(params.seed)
     chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng)  # (M,) rows of train

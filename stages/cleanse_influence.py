@@ -2,7 +2,8 @@
 
 Reads   --dataset     dataset with splits train, val and label_book
         --scores      table: id, one column of removal effects a label-book id, min, mean, score
-Writes  --influenced  the dataset without the dropped images; its image shards handed on unchanged
+Writes  --influenced  the dataset without the dropped images and without copies of an earlier round; image shards are
+                      handed on unchanged
         --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
         --sheet       PNG for people: the dropped images, the most harmful first, with their labels
 Params  cleanse_influence
@@ -16,7 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from winnow.contact_sheet import contact_sheet
-from winnow.dataset import VERDICT_SCHEMA, column, label_indices, only_splits, read_images, read_samples, write_dataset
+from winnow.dataset import (
+    VERDICT_SCHEMA,
+    column,
+    label_indices,
+    only_source,
+    only_splits,
+    read_images,
+    read_samples,
+    write_dataset,
+)
 from winnow.stage import UserError, run_stage, write_bytes, write_table
 from winnow.threshold import harmful_votes, spare_last_of_class
 
@@ -37,7 +47,7 @@ class Params:
 
 def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdicts: Path, sheet: Path) -> None:
     """Run the stage on the files given."""
-    samples = read_samples(dataset)
+    samples = only_source(read_samples(dataset))  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
     trusted = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
     effect = _effects(scores, suspects["id"].to_pylist(), trusted)  # (N, M)
@@ -62,8 +72,7 @@ def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdi
     rows.sort(key=lambda row: (row["action"], row["score"]))  # what was dropped first, the most harmful on top
     write_table(verdicts, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
     gone_ids = [row["id"] for row in rows if row["action"] == "drop"]
-    # A child of a dropped image goes with it.
-    keep = ~np.isin(column(samples, "id"), gone_ids) & ~np.isin(column(samples, "parent"), gone_ids)
+    keep = ~np.isin(column(samples, "id"), gone_ids)
     write_dataset(influenced, samples.filter(pa.array(keep)), shards_from=[dataset])
     shown = [row for row in rows if row["action"] == "drop"][:SHEET_IMAGES]
     pictures = read_images(dataset, [row["id"] for row in shown])

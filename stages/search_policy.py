@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from winnow.dataset import class_names, column, label_indices, only_splits, read_images, read_samples
+from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
 from winnow.policy import Policy
 from winnow.policy_view import TABLE, policy_sheet, policy_table
 from winnow.search import CURVE, Settings, search
@@ -38,7 +38,7 @@ class Params:
 def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Path, sheet: Path) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
-    train = only_splits(samples.filter(samples["parent"].is_null()), "train")  # N rows
+    train = only_splits(only_source(samples), "train")  # N rows
     classes, labels = class_names(samples), label_indices(train)
     for index, count in enumerate(np.bincount(labels, minlength=len(classes)).tolist()):
         if count < 2:

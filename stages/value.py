@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset import class_names, label_indices, only_splits, read_images, read_samples
+from winnow.dataset import class_names, label_indices, only_source, only_splits, read_images, read_samples
 from winnow.parallel import run_jobs
 from winnow.stage import UserError, run_stage, write_csv, write_table
 from winnow.trajectory import Sgd, Views
@@ -56,7 +56,7 @@ class Params:
 
 def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, harm: Path) -> None:
     """Run the stage on the files given."""
-    samples = read_samples(dataset)
+    samples = only_source(read_samples(dataset))  # a round starts from the source images
     suspects, trusted = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
     if not len(trusted):
         raise UserError(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset import class_names, only_splits
+from winnow.dataset import class_names, only_source, only_splits
 from winnow.stage import UserError
 
 Indices = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
     Raises:
         UserError: the dataset cannot be balanced so.
     """
-    originals = samples.filter(samples["parent"].is_null())
+    originals = only_source(samples)
     counts = Counter(only_splits(originals, "train")["label"].to_pylist())
     return images_per_class(
         {name: counts[name] for name in class_names(samples)},

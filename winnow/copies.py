@@ -77,22 +77,23 @@ def unchanged(pixels: Pixels, parents: Pixels) -> npt.NDArray[np.intp]:
     return np.flatnonzero((pixels == parents).all(axis=(1, 2, 3)))
 
 
-def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_]) -> Copies:
-    """The same copies, the chosen ones inverted (255 - pixels), under the origin ``inversion``.
+def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_], *, origin: str = "inversion") -> Copies:
+    """The same copies, the chosen ones inverted (255 - pixels), under an origin of their own.
 
     One that its own operations inverted already stays as it is, since inverting it again would undo them.
 
     Args:
         copies: M of them.
         chosen: (M,).
+        origin: what the chosen ones are called.
     """
-    pixels, plan, origin = copies.pixels.copy(), list(copies.plan), list(copies.origin)
+    pixels, plan, origins = copies.pixels.copy(), list(copies.plan), list(copies.origin)
     for row in np.flatnonzero(chosen):
-        origin[row] = "inversion"
+        origins[row] = origin
         if sum(step.operation == "invert" for step in plan[row]) % 2 == 0:
             pixels[row] = 255 - pixels[row]
             plan[row] = [*plan[row], Applied("invert", 1.0)]
-    return Copies(origin, pixels, plan)
+    return Copies(origins, pixels, plan)
 
 
 def child_rows(

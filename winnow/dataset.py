@@ -114,6 +114,11 @@ def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
     return np.array([index[label] for label in samples["label"].to_pylist()], dtype=np.int64)
 
 
+def only_source(samples: pa.Table) -> pa.Table:
+    """The samples that are no augmented copies, in table order."""
+    return samples.filter(samples["parent"].is_null())
+
+
 def only_splits(samples: pa.Table, *splits: str) -> pa.Table:
     """The samples of some splits, in table order."""
     return samples.filter(pa.array(np.isin(column(samples, "split"), splits)))
@@ -156,13 +161,15 @@ def write_dataset(
         folder: made anew.
         samples: the table, carrying its class names.
         images: id and PNG bytes of new pixels, in an order that is the same in every run.
-        shards_from: datasets whose shards are handed on, byte for byte.
+        shards_from: datasets whose shards are handed on, byte for byte: those that hold a sample of the table.
     """
     shards = fresh_folder(folder) / "images"
     shards.mkdir()
+    kept = set(samples["id"].to_pylist())
     for source in shards_from:
         for shard in sorted((source / "images").glob("*.parquet")):
-            shutil.copyfile(shard, shards / shard.name)
+            if not kept.isdisjoint(pq.read_table(shard, columns=["id"])["id"].to_pylist()):
+                shutil.copyfile(shard, shards / shard.name)
     batch: list[tuple[str, bytes]] = []
     for item in images:
         batch.append(item)

@@ -1,0 +1,96 @@
+"""Fill every class up with inverted, shifted, zoomed and rotated copies of its edge cases.
+
+Reads   --dataset         dataset: train and others
+        --edge-cases      table: id, distance, edge
+Writes  --edge-augmented  dataset: the same and the copies; every class of train has the same count, and train and val
+                          together as many as an arm may hold
+Params  augment_edge_cases, judge.max_images
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from winnow.affine import Ranges, random_affine
+from winnow.copies import child_rows, invert_some, make_copies
+from winnow.dataset import (
+    class_names,
+    label_indices,
+    only_source,
+    only_splits,
+    read_images,
+    read_samples,
+    samples_table,
+    write_dataset,
+)
+from winnow.edge_cases import choose_edge_parents
+from winnow.stage import UserError, run_stage
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `augment_edge_cases`."""
+
+    seed: int
+    copies: int  # at most of one image while its class has others
+    inverted_share: float  # of the copies
+    affine: Ranges
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if self.copies < 1:
+            raise ValueError(f"copies must be at least 1, got {self.copies}")
+        if not 0 <= self.inverted_share <= 1:
+            raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
+
+
+def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, edge_augmented: Path) -> None:
+    """Run the stage on the files given."""
+    samples, found = read_samples(dataset), pq.read_table(edge_cases)
+    classes = class_names(samples)
+    train = only_splits(samples, "train")
+    source = only_source(train)  # N rows
+    if found["id"].to_pylist() != source["id"].to_pylist():
+        raise UserError(f"{edge_cases} is about other images than {dataset} holds; run `dvc repro`")
+    counts = np.bincount(label_indices(train), minlength=len(classes))  # (K,)
+    room = max_images - only_splits(samples, "val").num_rows
+    per_class = max(room // len(classes), int(counts.max()))
+    if per_class * len(classes) > room:
+        raise UserError(
+            f"{dataset}: {len(classes)} classes of {per_class} images pass the {room} that judge.max_images leaves "
+            f"beside val; lower augment.budget"
+        )
+    rng = np.random.default_rng(params.seed)
+    chosen = choose_edge_parents(
+        label_indices(source),
+        found["distance"].to_numpy(),
+        found["edge"].to_numpy(),
+        missing=per_class - counts,
+        copies=params.copies,
+    )  # (M,) rows of source
+    parents = source.take(chosen)
+    pixels = read_images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
+    generator = torch.Generator().manual_seed(params.seed)
+    made = make_copies(
+        "edge_case",
+        lambda images, _, draws: random_affine(images, params.affine, draws),
+        pixels,
+        parents["label"].to_pylist(),
+        generator,
+    )
+    made = invert_some(made, rng.random(len(chosen)) < params.inverted_share, origin="edge_case")
+    children = list(child_rows(made, parents.to_pylist()))
+    table = samples_table([*samples.to_pylist(), *(row for row, _ in children)], classes)
+    write_dataset(edge_augmented, table, images=[image for _, image in children], shards_from=[dataset])
+    print(
+        f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {per_class} training images in "
+        f"each of {len(classes)} classes"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", int)})

@@ -1,0 +1,76 @@
+"""Place every image by encoders that never saw it, and find its neighbours among the source images.
+
+Reads   --dataset     dataset: source images and their augmented copies
+        --encoders    folder of train_encoder
+Writes  --embeddings  table: id, embedding (D float32, unit length, all turned onto one space), x, y (t-SNE of
+                      the source images; a copy lies at the median of its neighbours)
+        --neighbours  table: id, by repeat the ids of the nearest source images, and their distances
+Params  embed
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.dataset import read_images, read_samples
+from winnow.embedding import held_out
+from winnow.encoder_files import read_encoders, with_folds
+from winnow.plane import plane
+from winnow.stage import run_stage, write_table
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `embed`."""
+
+    seed: int
+    neighbours: int  # kept of every image and repeat
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if self.neighbours < 1:
+            raise ValueError(f"neighbours must be at least 1, got {self.neighbours}")
+
+
+def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, neighbours: Path) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    dealt, states = read_encoders(encoders)
+    roots, folds = with_folds(samples, dealt, encoders)
+    ids = samples["id"].to_pylist()
+    points, nearest = held_out(read_images(dataset, ids), roots, folds, states, k=params.neighbours)
+    source = roots == np.arange(len(ids))
+    places = np.zeros((len(ids), 2))
+    places[source], places[~source] = plane(points[source], seed=params.seed, placed=points[~source])
+    write_table(
+        embeddings,
+        pa.table(
+            {
+                "id": samples["id"].combine_chunks(),
+                "embedding": pa.FixedSizeListArray.from_arrays(pa.array(points.ravel()), points.shape[1]),
+                "x": places[:, 0],
+                "y": places[:, 1],
+            }
+        ),
+    )
+    by_image = np.array(ids)[nearest.index].transpose(1, 0, 2)  # (N, R, k)
+    write_table(
+        neighbours,
+        pa.table(
+            {
+                "id": samples["id"].combine_chunks(),
+                "neighbours": pa.array(by_image.tolist(), pa.list_(pa.list_(pa.string()))),
+                "distances": pa.array(nearest.distance.transpose(1, 0, 2).tolist(), pa.list_(pa.list_(pa.float32()))),
+            }
+        ),
+    )
+    print(
+        f"embed: {len(ids)} images, {source.sum()} of them source images, each among {nearest.index.shape[2]} of these"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("embed", Params)})

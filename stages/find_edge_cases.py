@@ -1,0 +1,79 @@
+"""Find the images that belong to their class and yet lie apart in it, as the fixed model sees them.
+
+The fixed model is trained anew on the set so far; its penultimate features are laid into a plane by t-SNE.
+
+Reads   --dataset     dataset: train and val; val chooses the epoch
+Writes  --edge-cases  table: a row a train image that is no copy: id, label, agreement (share of its neighbours of its
+                      label), distance (to the closest of its class), x, y, edge
+        --sheet       PNG for people: a row a class, its edge cases, the furthest first
+Params  find_edge_cases
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.contact_sheet import contact_sheet
+from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
+from winnow.edge_cases import Rule, find_edge_cases
+from winnow.feature_job import features
+from winnow.judge import Labelled, Profile
+from winnow.parallel import run_jobs
+from winnow.plane import plane
+from winnow.stage import UserError, run_stage, write_bytes, write_table
+
+COLUMNS, TILE = 12, 64  # of the sheet: images a class, pixels each
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `find_edge_cases`."""
+
+    seed: int
+    profile: Profile  # how the fixed model is trained
+    rule: Rule
+
+
+def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    train, val = only_splits(samples, "train"), only_splits(samples, "val")
+    if not train.num_rows or not val.num_rows:
+        raise UserError(f"{dataset}: {train.num_rows} train and {val.num_rows} val images left; cleanse less")
+    source = only_source(train)  # N rows
+    pixels = read_images(dataset, source["id"].to_pylist())
+    sides = [Labelled(read_images(dataset, side["id"].to_pylist()), label_indices(side)) for side in (train, val)]
+    job = (*sides, pixels, len(class_names(samples)), params.profile, params.seed)
+    (seen,) = run_jobs(features, [job], steps=params.profile.epochs, label="fixed model: epochs")
+    points, _ = plane(seen, seed=params.seed)  # (N, 2)
+    found = find_edge_cases(points, label_indices(source), params.rule)
+    table = pa.table(
+        {
+            "id": source["id"].combine_chunks(),
+            "label": source["label"].combine_chunks(),
+            "agreement": found.agreement,
+            "distance": found.distance,
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "edge": found.edge,
+        }
+    )
+    write_table(edge_cases, table)
+    shown = [
+        rows[np.argsort(-found.distance[rows], kind="stable")][:COLUMNS]
+        for rows in (np.flatnonzero(found.edge & (column(source, "label") == label)) for label in class_names(samples))
+    ]
+    blank = np.full(pixels.shape[1:], 255, np.uint8)
+    pictures: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
+    captions: list[str] = []
+    for label, rows in zip(class_names(samples), shown, strict=True):
+        pictures += [*(pixels[i] for i in rows), *[blank] * (COLUMNS - len(rows))]
+        captions += [*[label] * len(rows), *[""] * (COLUMNS - len(rows))]
+    write_bytes(sheet, contact_sheet(pictures, captions, columns=COLUMNS, tile=TILE))
+    print(f"find_edge_cases: {found.edge.sum()} of {source.num_rows} training images lie apart in their class")
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("find_edge_cases", Params)})

@@ -1,0 +1,24 @@
+"""Publish the last accepted dataset as the refined one.
+
+Reads   --accepted  dataset with its ledger
+Writes  --refined   the same
+"""
+
+from pathlib import Path
+
+from winnow.dataset import read_samples, write_dataset
+from winnow.ledger import read_ledger, write_ledger
+from winnow.stage import run_stage
+
+
+def main(*, accepted: Path, refined: Path) -> None:
+    """Run the stage on the dataset given."""
+    samples = read_samples(accepted)
+    write_dataset(refined, samples, shards_from=[accepted])
+    write_ledger(refined, read_ledger(accepted))
+    copies = samples.num_rows - samples["parent"].null_count
+    print(f"refined: {samples.num_rows} images, {copies} of them augmented copies")
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {})

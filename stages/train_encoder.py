@@ -1,0 +1,68 @@
+"""Train contrastive encoders, each blind to one fold of the images that it will be asked about.
+
+Reads   --dataset   dataset: the train and val images that are no copies, and the label book
+Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), and space-<repeat>-<fold>.safetensors
+Params  train_encoder
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from safetensors.torch import save
+
+from winnow.contrastive import Contrast, train_encoder
+from winnow.dataset import column, label_indices, only_source, only_splits, read_images, read_samples
+from winnow.embedding import deal_folds
+from winnow.parallel import run_jobs
+from winnow.stage import UserError, fresh_folder, run_stage, write_bytes, write_table
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `train_encoder`."""
+
+    seed: int
+    folds: int  # an encoder a fold learns from all the others
+    repeats: int  # how often the images are dealt into folds anew
+    contrast: Contrast
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2, got {self.folds}; an encoder must not see what it is asked")
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {self.repeats}")
+
+
+def main(params: Params, *, dataset: Path, encoders: Path) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    source = only_splits(only_source(samples), "train", "val", "label_book")  # N rows
+    labels, suspects = label_indices(source), column(source, "split") != "label_book"
+    if suspects.sum() < 2 * params.folds:
+        raise UserError(
+            f"{dataset} has {suspects.sum()} train and val images, {params.folds} folds need {2 * params.folds}"
+        )
+    rng = np.random.default_rng(params.seed)
+    images = read_images(dataset, source["id"].to_pylist())
+    folds = [deal_folds(labels, suspects, folds=params.folds, rng=rng) for _ in range(params.repeats)]
+    jobs = [
+        (images, labels, row != fold, params.contrast, int(rng.integers(2**31)), None)
+        for row in folds
+        for fold in range(params.folds)
+    ]
+    states = run_jobs(train_encoder, jobs, steps=len(jobs) * params.contrast.epochs, label="train encoders: epochs")
+    fresh_folder(encoders)
+    for number, state in enumerate(states):
+        repeat, fold = divmod(number, params.folds)
+        write_bytes(encoders / f"space-{repeat}-{fold}.safetensors", save(state))
+    by_image = pa.array(np.stack(folds, axis=1).tolist(), pa.list_(pa.int64()))
+    write_table(encoders / "folds.parquet", pa.table({"id": source["id"].combine_chunks(), "folds": by_image}))
+    print(f"train_encoder: {len(jobs)} encoders on {len(source)} images, {params.contrast.loss} loss")
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("train_encoder", Params)})

@@ -1,0 +1,114 @@
+"""Edge cases: images that plainly belong to their class's cluster and yet lie apart in it.
+
+In a plane of features, an image belongs to its cluster when its neighbours share its label, and lies apart when its
+closest neighbour of its own class is far, compared with what is usual in the class. They are where a class is thinly
+sampled, so that copies of them teach more than copies of what is there a hundred times.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+Points = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When an image is an edge case."""
+
+    k: int  # neighbours whose labels say where it belongs
+    agreement: float  # share of them that must carry its label
+    quantile: float  # of its class's distances to the closest of the class; at or above it is far
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that finds nothing or everything."""
+        if self.k < 1:
+            raise ValueError(f"k must be at least 1, got {self.k}")
+        for name in ("agreement", "quantile"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A row an image."""
+
+    agreement: npt.NDArray[np.float64]  # (N,) share of the neighbours that carry its label
+    distance: npt.NDArray[np.float64]  # (N,) to the closest of its class; 0 where there is no other
+    edge: npt.NDArray[np.bool_]  # (N,)
+
+
+def find_edge_cases(points: Points, labels: npt.NDArray[np.int64], rule: Rule) -> Found:
+    """The edge cases among points.
+
+    A class whose cluster is torn, so that no image of it belongs, has none; a class of one image has none either.
+    With fewer than k + 1 images all others are neighbours.
+
+    Args:
+        points: (N, D) features; D is 2 in the plane.
+        labels: (N,) class indices.
+        rule: when.
+
+    Time O(N k log N).
+    """
+    count = len(points)
+    agreement, distance, edge = np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool)
+    if count < 2:
+        return Found(agreement, distance, edge)
+    k = min(rule.k, count - 1)
+    _, nearest = cKDTree(points).query(points, k=k + 1)  # (N, k + 1)
+    for i, row in enumerate(nearest):
+        others = row[row != i][:k]  # an image that equals another may come second
+        agreement[i] = float(np.mean(labels[others] == labels[i]))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            continue
+        distance[members] = cKDTree(points[members]).query(points[members], k=2)[0][:, 1]
+        belongs = members[agreement[members] >= rule.agreement]
+        if len(belongs):
+            far = np.quantile(distance[members], rule.quantile)
+            edge[belongs] = (distance[belongs] >= far) & (distance[belongs] > 0)
+    return Found(agreement, distance, edge)
+
+
+def choose_edge_parents(
+    labels: npt.NDArray[np.int64],
+    distance: npt.NDArray[np.float64],
+    edge: npt.NDArray[np.bool_],
+    *,
+    missing: npt.NDArray[np.int64],
+    copies: int,
+) -> npt.NDArray[np.int64]:
+    """The parent of each copy: a class's edge cases, the furthest first, each equally often or once more.
+
+    A class with too few edge cases for ``copies`` each goes on with its other images, the furthest first; one with too
+    few images at all copies each of them more often.
+
+    Args:
+        labels: (N,) class indices.
+        distance: (N,) to the closest of the class.
+        edge: (N,).
+        missing: (K,) copies that each class shall get.
+        copies: at most of one image, while its class has others.
+
+    Returns:
+        (M,) rows, ascending, with as many repeats as a parent has copies.
+
+    Raises:
+        ValueError: copies are wanted of a class without images.
+    """
+    times = np.zeros(len(labels), dtype=np.int64)
+    for label, wanted in enumerate(missing.tolist()):
+        members = np.flatnonzero(labels == label)
+        if wanted <= 0:
+            continue
+        if not len(members):
+            raise ValueError(f"class {label} has no image to copy, {wanted} copies are wanted")
+        order = members[np.lexsort((-distance[members], ~edge[members]))]  # edge cases first, the furthest first
+        parents = order[: max(int(edge[members].sum()), -(-wanted // copies))]
+        times[parents] = wanted // len(parents)
+        times[parents[: wanted % len(parents)]] += 1
+    return np.repeat(np.arange(len(labels)), times)

@@ -1,0 +1,112 @@
+"""Out-of-fold embedding: the encoder that places an image never saw it, nor the label it is asked to doubt.
+
+Source images are dealt into folds, once a repeat; an encoder a fold learns from all the others and the label book. It
+places the fold's images, and their augmented copies, among those that it learnt from: its own space, since encoders
+have axes of their own. A wrong label seen in training would draw its image into the wrong cluster and hide there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.linalg import orthogonal_procrustes
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from winnow.contrastive import embed
+from winnow.encoder import Encoder
+from winnow.network import pick_device
+from winnow.parallel import run_jobs
+
+NO_FOLD = -1  # the label book: every encoder learns from it
+
+Pixels = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest source images of every image, by repeat, nearest first."""
+
+    index: Indices  # (R, N, k) rows of the images
+    distance: Points  # (R, N, k) Euclidean, between unit vectors
+
+
+def held_out(
+    images: Pixels, roots: Indices, folds: Indices, encoders: Sequence[Sequence[Mapping[str, Tensor]]], *, k: int
+) -> tuple[Points, Neighbours]:
+    """Every image placed by encoders that never saw it.
+
+    Only source images are neighbours, so that no copy votes, least of all for its own parent.
+
+    Args:
+        images: (N, H, W, C).
+        roots: (N,) row of the source image that each was made from; its own row for a source image.
+        folds: (R, N) fold by repeat, a copy's its root's; NO_FOLD for an image that every encoder learnt from.
+        encoders: by repeat and fold, the state of the encoder that left this fold out.
+        k: neighbours; fewer where fewer images are left.
+
+    Returns:
+        (N, D) positions in the first repeat, all spaces turned onto the first one, and the neighbours. An image of
+        NO_FOLD is placed by the first encoder, among the others.
+    """
+    source = roots == np.arange(len(images))
+    asked = min([k, *(int((source & (row != fold)).sum()) - 1 for row in folds for fold in np.unique(row))])
+    if asked < 1:
+        raise ValueError(f"neighbours need at least 2 source images outside every fold, got {int(source.sum())} in all")
+    jobs = [
+        (images, np.flatnonzero(source | (row == fold)), state)
+        for row, states in zip(folds, encoders, strict=True)
+        for fold, state in enumerate(states)
+    ]
+    spaces = iter(zip(jobs, run_jobs(place, jobs, steps=len(jobs), label="embed: encoders"), strict=True))
+    index = np.zeros((len(folds), len(images), asked), np.int64)
+    distance = np.zeros(index.shape, np.float32)
+    aligned: Points | None = None
+    first: Points | None = None
+    for repeat, row in enumerate(folds):
+        for fold in range(len(encoders[repeat])):
+            (_, rows, _), points = next(spaces)
+            places = np.zeros((len(images), points.shape[1]), np.float32)
+            places[rows] = points
+            inside = np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0)))
+            learnt = np.flatnonzero(source & (row != fold))
+            index[repeat, inside], distance[repeat, inside] = _nearest(places, inside, learnt, asked)
+            if repeat == 0:
+                first = places[source] if first is None else first
+                turn, _ = orthogonal_procrustes(places[source], first)
+                aligned = np.empty_like(places) if aligned is None else aligned
+                aligned[inside] = places[inside] @ turn.astype(np.float32)
+    assert aligned is not None
+    return aligned, Neighbours(index, distance)
+
+
+def place(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
+    """(len(rows), D) positions of some of the images, as a worker process finds them."""
+    encoder = Encoder(len(state["head.bias"]), torch.Generator()).to(pick_device())
+    encoder.load_state_dict(dict(state))
+    points = embed(images[rows], encoder)
+    tick()
+    return points
+
+
+def _nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
+    """(len(asking), k) rows and distances of the nearest others."""
+    found = NearestNeighbors(n_neighbors=min(k + 1, len(among)), algorithm="brute").fit(points[among])
+    distance, position = found.kneighbors(points[asking])
+    rows = among[position]  # (n, k + 1)
+    # An image may be among those it asks (the label book): it goes, whatever place it came at.
+    self_last = np.argsort(rows == asking[:, None], axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(rows, self_last, 1), np.take_along_axis(distance, self_last, 1).astype(np.float32)
+
+
+def deal_folds(labels: Indices, suspects: npt.NDArray[np.bool_], *, folds: int, rng: np.random.Generator) -> Indices:
+    """(N,) fold of each suspect, every class spread evenly; NO_FOLD for the others."""
+    dealt = np.full(len(labels), NO_FOLD, np.int64)
+    for label in np.unique(labels[suspects]):
+        members = rng.permutation(np.flatnonzero(suspects & (labels == label)))
+        dealt[members] = (np.arange(len(members)) + rng.integers(folds)) % folds
+    return dealt

@@ -1,0 +1,60 @@
+"""What train_encoder leaves behind, read back: the encoders, and the fold that each of them never saw."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from winnow.dataset import column
+from winnow.stage import UserError
+
+Indices = npt.NDArray[np.int64]
+Folds = dict[str, list[int]]  # id of a source image: its fold by repeat
+
+
+def read_encoders(folder: Path) -> tuple[Folds, list[list[dict[str, Tensor]]]]:
+    """The fold by repeat of every source image, and by repeat and fold the encoder that left it out.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    try:
+        table = pq.read_table(folder / "folds.parquet")
+        dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
+        repeats = len(next(iter(dealt.values())))
+        folds = 1 + max(fold for row in dealt.values() for fold in row)
+        encoders = [
+            [load_file(folder / f"space-{repeat}-{fold}.safetensors") for fold in range(folds)]
+            for repeat in range(repeats)
+        ]
+    except (FileNotFoundError, pa.ArrowInvalid, SafetensorError, StopIteration, KeyError) as error:
+        raise UserError(
+            f"{folder} lacks an encoder, or one is damaged ({error}); run `dvc checkout {folder}`"
+        ) from None
+    return dealt, encoders
+
+
+def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:
+    """(N,) row of each sample's source image, and (R, N) its fold by repeat.
+
+    Args:
+        samples: copies stand beside their source images.
+        dealt: folds of the source images.
+        encoders: where they come from, for messages.
+
+    Raises:
+        UserError: a source image was dealt into no fold.
+    """
+    ids, parents = column(samples, "id"), column(samples, "parent")
+    root_ids = np.where(parents == "", ids, parents)
+    row_of = {identifier: row for row, identifier in enumerate(ids.tolist())}
+    unknown = [identifier for identifier in root_ids.tolist() if identifier not in dealt or identifier not in row_of]
+    if unknown:
+        raise UserError(f"{encoders} know nothing of image {unknown[0]} and {len(unknown) - 1} others; run `dvc repro`")
+    roots = np.array([row_of[identifier] for identifier in root_ids.tolist()], dtype=np.int64)
+    return roots, np.array([dealt[identifier] for identifier in root_ids.tolist()], dtype=np.int64).T
