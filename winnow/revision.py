@@ -119,11 +119,11 @@ def _holder(path: str, known: Container[str]) -> str | None:
 
 
 def _unnamed(revision: Revision, path: str) -> str:
+    """That no output is, or holds, a path, and which could have been meant."""
     folders = sorted(out for out, (_, md5) in outputs(revision).items() if md5 and md5.endswith(".dir"))
-    known = (
-        f"its folders are {', '.join(folders)}: name a dataset among them with --dataset" if folders else "it is empty"
-    )
-    return f"dvc.lock names no {path}; {known}, or run `dvc repro`"
+    if not folders:
+        return f"dvc.lock names no {path}, nor any other folder; run `dvc repro`"
+    return f"dvc.lock names no {path}; run `dvc repro`, or name another with --dataset: {', '.join(folders)}"
 
 
 class Workspace:
