@@ -8,14 +8,16 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from tests.history import BOOK, CLASSES, HOSTILE, NAMES, forbid_network, identify, make_history, png, row, write
 from tests.workspace import Workspace
+from winnow import dataset
 from winnow.dataset import samples_table, write_dataset
 from winnow.diff import answer
-from winnow.revision import open_revision
+from winnow.revision import open_revision, read_pngs
 from winnow.stage import UserError
 from winnow.verdicts import verdict_order, verdict_paths
 
@@ -160,6 +162,15 @@ def test_the_page_shows_every_change_and_needs_nothing_else(history: Workspace, 
     assert dict(page.attributes)["content"].startswith("default-src 'none'; img-src data:")  # type: ignore[union-attr]
 
 
+def test_no_shard_is_read_after_the_last_picture_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "SHARD_ROWS", 1)
+    write(root / "data/refined", [row(name) for name in NAMES[:2]])
+    shards = sorted((root / "data/refined/images").glob("*"))
+    (held,) = pq.read_table(shards[0])["id"].to_pylist()
+    shards[1].write_bytes(b"nonsense")
+    assert list(read_pngs(open_revision("workspace", root), "data/refined", [held])) == [held]
+
+
 def test_a_picture_that_no_shard_holds_is_said_to_be_missing(root: Path, tmp_path: Path) -> None:
     write_dataset(root / "data/refined", samples_table([row("train/i/new.png")], CLASSES))
     answer(["two", "--html", str(tmp_path / "page.html")], root)
@@ -233,7 +244,7 @@ def test_a_missing_and_a_damaged_table_of_the_workspace_say_what_to_do(root: Pat
     ):
         answer(["one"], root)
     shutil.rmtree(root / "data/refined")
-    with pytest.raises(UserError, match="is not in the workspace; run `dvc repro`, or `dvc pull` for a shared dataset"):
+    with pytest.raises(UserError, match="is not in the workspace; run `dvc repro`, or `dvc pull` where"):
         answer(["one"], root)
     (root / "dvc.lock").write_text("stages:\n<<<<<<< HEAD\n  prepare:\n")
     with pytest.raises(UserError, match=r"workspace: dvc.lock is not valid YAML"):

@@ -148,7 +148,7 @@ class Workspace:
             return file
         if _holder(path, outputs(self)) is None:
             raise UserError(f"{path} is not in the workspace, and {_unnamed(self, path)}")
-        raise UserError(f"{path} is not in the workspace; run `dvc repro`, or `dvc pull` for a shared dataset")
+        raise UserError(f"{path} is not in the workspace; run `dvc repro`, or `dvc pull` where it was made elsewhere")
 
 
 class Commit:
