@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce test check fidelity bench clean
+.PHONY: help run reproduce compare test check fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -33,6 +33,11 @@ run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
 reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition]
 	@$(RUN) -m winnow.run --reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE))
+
+compare: $(VENV)/.installed ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
+	@echo 'metrics that differ:'
+	@$(RUN) -m dvc metrics diff --precision 4 $(call quote,$(or $(REV),main))
+	@echo && $(RUN) -m winnow.diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1
 
 check: $(VENV)/.installed-dev ## format, lint, types
 	$(RUN) -m ruff format --check .

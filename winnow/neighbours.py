@@ -1,0 +1,138 @@
+"""What an image's neighbours say of its label: keep it, drop the image, or file it under another class.
+
+The rule as published: relabel when all neighbours carry one other label; drop when the closest one is far, or when the
+image lies among other classes; else keep. ``far`` is measured on the class's own scale, median and median absolute
+deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
+
+Differs, where ``signals`` names more than the neighbours: the support for a label is then the mean of what each
+signal gives it, and the verdicts rest on that mean.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+KEEP, DROP, RELABEL = "keep", "drop", "relabel"
+SIGNALS = ("neighbours", "score")
+
+Indices = npt.NDArray[np.int64]
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When an image goes or changes its label."""
+
+    k: int  # neighbours that vote, by repeat
+    signals: list[str]  # neighbours: their share of the label; score: that of the valuation
+    support: float  # mean of the signals for the image's own label; below it the label is wrong
+    relabel: float  # share of the neighbours that must carry one other label before it is given; else the image goes
+    far: float  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that cannot decide."""
+        if self.k < 1:
+            raise ValueError(f"k must be at least 1, got {self.k}")
+        if not self.signals or set(self.signals) - set(SIGNALS) or len(set(self.signals)) < len(self.signals):
+            raise ValueError(f"signals must name one or more of {', '.join(SIGNALS)}, each once, got {self.signals}")
+        if not 0 <= self.support <= 1:
+            raise ValueError(f"support must lie in [0, 1], got {self.support}")
+        if not 0.5 < self.relabel <= 1:
+            raise ValueError(f"relabel must lie in (0.5, 1], got {self.relabel}")
+        if self.far < 0:
+            raise ValueError(f"far must be at least 0, got {self.far}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is done with one image."""
+
+    action: str
+    label: int | None  # afterwards; None when dropped
+    reason: str
+    support: float  # for its own label, in [0, 1]
+
+
+def vote_shares(voted: Indices, *, classes: int) -> Array:
+    """(N, K) share of each image's neighbours that carry each label.
+
+    Args:
+        voted: (N, V) labels of the neighbours that vote.
+        classes: K.
+    """
+    shares = np.zeros((len(voted), classes))
+    for label in range(classes):
+        shares[:, label] = (voted == label).mean(axis=1)
+    return shares
+
+
+def far_limits(distance: Array, labels: Indices, *, far: float) -> Array:
+    """(N,) the distance to the closest neighbour that an image's class allows: median + far MADs.
+
+    A class all of whose images lie equally close allows exactly that; one image allows its own distance.
+    """
+    limits = np.zeros(len(distance))
+    for label in np.unique(labels):
+        members = labels == label
+        median = np.median(distance[members])
+        limits[members] = median + far * np.median(np.abs(distance[members] - median))
+    return limits
+
+
+def judge_labels(
+    labels: Indices,
+    voted: Indices,
+    distance: Array,
+    *,
+    classes: Sequence[str],
+    rule: Rule,
+    signals: Sequence[Array] = (),
+    copies: npt.NDArray[np.bool_] | None = None,
+) -> list[Verdict]:
+    """A verdict an image.
+
+    Args:
+        labels: (N,) class indices.
+        voted: (N, V) labels of the neighbours that vote.
+        distance: (N,) to the closest neighbour.
+        classes: K names.
+        rule: when.
+        signals: further support for the own label, each (N,) in [0, 1], averaged with the neighbours' where the rule
+            names them.
+        copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
+            source images'. None: there are none.
+    """
+    copied = np.zeros(len(labels), dtype=bool) if copies is None else copies
+    shares = vote_shares(voted, classes=len(classes))  # (N, K)
+    own = shares[np.arange(len(labels)), labels]
+    support = np.mean([*([own] if "neighbours" in rule.signals else []), *signals], axis=0)
+    others = shares.copy()
+    others[np.arange(len(labels)), labels] = 0
+    rival = others.argmax(axis=1) if len(labels) else labels
+    limits = _limits(distance, labels, copied, rule.far)
+    verdicts = []
+    for i, label in enumerate(labels.tolist()):
+        share, name = float(others[i, rival[i]]), classes[rival[i]]
+        told = f"{share:.0%} of its neighbours are {name}"
+        if support[i] < rule.support and share >= rule.relabel and not copied[i]:
+            verdicts.append(Verdict(RELABEL, int(rival[i]), told, float(support[i])))
+        elif support[i] < rule.support:
+            reason = f"support {support[i]:.2f} for {classes[label]}, {told}" if share else f"support {support[i]:.2f}"
+            verdicts.append(Verdict(DROP, None, reason, float(support[i])))
+        elif distance[i] > limits[i]:
+            reason = f"closest neighbour at {distance[i]:.2f}, the class allows {limits[i]:.2f}"
+            verdicts.append(Verdict(DROP, None, reason, float(support[i])))
+        else:
+            verdicts.append(Verdict(KEEP, label, f"support {support[i]:.2f}", float(support[i])))
+    return verdicts
+
+
+def _limits(distance: Array, labels: Indices, copied: npt.NDArray[np.bool_], far: float) -> Array:
+    """``far_limits`` with the scale of the source images alone."""
+    limits = np.full(len(distance), np.inf)
+    for label in np.unique(labels[~copied]):
+        members = labels == label
+        limits[members] = far_limits(distance[members & ~copied], labels[members & ~copied], far=far)[0]
+    return limits

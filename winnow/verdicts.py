@@ -1,0 +1,84 @@
+"""The verdict tables of a revision as one ledger, in the order in which the stages gave them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.dataset import VERDICT_SCHEMA
+from winnow.layout import natural_order
+from winnow.revision import Revision, outputs, read_columns, read_yaml
+
+FILE = "verdicts.parquet"
+STAGES = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")  # in a round's order
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one stage decided about one sample."""
+
+    round: str
+    stage: str
+    action: str  # keep, drop, relabel
+    label_before: str
+    label_after: str | None  # None when dropped
+    reason: str
+    score: float | None
+    evidence: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        """Round and stage, for people."""
+        return f"{self.round} {self.stage}"
+
+
+def verdict_order(path: str) -> tuple[object, ...]:
+    """Sort key of a verdict table's path, ``data/<round>/<stage>/verdicts.parquet``: rounds, then stages in a round."""
+    round_name, stage = _origin(path)
+    rank = STAGES.index(stage) if stage in STAGES else len(STAGES)
+    return natural_order(round_name), rank, stage
+
+
+def verdict_paths(revision: Revision) -> list[str]:
+    """The verdict tables of a revision, in order.
+
+    dvc.lock keeps the entries of rounds and stages that are no more; those that params.yaml and dvc.yaml do not name
+    are left out.
+    """
+    stages = read_yaml(revision, "dvc.yaml").get("stages") or {}
+    rounds = read_yaml(revision, "params.yaml").get("rounds") or {}
+    paths = [
+        path
+        for path, (stage, _) in outputs(revision).items()
+        if PurePosixPath(path).name == FILE and stage.partition("@")[0] in stages and _origin(path)[0] in rounds
+    ]
+    return sorted(paths, key=verdict_order)
+
+
+def read_ledger(revision: Revision) -> dict[str, pa.Table]:
+    """The verdict tables of a revision by path, in order.
+
+    Raises:
+        UserError: a table is not to be had.
+    """
+    return {path: read_columns(revision, path, VERDICT_SCHEMA.names) for path in verdict_paths(revision)}
+
+
+def verdicts_on(ledger: Mapping[str, pa.Table], ids: Iterable[str]) -> dict[str, list[Verdict]]:
+    """The verdicts on some samples, in order; a sample without any has an empty list."""
+    found: dict[str, list[Verdict]] = {identifier: [] for identifier in ids}
+    wanted = pa.array(sorted(found), pa.string())
+    for path, table in ledger.items():
+        round_name, stage = _origin(path)
+        for row in table.filter(pc.is_in(table["id"], wanted)).to_pylist():
+            evidence = tuple(row.pop("evidence") or ())
+            found[row.pop("id")].append(Verdict(round_name, stage, evidence=evidence, **row))
+    return found
+
+
+def _origin(path: str) -> tuple[str, str]:
+    """Round and stage that a verdict table's path names."""
+    parts = PurePosixPath(path).parts
+    return (parts[-3], parts[-2]) if len(parts) >= 3 else ("", "")
