@@ -2,15 +2,16 @@
 
 Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --judge-models     folder of the judge's predictions: <arm>/seed-<s>.parquet
-        --verdicts         verdict tables in the order of the pipeline, each data/<round>/<stage>/verdicts.parquet
+        --refined          dataset whose ledger holds every verdict that led to it
         --scores           table: id, score (lower is more harmful), and others
+        --signals          table: id, and what each signal of the cleansing by neighbours gives it
         --prepared         dataset: train and val as delivered
         --truth            table: id, label (null for junk), noise; no rows where the truth is unknown
         --prepare-metrics  counts of the prepare stage
 Writes  --comparison       by arm: accuracy, error reduction against the first arm, gain over the arm before, with 95 %
                            intervals over seeds and test images
         --refinement       verdicts by round and stage, files rejected, leaks; against the truth: precision, recall, F1,
-                           and how the score ranks the faults
+                           and how the score and each signal rank the faults
         --plots            accuracy.csv (arm, accuracy, low, high), curves.csv (arm, epoch, train_loss, val_accuracy)
 Params  compare.arms, compare.seeds
 
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from winnow.comparison import compare, mean_curves, read_arm
 from winnow.comparison_table import comparison_text
 from winnow.dataset import only_splits, read_samples
+from winnow.ledger import read_ledger
 from winnow.refinement import refine
 from winnow.seed_files import SeedFiles
 from winnow.stage import UserError, run_stage, write_csv, write_json
@@ -36,8 +38,9 @@ def main(
     *,
     judge_metrics: Path,
     judge_models: Path,
-    verdicts: list[Path],
+    refined: Path,
     scores: Path,
+    signals: Path,
     prepared: Path,
     truth: Path,
     prepare_metrics: Path,
@@ -52,19 +55,20 @@ def main(
         arm: read_arm([SeedFiles(judge_models / arm, judge_metrics / arm, seed) for seed in seeds]) for arm in arms
     }
     table = compare(results)
-    refined = refine(
+    figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
         truth=pq.read_table(truth),
         scores=pq.read_table(scores, columns=["id", "score"]),
-        verdicts={(path.parts[-3], path.parts[-2]): pq.read_table(path) for path in verdicts},
+        signals=pq.read_table(signals),
+        ledger=read_ledger(refined),
         prepare=json.loads(prepare_metrics.read_bytes()),
     )
     accuracies = [(arm, *(row["accuracy"][key] for key in ("mean", "low", "high"))) for arm, row in table.items()]
     write_csv(plots / "accuracy.csv", ("arm", "accuracy", "low", "high"), accuracies)
     write_csv(plots / "curves.csv", ("arm", "epoch", "train_loss", "val_accuracy"), mean_curves(results))
     write_json(comparison, table)
-    write_json(refinement, refined)
-    print(comparison_text(table, refined))
+    write_json(refinement, figures)
+    print(comparison_text(table, figures))
 
 
 if __name__ == "__main__":

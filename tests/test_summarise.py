@@ -18,6 +18,7 @@ from tests.datasets import make_dataset
 from winnow.comparison_table import comparison_text
 from winnow.dataset import VERDICT_SCHEMA, read_samples
 from winnow.intervals import accuracy_interval, error_reduction_interval, gain_interval
+from winnow.ledger import extended, read_ledger, write_ledger
 from winnow.seed_files import PREDICTIONS, SeedFiles
 from winnow.stage import UserError, write_json, write_table
 
@@ -43,6 +44,10 @@ class Project:
         self.write_truth({0: None, 1: "ii", 2: "i", 3: "i", 7: "ii"})
         scores = pa.table({"id": self.ids[:9], "score": [-2.0, -3.0, *([1.0] * 7)], "other": [0.0] * 9})
         write_table(folder / "scores.parquet", scores)
+        write_table(
+            folder / "signals.parquet",
+            pa.table({"id": self.ids[:9], "neighbours": [0.0, float("nan"), 0.1, *([0.5] * 6)]}),
+        )
         write_json(folder / "prepare.json", {"rejected_total": 2, "leaks_total": 5, "images_train": 6})
 
     def write_seed(self, arm: str, seed: int, right: np.ndarray, n_train: int = 1, profile: str = "tiny") -> None:
@@ -61,8 +66,10 @@ class Project:
             {"id": self.ids[n], "action": actions.get(n, "keep"), "label_after": "iii", "score": 0.0, "evidence": []}
             for n in range(9)
         ]
+        rows.append({"id": "a copy", "action": "drop", "label_after": None, "score": 0.0, "evidence": []})
         table = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
-        write_table(self.folder / "data" / round_name / stage / "verdicts.parquet", table)
+        refined = self.folder / "refined"
+        write_ledger(refined, extended(read_ledger(refined), {(round_name, stage): table}))
 
     def write_truth(self, labels: dict[int, str | None]) -> None:
         schema = pa.schema([("id", pa.string()), ("label", pa.string()), ("noise", pa.bool_())])
@@ -73,8 +80,9 @@ class Project:
         paths: dict[str, Any] = {
             "judge_metrics": self.folder / "judged",
             "judge_models": self.folder / "models",
-            "verdicts": [self.folder / "data/r1/cleanse_influence/verdicts.parquet"],
+            "refined": self.folder / "refined",
             "scores": self.folder / "scores.parquet",
+            "signals": self.folder / "signals.parquet",
             "prepared": self.folder / "prepared",
             "truth": self.folder / "truth.parquet",
             "prepare_metrics": self.folder / "prepare.json",
@@ -142,7 +150,9 @@ def test_refinement_counts_and_scores(project: Project) -> None:
         # Of the known ones, sound image 1 scores lowest, then fault 0; fault 2 ties with the sound images 3 and 7.
         "ranking_auc": pytest.approx((2 + 1) / 6),
         "ranking_average_precision": pytest.approx((1 / 2 + 2 / 5) / 2),
-        "verdicts": {"r1": {"cleanse_influence": {"keep": 7, "drop": 2, "relabel": 0}}},
+        # Image 1 has none; both faults come first.
+        "signals": {"neighbours": {"ranking_auc": 1.0, "ranking_average_precision": 1.0}},
+        "verdicts": {"r1": {"cleanse_influence": {"keep": 7, "drop": 2, "relabel": 0, "copies_dropped": 1}}},
         "rejected_files": 2,
         "leaks_removed": 5,
     }
@@ -150,10 +160,9 @@ def test_refinement_counts_and_scores(project: Project) -> None:
 
 def test_verdicts_of_several_stages_and_rounds(project: Project) -> None:
     project.write_verdicts("r2", "cleanse_final", {2: "relabel", 1: "relabel"})
-    stages = ("r1/cleanse_influence", "r2/cleanse_final")
-    project.summarise(verdicts=[project.folder / "data" / stage / "verdicts.parquet" for stage in stages])
+    project.summarise()
     refinement = project.read("refinement")
-    assert refinement["verdicts"]["r2"] == {"cleanse_final": {"keep": 7, "drop": 0, "relabel": 2}}
+    assert refinement["verdicts"]["r2"] == {"cleanse_final": {"keep": 7, "drop": 0, "relabel": 2, "copies_dropped": 1}}
     assert list(refinement["verdicts"]) == ["r1", "r2"]
 
 
@@ -253,6 +262,8 @@ def test_the_table() -> None:
         },
     }
     refinement = {
+        # Image 1 has none; both faults come first.
+        "signals": {"neighbours": {"ranking_auc": 1.0, "ranking_average_precision": 1.0}},
         "verdicts": {"r1": {"cleanse_influence": {"keep": 2000, "drop": 67, "relabel": 0}}},
         "precision": 0.567,
         "recall": 0.166,

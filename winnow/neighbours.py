@@ -88,7 +88,7 @@ def judge_labels(
     *,
     classes: Sequence[str],
     rule: Rule,
-    signals: Sequence[Array] = (),
+    score: Array | None = None,
     copies: npt.NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
     """A verdict an image.
@@ -99,15 +99,17 @@ def judge_labels(
         distance: (N,) to the closest neighbour.
         classes: K names.
         rule: when.
-        signals: further support for the own label, each (N,) in [0, 1], averaged with the neighbours' where the rule
-            names them.
+        score: (N,) support of the valuation for the own label, in [0, 1]; NaN where it has none, and the neighbours
+            decide alone. Counts where the rule names it.
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
             source images'. None: there are none.
     """
     copied = np.zeros(len(labels), dtype=bool) if copies is None else copies
     shares = vote_shares(voted, classes=len(classes))  # (N, K)
     own = shares[np.arange(len(labels)), labels]
-    support = np.mean([*([own] if "neighbours" in rule.signals else []), *signals], axis=0)
+    known = np.full(len(labels), np.nan) if score is None or "score" not in rule.signals else score
+    voices = np.stack([own if "neighbours" in rule.signals else known, known])  # (2, N)
+    support = np.where(np.isnan(known), own, voices.mean(axis=0))
     others = shares.copy()
     others[np.arange(len(labels)), labels] = 0
     rival = others.argmax(axis=1) if len(labels) else labels

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -115,7 +116,8 @@ def refine(
     samples: pa.Table,
     truth: pa.Table,
     scores: pa.Table,
-    verdicts: dict[tuple[str, str], pa.Table],
+    signals: pa.Table,
+    ledger: pa.Table,
     prepare: dict[str, Any],
 ) -> dict[str, Any]:
     """metrics/refinement.json.
@@ -124,23 +126,44 @@ def refine(
         samples: train and val as delivered.
         truth: id, label, noise.
         scores: id, score.
-        verdicts: verdict table by round and stage, in the order of the pipeline.
+        signals: id, and a column a signal, lower is more harmful; NaN where it says nothing.
+        ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
         prepare: the prepare stage's counts.
     """
     given = dict(zip(column(samples, "id").tolist(), column(samples, "given_label").tolist(), strict=True))
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
     score = dict(zip(scores["id"].to_pylist(), scores["score"].to_pylist(), strict=True))
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for (round_name, stage), table in verdicts.items():
-        counts.setdefault(round_name, {})[stage] = count_actions(table["action"].to_pylist())
-    fate = fates(given, list(verdicts.values()))
+    stages = dict.fromkeys(zip(ledger["round"].to_pylist(), ledger["stage"].to_pylist(), strict=True))
+    for round_name, stage in stages:
+        here = (column(ledger, "round") == round_name) & (column(ledger, "stage") == stage)
+        source = here & np.isin(column(ledger, "id"), list(given))
+        told = count_actions(ledger["action"].filter(pa.array(source)).to_pylist())
+        told["copies_dropped"] = int((here & ~source & (column(ledger, "action") == "drop")).sum())
+        counts.setdefault(round_name, {})[stage] = told
+    fate = fates(given, [ledger])
     return {
         "images": len(given),
         "dropped": sum(image.label is None for image in fate.values()),
         "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
         **against_truth(fate, known),
         **ranking_against_truth(score, given, known),
+        **_signals_against_truth(signals, given, known),
         "verdicts": counts,
         "rejected_files": prepare["rejected_total"],
         "leaks_removed": prepare["leaks_total"],
     }
+
+
+def _signals_against_truth(
+    signals: pa.Table, given: Mapping[str, str], truth: Mapping[str, str | None]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """``signals``: by signal, how well it alone ranks the faults; nothing without truth."""
+    ranked = {}
+    for name in signals.column_names:
+        pairs = zip(signals["id"].to_pylist(), signals[name].to_pylist(), strict=True)
+        if name != "id":
+            figures = ranking_against_truth({i: value for i, value in pairs if value == value}, given, truth)
+            if figures:
+                ranked[name] = figures
+    return {"signals": ranked} if ranked else {}

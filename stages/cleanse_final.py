@@ -1,0 +1,59 @@
+"""Cleanse once more, among what is left: the same encoders and rule, neighbours that are clean now.
+
+The copies of the edge cases are judged here for the first time.
+
+Reads   --dataset   dataset after cleanse_neighbours and augment_edge_cases
+        --encoders  folder of train_encoder
+        --earlier   verdict table of cleanse_neighbours: an image relabelled there has no score any more
+        --scores    table: id, score (of the valuation)
+Writes  --refined   the dataset without what was dropped, new labels set; the image shards handed on unchanged
+        --verdicts  table: one row a train or val image, copies too, with the ids of its neighbours as evidence
+        --sheet     PNG for people: what was dropped or relabelled, the least supported first
+Params  cleanse_final
+"""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from winnow.dataset import column, read_images, read_samples, write_dataset
+from winnow.embedding import held_out
+from winnow.encoder_files import read_encoders, with_folds
+from winnow.neighbours import DROP, RELABEL, Rule
+from winnow.representation import cleanse, verdict_sheet
+from winnow.stage import run_stage, write_bytes, write_table
+
+
+def main(
+    rule: Rule,
+    *,
+    dataset: Path,
+    encoders: Path,
+    earlier: Path,
+    scores: Path,
+    refined: Path,
+    verdicts: Path,
+    sheet: Path,
+) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    dealt, states = read_encoders(encoders)
+    roots, folds = with_folds(samples, dealt, encoders)
+    _, near = held_out(read_images(dataset, samples["id"].to_pylist()), roots, folds, states, k=rule.k)
+    score = dict(zip(*(pq.read_table(scores)[name].to_pylist() for name in ("id", "score")), strict=True))
+    before = pq.read_table(earlier)
+    for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
+        score.pop(identifier, None)
+    result = cleanse(samples, near, score, rule)
+    write_table(verdicts, result.verdicts)
+    write_dataset(refined, result.samples, shards_from=[dataset])
+    write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
+    actions = column(result.verdicts, "action")
+    print(
+        f"cleanse_final: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "
+        f"{len(actions)} images"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"rule": ("cleanse_final", Rule)})

@@ -1,0 +1,52 @@
+"""Drop or relabel the images whose neighbours, placed by encoders that never saw them, say another class.
+
+Reads   --dataset      dataset: source images and their augmented copies
+        --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
+        --scores       table: id, score (of the valuation, of train and val as they came in)
+Writes  --neighboured  the dataset without what was dropped, new labels set; copies follow their source image; the image
+                       shards handed on unchanged
+        --signals      table: a row a source image: what each signal gives its label
+        --verdicts     table: one row a train or val image, copies too, with the ids of its neighbours as evidence
+        --sheet        PNG for people: what was dropped or relabelled, the least supported first
+Params  cleanse_neighbours
+"""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from winnow.dataset import column, read_samples, write_dataset
+from winnow.neighbours import DROP, RELABEL, Rule
+from winnow.representation import cleanse, read_neighbours, verdict_sheet
+from winnow.stage import run_stage, write_bytes, write_table
+
+
+def main(
+    rule: Rule,
+    *,
+    dataset: Path,
+    neighbours: Path,
+    scores: Path,
+    neighboured: Path,
+    verdicts: Path,
+    signals: Path,
+    sheet: Path,
+) -> None:
+    """Run the stage on the files given."""
+    samples = read_samples(dataset)
+    near = read_neighbours(neighbours, samples)
+    score = dict(zip(*(pq.read_table(scores)[name].to_pylist() for name in ("id", "score")), strict=True))
+    result = cleanse(samples, near, score, rule)
+    write_table(verdicts, result.verdicts)
+    write_table(signals, result.signals)
+    write_dataset(neighboured, result.samples, shards_from=[dataset])
+    write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
+    actions = column(result.verdicts, "action")
+    print(
+        f"cleanse_neighbours: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "
+        f"{len(actions)} images"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"rule": ("cleanse_neighbours", Rule)})

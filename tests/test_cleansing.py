@@ -1,0 +1,123 @@
+"""Copies follow their source image, a class never ends, and the representation's verdicts become a dataset."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from winnow.cleansing import cleansed, spared, verdict_rows
+from winnow.dataset import samples_table
+from winnow.embedding import Neighbours
+from winnow.neighbours import DROP, KEEP, RELABEL, Rule, Verdict
+from winnow.representation import cleanse
+
+CLASSES = ["i", "ii"]
+
+
+def rows(*told: tuple[str, str, str | None, str]) -> pa.Table:
+    """(id, label, parent, split) a row."""
+    return samples_table(
+        [
+            {
+                "id": identifier,
+                "name": f"{split}/{label}/{identifier}.png",
+                "split": split,
+                "label": label,
+                "given_label": label,
+                "origin": "source" if parent is None else "random",
+                "parent": parent,
+                "pixel_hash": identifier,
+                "channels": 1,
+            }
+            for identifier, label, parent, split in told
+        ],
+        CLASSES,
+    )
+
+
+def test_copies_share_the_fate_of_their_source_image() -> None:
+    samples = rows(
+        ("a", "i", None, "train"),
+        ("a1", "i", "a", "train"),
+        ("b", "i", None, "train"),
+        ("b1", "i", "b", "train"),
+        ("c", "ii", None, "train"),
+        ("c1", "ii", "c", "train"),
+        ("c2", "ii", "c", "train"),
+        ("t", "ii", None, "label_book"),
+    )
+    verdicts = [
+        Verdict(DROP, None, "planted", 0.1),
+        Verdict(KEEP, 0, "", 1.0),  # its own verdict does not save it
+        Verdict(RELABEL, 1, "planted", 0.2),
+        Verdict(KEEP, 0, "", 1.0),
+        Verdict(KEEP, 1, "", 1.0),
+        Verdict(DROP, None, "spoilt by its augmentation", 0.1),
+        Verdict(KEEP, 1, "", 1.0),
+    ]
+    table = verdict_rows(samples.slice(0, 7), verdicts, CLASSES, [["x"]] * 7)
+    assert [row["action"] for row in table.to_pylist()] == [DROP, DROP, RELABEL, KEEP, KEEP, KEEP, KEEP]
+    left = {row["id"]: row["label"] for row in cleansed(samples, table, CLASSES).to_pylist()}
+    assert left == {"b": "ii", "b1": "ii", "c": "ii", "c2": "ii", "t": "ii"}
+
+
+def test_the_best_supported_image_of_a_class_stays() -> None:
+    verdicts = [Verdict(DROP, None, "bad", 0.1), Verdict(RELABEL, 1, "bad", 0.4), Verdict(KEEP, 1, "", 1.0)]
+    kept = spared(verdicts, np.array([0, 0, 1]), np.array(["train"] * 3))
+    assert [verdict.action for verdict in kept] == [DROP, KEEP, KEEP]
+    assert kept[1].label == 0
+    assert kept[1].reason == "bad, but it is the last of its class here"
+    assert spared(verdicts, np.array([0, 0, 1]), np.array(["", "", ""])) == verdicts
+
+
+RULE = Rule(k=2, signals=["neighbours", "score"], support=0.5, relabel=1.0, far=50.0)
+
+
+@pytest.fixture
+def neighbours() -> tuple[pa.Table, Neighbours]:
+    """Four images of i, of which d lies among ii; two of ii; a copy; every row's two neighbours."""
+    samples = rows(
+        ("a", "i", None, "train"),
+        ("b", "i", None, "train"),
+        ("c", "i", None, "val"),
+        ("d", "i", None, "train"),
+        ("e", "ii", None, "train"),
+        ("f", "ii", None, "val"),
+        ("d1", "i", "d", "train"),
+        ("t", "ii", None, "label_book"),
+    )
+    index = np.array([[[1, 2], [0, 2], [0, 1], [4, 5], [5, 7], [4, 7], [4, 5], [4, 5]]])
+    return samples, Neighbours(index, np.full(index.shape, 0.1, np.float32))
+
+
+def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    result = cleanse(samples, near, {"d": 0.2, "a": 0.9}, RULE)
+    told, left = result.verdicts, result.samples
+    by_id = {row["id"]: row for row in told.to_pylist()}
+    assert set(by_id) == {"a", "b", "c", "d", "e", "f", "d1"}
+    assert by_id["d"]["action"] == RELABEL
+    assert (by_id["d"]["label_after"], by_id["d"]["evidence"]) == ("ii", ["e", "f"])
+    assert by_id["d"]["score"] == pytest.approx(0.1)  # mean of 0 of 2 neighbours and 0.2
+    assert by_id["d1"]["action"] == DROP  # a copy has its source image's score, and is not relabelled
+    assert {row["id"]: row["label"] for row in left.to_pylist()}["d"] == "ii"
+    assert "d1" not in left["id"].to_pylist()
+    signals = {row["id"]: row for row in result.signals.to_pylist()}
+    assert set(signals) == {"a", "b", "c", "d", "e", "f"}
+    assert (signals["d"]["neighbours"], signals["d"]["score"]) == (0.0, 0.2)
+    assert np.isnan(signals["b"]["score"])
+
+
+def test_a_score_can_save_an_image_from_its_neighbours(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    told = cleanse(samples, near, {"d": 1.0}, RULE).verdicts
+    assert {row["id"]: row["action"] for row in told.to_pylist()}["d"] == KEEP
+
+
+def test_no_class_ends_even_if_all_its_images_are_doubted() -> None:
+    samples = rows(
+        ("a", "i", None, "train"), ("b", "ii", None, "train"), ("c", "i", None, "val"), ("d", "ii", None, "val")
+    )
+    index = np.array([[[1, 3], [0, 2], [1, 3], [0, 2]]])
+    result = cleanse(samples, Neighbours(index, np.full(index.shape, 0.1, np.float32)), {}, RULE)
+    assert {row["action"] for row in result.verdicts.to_pylist()} == {KEEP}
+    assert result.samples.num_rows == 4

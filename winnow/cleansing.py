@@ -1,0 +1,84 @@
+"""Verdicts made into a dataset: who goes, who changes the label, and the copies that follow their source image."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from winnow.dataset import VERDICT_SCHEMA, column, samples_table
+from winnow.neighbours import DROP, KEEP, RELABEL, Verdict
+
+SPARED = ", but it is the last of its class here"
+
+
+def spared(verdicts: Sequence[Verdict], labels: npt.NDArray[np.int64], groups: npt.NDArray[np.str_]) -> list[Verdict]:
+    """The verdicts with one image of every class kept in every group that had one: the best supported.
+
+    Args:
+        verdicts: a row an image.
+        labels: (N,) class indices before.
+        groups: (N,) such as the split; "" for images that need not stand for their class.
+    """
+    result = list(verdicts)
+    for group in sorted(set(groups.tolist()) - {""}):
+        for label in np.unique(labels[groups == group]).tolist():
+            rows = np.flatnonzero((groups == group) & (labels == label)).tolist()
+            if all(result[row].action != KEEP for row in rows):
+                best = max(rows, key=lambda row: result[row].support)
+                one = result[best]
+                result[best] = Verdict(KEEP, label, one.reason + SPARED, one.support)
+    return result
+
+
+def verdict_rows(
+    samples: pa.Table, verdicts: Sequence[Verdict], classes: Sequence[str], evidence: Sequence[Sequence[str]]
+) -> pa.Table:
+    """The verdict table: what was dropped or relabelled first, the least supported on top."""
+    rows = [
+        {
+            "id": sample["id"],
+            "action": verdict.action,
+            "label_before": sample["label"],
+            "label_after": None if verdict.label is None else classes[verdict.label],
+            "reason": verdict.reason,
+            "score": verdict.support,
+            "evidence": list(ids),
+        }
+        for sample, verdict, ids in zip(samples.select(["id", "label"]).to_pylist(), verdicts, evidence, strict=True)
+    ]
+    order = {DROP: 0, RELABEL: 1, KEEP: 2}
+    rows.sort(key=lambda row: (order[row["action"]], row["score"]))
+    return pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
+
+
+def cleansed(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> pa.Table:
+    """The samples after the verdicts.
+
+    A dropped image takes its copies along, a relabelled one gives them its new label.
+
+    Args:
+        samples: any, copies beside their source images.
+        verdicts: of some of them.
+        classes: K names.
+    """
+    gone = set(_ids(verdicts, DROP))
+    new = dict(
+        zip(*(verdicts.filter(_is(verdicts, RELABEL))[name].to_pylist() for name in ("id", "label_after")), strict=True)
+    )
+    kept: list[dict[str, Any]] = []
+    for row in samples.to_pylist():
+        root = row["parent"] or row["id"]
+        if row["id"] not in gone and root not in gone:
+            kept.append({**row, "label": new.get(root, row["label"])})
+    return samples_table(kept, classes)
+
+
+def _is(verdicts: pa.Table, action: str) -> pa.Array:
+    return pa.array(column(verdicts, "action") == action)
+
+
+def _ids(verdicts: pa.Table, action: str) -> list[str]:
+    ids: list[str] = verdicts.filter(_is(verdicts, action))["id"].to_pylist()
+    return ids

@@ -1,0 +1,91 @@
+"""Cleansing by representation: neighbours found out of fold, turned into verdicts and a cleaner samples table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.cleansing import cleansed, spared, verdict_rows
+from winnow.contact_sheet import contact_sheet
+from winnow.dataset import class_names, column, label_indices, read_images
+from winnow.embedding import Neighbours
+from winnow.neighbours import KEEP, Rule, judge_labels
+from winnow.stage import UserError
+
+SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
+
+
+@dataclass(frozen=True)
+class Cleansed:
+    """What came of a cleansing."""
+
+    verdicts: pa.Table  # of every train and val image, copies too
+    samples: pa.Table  # that are left
+    signals: pa.Table  # a row a source image: id, neighbours, score (NaN where it has none), support
+
+
+def cleanse(samples: pa.Table, near: Neighbours, scores: Mapping[str, float], rule: Rule) -> Cleansed:
+    """The verdicts and what they leave.
+
+    Args:
+        samples: source images and copies, N rows.
+        near: neighbours of every row, as rows of ``samples``.
+        scores: support of the valuation for the label as it stands, by id of a source image; a copy has its source
+            image's, and an image without one is judged by its neighbours alone.
+        rule: when an image goes.
+    """
+    classes, labels, ids = class_names(samples), label_indices(samples), column(samples, "id")
+    splits, parents = column(samples, "split"), column(samples, "parent")
+    suspects = np.flatnonzero(np.isin(splits, ("train", "val")))  # n rows
+    index = near.index[:, suspects, : rule.k]  # (R, n, k)
+    voted = labels[index].transpose(1, 0, 2).reshape(len(suspects), -1)  # (n, R k)
+    roots = np.where(parents == "", ids, parents)[suspects]
+    score = np.array([scores.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
+    doubted = judge_labels(
+        labels[suspects],
+        voted,
+        near.distance[:, suspects, 0].mean(axis=0).astype(np.float64),
+        classes=classes,
+        rule=rule,
+        score=score,
+        copies=parents[suspects] != "",
+    )
+    source = parents[suspects] == ""
+    verdicts = spared(doubted, labels[suspects], np.where(source, splits[suspects], ""))
+    evidence = [ids[row].tolist() for row in index[0]]
+    told = verdict_rows(samples.take(pa.array(suspects)), verdicts, classes, evidence)
+    share = (voted == labels[suspects][:, None]).mean(axis=1)
+    columns = {"id": ids[suspects], "neighbours": share, "score": score, "support": [one.support for one in doubted]}
+    signals = pa.table(columns).filter(pa.array(source))
+    return Cleansed(told, cleansed(samples, told, classes), signals)
+
+
+def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
+    """The neighbours that embed found, as rows of the samples.
+
+    Raises:
+        UserError: they are those of another dataset.
+    """
+    table = pq.read_table(path)
+    ids = samples["id"].to_pylist()
+    if table["id"].to_pylist() != ids:
+        raise UserError(f"{path} is about other images than the dataset holds; run `dvc repro`")
+    row_of = {identifier: row for row, identifier in enumerate(ids)}
+    try:
+        by_image = [[[row_of[one] for one in repeat] for repeat in rows] for rows in table["neighbours"].to_pylist()]
+    except KeyError as error:
+        raise UserError(f"{path} names the image {error}, which the dataset lacks; run `dvc repro`") from None
+    distance = np.array(table["distances"].to_pylist(), dtype=np.float32)
+    return Neighbours(np.array(by_image, dtype=np.int64).transpose(1, 0, 2), distance.transpose(1, 0, 2))
+
+
+def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes:
+    """PNG bytes: the source images that were dropped or relabelled, with "from > to" below."""
+    source = set(samples.filter(samples["parent"].is_null())["id"].to_pylist())
+    rows = [row for row in verdicts.to_pylist() if row["action"] != KEEP and row["id"] in source][:SHEET_IMAGES]
+    captions = [f"{row['label_before']} > {row['label_after'] or '-'}" for row in rows]
+    pictures = read_images(dataset, [row["id"] for row in rows])
+    return contact_sheet(list(pictures), captions, columns=SHEET_COLUMNS, tile=TILE)
