@@ -12,15 +12,24 @@ import yaml
 from tests.workspace import TINY, Workspace
 
 pytestmark = pytest.mark.slow
+ARMS = ["baseline", "hydra", "hydra-random", "hydra-faa", "hydra-faa-inversion", "full"]
 ALL = [
     "draw",
     "prepare",
     "value@r1",
     "cleanse_influence@r1",
-    "arm@baseline",
-    "arm@hydra",
-    "judge@baseline",
-    "judge@hydra",
+    "search_policy@r1",
+    "augment@r1",
+    "train_encoder@r1",
+    "embed@r1",
+    "cleanse_neighbours@r1",
+    "find_edge_cases@r1",
+    "augment_edge_cases@r1",
+    "cleanse_final@r1",
+    "gate@r1",
+    "refined",
+    *(f"arm@{arm}" for arm in ARMS),
+    *(f"judge@{arm}" for arm in ARMS),
     "summarise",
 ]
 
@@ -42,7 +51,7 @@ def test_afterwards_nothing_is_to_be_done(done: Workspace) -> None:
 
 def test_contracts_hold(done: Workspace) -> None:
     comparison = json.loads((done.folder / "metrics/comparison.json").read_text())
-    assert list(comparison) == ["baseline", "hydra"]
+    assert list(comparison) == ARMS
     assert set(comparison["hydra"]["accuracy"]) == {"mean", "low", "high", "seeds"}
     assert set(comparison["hydra"]["gain"]) == {"mean", "low", "high"}
     assert "gain" not in comparison["baseline"]
@@ -73,6 +82,7 @@ def test_pixels_are_stored_once_however_many_datasets_carry_them(done: Workspace
         return {path.name: path.read_bytes() for path in (done.folder / dataset / "images").glob("*.parquet")}
 
     assert shards("data/prepared") == shards("data/r1/influenced") == shards("data/arms/hydra")
+    assert shards("data/prepared").items() <= shards("data/refined").items() == shards("data/r1/accepted").items()
     (content,) = shards("data/prepared").values()
     cached = [path for path in (done.folder / ".dvc/cache").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size == len(content) and path.read_bytes() == content for path in cached) == 1
