@@ -19,9 +19,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.chapters import Chapter, chapters_of, label_ways
 from winnow.class_balance import class_balance, outcome
 from winnow.dataset import class_names, read_samples
-from winnow.ledger import Chapter, label_ways, ledger
 from winnow.picture import picture_uri, png_uri
 from winnow.report import Known, Plane, Report, Sheet, render
 from winnow.report_planes import report_plane
@@ -59,7 +59,7 @@ def main(
     delivered = dict(zip(samples["id"].to_pylist(), samples["label"].to_pylist(), strict=True))
     files = {(path.parts[-3], path.parts[-2]): path for path in verdicts}
     tables = {key: pq.read_table(path) for key, path in files.items()}
-    chapters = ledger(tables, known=delivered, cap=params.cards)
+    chapters = chapters_of(tables, known=delivered, cap=params.cards)
     report = Report(
         comparison=json.loads(comparison.read_bytes()),
         refinement=json.loads(refinement.read_bytes()),

@@ -13,9 +13,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from winnow.chapters import Chapter
 from winnow.class_balance import ClassCount, Outcome
 from winnow.interval_figure import interval_figure
-from winnow.ledger import Chapter
 
 TEMPLATE = "report.html.j2"
 CARDS_OPEN = 12  # of a group; the others begin folded

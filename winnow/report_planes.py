@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from winnow.chapters import Chapter
 from winnow.dataset import decode_png
-from winnow.ledger import Chapter
 from winnow.picture import png_uri
 from winnow.plane_view import Floats, class_colours, plane_positions, plane_view
 from winnow.report import Plane, Target, card_id

@@ -50,7 +50,7 @@ class Chapter:
     groups: list[Group]  # without the empty ones
 
 
-def ledger(tables: Mapping[tuple[str, str], pa.Table], *, known: Collection[str], cap: int) -> list[Chapter]:
+def chapters_of(tables: Mapping[tuple[str, str], pa.Table], *, known: Collection[str], cap: int) -> list[Chapter]:
     """The verdicts on some images, a chapter for each table.
 
     Args:
