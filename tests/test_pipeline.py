@@ -42,11 +42,23 @@ def test_deps_name_exactly_the_modules_that_the_stage_imports(stage: str) -> Non
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_exactly_the_templates_that_the_stage_fills(stage: str) -> None:
+    declared = [dep for dep in names(STAGES[stage]["deps"]) if dep.endswith(".j2")]
+    modules = [ROOT / module for module in import_closure(ROOT / "stages" / f"{stage}.py")]
+    filled = {
+        (module.parent / template).relative_to(ROOT).as_posix()
+        for module in modules
+        for template in re.findall(r"[\w.]+\.j2", module.read_text(encoding="utf-8"))
+    }
+    assert sorted(declared) == sorted(filled)
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_path_of_the_command_is_declared_and_the_reverse(stage: str) -> None:
     entry = STAGES[stage]
-    told = set(re.findall(r"(?:data|models|metrics)/[\w./${}]+|\$\{item[\w.]*\}", entry["cmd"]))
+    told = set(re.findall(r"(?:data|models|metrics|report)/[\w./${}]+|\$\{item[\w.]*\}", entry["cmd"]))
     declared = [*names(entry["deps"]), *names(entry.get("outs", [])), *names(entry.get("metrics", []))]
-    declared = {path for path in declared if not path.endswith(".py") and path != "${dataset.source}"}
+    declared = {path for path in declared if not path.endswith((".py", ".j2")) and path != "${dataset.source}"}
     assert told == declared
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from winnow.operations import to_images
+from winnow.relaxed_policy import RelaxedPolicy
 from winnow.search import CURVE, Duel, Settings, search, search_once
 
 SETTINGS = Settings(
@@ -21,6 +22,7 @@ SETTINGS = Settings(
     learning_rate=0.01,
     critic_learning_rate=0.001,
     reach=0.0,
+    variety=0.0,
     classifier_steps=0,
     classifier_batch=16,
 )
@@ -109,6 +111,33 @@ def test_the_reward_for_distance_makes_a_policy_go_further() -> None:
         )
         ends[reach] = np.mean([steps[0].probability for steps in policy.sub_policies])
     assert ends[0.9] > ends[0.0] + 0.1
+
+
+def test_the_reward_for_variety_makes_stages_sure_and_different() -> None:
+    images, labels = discs(40, 0.1, np.random.default_rng(0))
+    settings = replace(SETTINGS, sub_policies=8, steps=60, learning_rate=0.02)
+    ends = {}
+    for variety in (0.0, 50.0):
+        free = np.ones((2, 4), np.float32)
+        duel = Duel(images, labels, free, replace(settings, variety=variety), torch.Generator().manual_seed(0))
+        for _ in range(settings.steps):
+            duel.step()
+        ends[variety] = duel.policy.variety().item()
+    assert ends[50.0] > ends[0.0] + 0.1
+    assert ends[50.0] > 0.9 * np.log(4)
+
+
+def test_variety_is_that_of_its_definition() -> None:
+    policy = RelaxedPolicy(["invert", "rotate", "shear_x"], 2, 2, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        policy.weight.fill_(0.0)  # every stage an even mixture
+    assert policy.variety().item() == pytest.approx(0, abs=1e-5)
+    with torch.no_grad():
+        policy.weight[..., 1] = 9.0  # every stage the same operation
+    assert policy.variety().item() == pytest.approx(0, abs=1e-5)
+    with torch.no_grad():
+        policy.weight[0, :, 1], policy.weight[0, :, 0] = 0.0, 9.0  # half the stages each
+    assert policy.variety().item() == pytest.approx(np.log(2), abs=1e-5)
 
 
 def test_one_image_is_refused() -> None:

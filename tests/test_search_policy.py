@@ -31,6 +31,7 @@ PARAMS = Params(
         learning_rate=0.01,
         critic_learning_rate=0.001,
         reach=0.1,
+        variety=0.0,
         classifier_steps=1,
         classifier_batch=8,
     ),

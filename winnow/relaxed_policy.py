@@ -69,6 +69,16 @@ class RelaxedPolicy(nn.Module):
             result = result + part[:, index, None, None, None] * apply(name, images, magnitude[:, index], generator)
         return straight_through(result.clamp(0, 1), result)  # out by rounding only
 
+    def variety(self) -> Tensor:
+        r"""How much the stages differ in their operation, in nats: $H(\bar u) - \overline{H(u)}$, u a stage's shares.
+
+        log O when every stage is sure of its operation and all operations are used alike; 0 when all stages have the
+        same shares, be it one operation or a mixture.
+        """
+        share = torch.softmax(self.weight / CHOICE_TEMPERATURE, dim=2)  # (S, L, O)
+        together: Tensor = torch.special.entr(share.mean(dim=(0, 1))).sum()
+        return together - torch.special.entr(share).sum(dim=2).mean()
+
     @torch.no_grad()
     def project(self) -> None:
         """Put probabilities and magnitudes back into their range, after a step of the optimiser."""

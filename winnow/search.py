@@ -1,18 +1,21 @@
 r"""Faster AutoAugment's search: a policy and a critic against each other, one step each in turn.
 
 $$ L_{critic} = -E[D(x)] + E[D(a)] + 10 \, E[(\lVert \nabla D(\hat x) \rVert_2 - 1)^2] + 0.1 \, CE(x), \quad
-   L_{policy} = -E[D(a)] + 0.1 \, CE(a) - reach \, E[\lVert a - s \rVert_2] $$
+   L_{policy} = -E[D(a)] + 0.1 \, CE(a) - reach \, E[\lVert a - s \rVert_2] - variety \, I(o; u) $$
 
-s are images, a the same ones augmented, x other ones, $\hat x$ between x and a. Source: Hataya et al. (2020), sect. 3.
+s are images, a the same ones augmented, x other ones, $\hat x$ between x and a, I the mutual
+information of a stage u and its operation o. Source: Hataya et al. (2020), sect. 3.
 Differs: the penalty's norm runs over the whole image, not over channels; the search is counted in steps, since 20
 epochs over a few thousand images move no parameter far; one augmented batch serves the critic's step and then the
 policy's; the critic knows the classes before it starts; several searches run side by side, each for its share of the
 sub-policies.
 
-The term with ``reach`` is ours; 0 is the method as published. Matching the data's own density, the best policy does
-nothing at all, and a search that runs long enough finds that: every probability and magnitude sinks. The critic's
-slope is 1 per unit of distance where it sees a fake and less along the ways in which real images differ, so that a
-reward below 1 per unit makes the policy go far along those ways, and no other.
+The terms with ``reach`` and ``variety`` are ours; 0 is the method as published. Matching the data's own density, the
+best policy does nothing at all, and a search that runs long enough finds that: every probability and magnitude sinks.
+The critic's slope is 1 per unit of distance where it sees a fake and less along the ways in which real images differ,
+so that a reward below 1 per unit makes the policy go far along those ways first. And the one operation that the critic
+minds least ends up in every stage, while copies teach by their differences: with I, stages are sure of their operation
+and keep others in use.
 """
 
 from collections.abc import Callable
@@ -52,6 +55,7 @@ class Settings:
     learning_rate: float  # of the policy
     critic_learning_rate: float
     reach: float  # reward per unit of distance from the image, in [0, 1); 0 is the method as published
+    variety: float  # reward per nat by which the stages differ in their operation; 0 is the method as published
     classifier_steps: int  # before the search, in which the critic learns the classes alone
     classifier_batch: int
 
@@ -66,6 +70,8 @@ class Settings:
             raise ValueError(f"classifier_steps must be at least 0, got {self.classifier_steps}")
         if not 0 <= self.reach < 1:
             raise ValueError(f"reach must lie in [0, 1), got {self.reach}")
+        if self.variety < 0:
+            raise ValueError(f"variety must be at least 0, got {self.variety}")
         for name in ("learning_rate", "critic_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -132,7 +138,7 @@ class Duel:
         generator: torch.Generator,
     ) -> None:
         self.images, self.labels, self.generator = images, torch.from_numpy(labels), generator
-        self.limits, self.reach = torch.from_numpy(limits), settings.reach
+        self.limits, self.reach, self.variety = torch.from_numpy(limits), settings.reach, settings.variety
         self.half = min(settings.batch, len(images) // 2)
         self.sub_policies = settings.sub_policies // settings.searches
         self.queue = torch.empty(0, dtype=torch.long)
@@ -191,7 +197,8 @@ class Duel:
         self.critic.requires_grad_(False)
         values, logits = self.critic(augmented)
         class_loss = functional.cross_entropy(logits, labels)
-        loss = -values.mean() + CLASS_WEIGHT * class_loss - self.reach * distance(augmented, source).mean()
+        loss = -values.mean() + CLASS_WEIGHT * class_loss
+        loss = loss - self.reach * distance(augmented, source).mean() - self.variety * self.policy.variety()
         self.policy_optimiser.zero_grad()
         loss.backward()
         self.policy_optimiser.step()

@@ -1,0 +1,59 @@
+"""Write a dataset as folders of PNGs, for any trainer that reads one folder a class.
+
+Reads   --dataset   dataset: train, val and others
+        --verdicts  verdict tables in the order of the pipeline, each data/<round>/<stage>/verdicts.parquet
+Writes  --export    folder: train/<class>/<id>.png, val/<class>/<id>.png, and manifest.parquet: a row a file, with id,
+                    name, label, given label, origin, parent, and the last verdict on it
+Params  judge.max_images
+
+A dataset with more images than the judge allows is refused, as its arm is: what is exported is what was judged.
+The manifest lies beside train and val, where neither torchvision's ImageFolder nor Hugging Face's imagefolder looks.
+A class whose name is no safe folder name is called class_<index>; the manifest has both.
+"""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from winnow.container import shown
+from winnow.dataset import column, only_splits, read_samples
+from winnow.export import manifest, missing_classes
+from winnow.stage import UserError, fresh_folder, run_stage, write_table
+from winnow.stored_images import stored_images
+
+
+def main(max_images: int, *, dataset: Path, verdicts: list[Path], export: Path) -> None:
+    """Run the stage on the files given."""
+    samples = only_splits(read_samples(dataset), "train", "val")
+    splits = column(samples, "split")
+    for split in ("train", "val"):
+        if split not in splits:
+            raise UserError(f"{dataset}: no {split} images are left, an export needs some; cleanse less, or add images")
+    if samples.num_rows > max_images:
+        raise UserError(
+            f"{dataset}: an export may hold {max_images} images in train and val together (judge.max_images), "
+            f"got {samples.num_rows}; augment less (augment.budget)"
+        )
+    listed = manifest(samples, {(path.parts[-3], path.parts[-2]): pq.read_table(path) for path in verdicts})
+    root = fresh_folder(export)
+    for folder in sorted({Path(file).parent for file in listed["file"].to_pylist()}):
+        (root / folder).mkdir(parents=True)
+    images = stored_images(dataset, listed["id"].to_pylist())
+    for file, identifier in zip(listed["file"].to_pylist(), listed["id"].to_pylist(), strict=True):
+        (root / file).write_bytes(images[identifier])
+    write_table(root / "manifest.parquet", listed)  # last, so that a folder with a manifest is a whole export
+    pairs = zip(listed["label"].to_pylist(), listed["folder"].to_pylist(), strict=True)
+    renamed = sorted({label for label, folder in pairs if label != folder})
+    print(
+        f"export: {(splits == 'train').sum()} train and {(splits == 'val').sum()} val images in {export}; "
+        f"{len(renamed)} classes under another folder name{': ' if renamed else ''}"
+        f"{', '.join(shown(name) for name in renamed[:3])}"
+    )
+    for split, name in missing_classes(samples):
+        print(
+            f"export: warning: {split} has no image of class {shown(name)}; give its loader the other's class numbers"
+        )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"max_images": ("judge.max_images", int)})

@@ -1,0 +1,122 @@
+"""Write the report: one page with the figures and pictures of a run, which needs no server and no network.
+
+Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
+        --refinement  counts of verdicts; figures against the truth where it is known
+        --prepared    dataset as delivered; rejected.parquet and leaks.parquet beside it
+        --refined     dataset as it is now
+        --verdicts    verdict tables in the order of the pipeline, each data/<round>/<stage>/verdicts.parquet
+        --embeddings  tables: id, embedding, x, y; each data/<round>/embeddings/embeddings.parquet
+        --gates       figures of the gate, each metrics/gate/<round>.json
+        --sheets      PNGs, each metrics/plots/<round>/<title>.png
+Writes  --page        HTML; every picture is inside it
+Params  report
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.chapters import Chapter, chapters_of, label_ways
+from winnow.class_balance import class_balance, outcome
+from winnow.dataset import class_names, read_samples
+from winnow.picture import picture_uri, png_uri
+from winnow.report import Known, Plane, Report, Sheet, render
+from winnow.report_planes import report_plane
+from winnow.stage import run_stage, write_bytes
+from winnow.stored_images import stored_images
+
+
+@dataclass(frozen=True)
+class Params:
+    """Section `report`."""
+
+    cards: int  # images shown a stage and action, the worst; the others are counted
+    evidence: int  # pictures of evidence shown an image
+
+    def __post_init__(self) -> None:
+        if self.cards < 1 or self.evidence < 0:
+            raise ValueError(f"cards must be at least 1 and evidence at least 0, got {self.cards} and {self.evidence}")
+
+
+def main(
+    params: Params,
+    *,
+    comparison: Path,
+    refinement: Path,
+    prepared: Path,
+    refined: Path,
+    verdicts: list[Path],
+    embeddings: list[Path],
+    gates: list[Path],
+    sheets: list[Path],
+    page: Path,
+) -> None:
+    """Run the stage on the files given."""
+    samples, now = read_samples(prepared), read_samples(refined)
+    delivered = dict(zip(samples["id"].to_pylist(), samples["label"].to_pylist(), strict=True))
+    files = {(path.parts[-3], path.parts[-2]): path for path in verdicts}
+    tables = {key: pq.read_table(path) for key, path in files.items()}
+    chapters = chapters_of(tables, known=delivered, cap=params.cards)
+    report = Report(
+        comparison=json.loads(comparison.read_bytes()),
+        refinement=json.loads(refinement.read_bytes()),
+        outcome=outcome(samples, now),
+        balance=class_balance(samples, now),
+        chapters=chapters,
+        known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)]),
+        ledger_files={key: path.as_posix() for key, path in files.items()},
+        planes=[_plane(path, prepared, samples, tables, chapters) for path in embeddings],
+        sheets=[Sheet(path.parts[-2], path.stem, png_uri(path.read_bytes())) for path in sheets],
+        gates={path.stem: json.loads(path.read_bytes()) for path in gates},
+        rejected=pq.read_table(prepared / "rejected.parquet").to_pylist(),
+        leaks=pq.read_table(prepared / "leaks.parquet").to_pylist(),
+        prepared=prepared.as_posix(),
+        evidence_shown=params.evidence,
+    )
+    html = render(report)
+    write_bytes(page, html)
+    shown = sum(len(group.shown) for chapter in chapters for group in chapter.groups)
+    print(f"report: {page}, {len(html) / 2**20:.1f} MB, {shown} verdicts shown")
+
+
+def _known(chapters: list[Chapter], evidence: int, datasets: list[tuple[Path, pa.Table]]) -> dict[str, Known]:
+    """What the cards show, by id; the first dataset that has an image tells its label.
+
+    Evidence that no dataset has any more, an augmented copy that was dropped, is left out.
+    """
+    verdicts = [verdict for chapter in chapters for group in chapter.groups for verdict in group.shown]
+    wanted = {identifier for verdict in verdicts for identifier in (verdict.id, *verdict.evidence[:evidence])}
+    known: dict[str, Known] = {}
+    for folder, samples in datasets:
+        rows = [row for row in samples.to_pylist() if row["id"] in wanted - known.keys()]
+        pictures = stored_images(folder, [row["id"] for row in rows])
+        known |= {
+            row["id"]: Known(row["name"], row["label"], row["split"], picture_uri(pictures[row["id"]])) for row in rows
+        }
+    return known
+
+
+def _plane(
+    path: Path, prepared: Path, samples: pa.Table, tables: dict[tuple[str, str], pa.Table], chapters: list[Chapter]
+) -> Plane:
+    """The plane of the round that an embeddings table belongs to, of the images delivered."""
+    round_name = path.parts[-3]
+    embeddings = pq.read_table(path, columns=["id", "x", "y"])
+    ids = set(embeddings["id"].to_pylist())
+    delivered = {row["id"]: row["label"] for row in samples.select(["id", "label"]).to_pylist() if row["id"] in ids}
+    return report_plane(
+        round_name,
+        embeddings,
+        delivered=delivered,
+        pixels=stored_images(prepared, delivered),
+        ways=label_ways(table for (name, _), table in tables.items() if name == round_name),
+        classes=class_names(samples),
+        chapters=[chapter for chapter in chapters if chapter.round_name == round_name],
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, {"params": ("report", Params)})

@@ -1,0 +1,88 @@
+"""The verdict tables as people read them: by round and stage, what was done, worst first.
+
+A verdict's score is the same way up in every stage: lower is worse.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+ACTIONS = ("drop", "relabel")  # what a person wants to see; `keep` is counted alone
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row of a verdict table."""
+
+    id: str
+    action: str
+    label_before: str
+    label_after: str | None  # None when dropped
+    reason: str
+    score: float | None
+    evidence: list[str]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one stage did to images in one way."""
+
+    action: str
+    total: int
+    shown: list[Verdict]  # the worst, at most the cap
+
+    @property
+    def more(self) -> int:
+        """How many are not shown."""
+        return self.total - len(self.shown)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One stage of one round."""
+
+    round_name: str
+    stage: str
+    counts: dict[str, int]  # keep, drop, relabel
+    groups: list[Group]  # without the empty ones
+
+
+def chapters_of(tables: Mapping[tuple[str, str], pa.Table], *, known: Collection[str], cap: int) -> list[Chapter]:
+    """The verdicts on some images, a chapter for each table.
+
+    Args:
+        tables: tables of ``dataset.VERDICT_SCHEMA`` by round and stage, in the order of the pipeline.
+        known: ids of those images; rows about others (augmented copies) are passed over.
+        cap: verdicts shown in a group, at most.
+    """
+    chapters = []
+    for (round_name, stage), table in tables.items():
+        verdicts = [Verdict(**row) for row in table.to_pylist() if row["id"] in known]
+        counted = Counter(verdict.action for verdict in verdicts)
+        groups = [_group(action, verdicts, cap) for action in ACTIONS if counted[action]]
+        counts = {action: counted[action] for action in ("keep", *ACTIONS)}
+        chapters.append(Chapter(round_name, stage, counts, groups))
+    return chapters
+
+
+def _group(action: str, verdicts: list[Verdict], cap: int) -> Group:
+    chosen = sorted((verdict for verdict in verdicts if verdict.action == action), key=_badness)
+    return Group(action, len(chosen), chosen[:cap])
+
+
+def _badness(verdict: Verdict) -> float:
+    """Ascending: the worst first, what has no score last; equals stay in the table's order."""
+    return math.inf if verdict.score is None or math.isnan(verdict.score) else verdict.score
+
+
+def label_ways(tables: Iterable[pa.Table]) -> dict[str, tuple[str, str | None]]:
+    """By id of every image in the tables: the label before the first of them, and after the last (None: dropped)."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for table in tables:
+        for row in table.select(["id", "action", "label_before", "label_after"]).to_pylist():
+            before, _ = found.get(row["id"], (row["label_before"], None))
+            found[row["id"]] = (before, row["label_before"] if row["action"] == "keep" else row["label_after"])
+    return found
