@@ -1,8 +1,7 @@
 """Write a dataset as folders of PNGs, for any trainer that reads one folder a class.
 
-Reads   --dataset   dataset: train, val and others
-        --verdicts  verdict tables in the order of the pipeline, each data/<round>/<stage>/verdicts.parquet
-Writes  --export    folder: train/<class>/<id>.png, val/<class>/<id>.png, and manifest.parquet: a row a file, with id,
+Reads   --dataset  dataset: train, val and others, with its ledger
+Writes  --export   folder: train/<class>/<id>.png, val/<class>/<id>.png, and manifest.parquet: a row a file, with id,
                     name, label, given label, origin, parent, and the last verdict on it
 Params  judge.max_images
 
@@ -13,16 +12,15 @@ A class whose name is no safe folder name is called class_<index>; the manifest 
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from winnow.container import shown
 from winnow.dataset import column, only_splits, read_samples
 from winnow.export import manifest, missing_classes
+from winnow.ledger import by_stage, read_ledger
 from winnow.stage import UserError, fresh_folder, run_stage, write_table
 from winnow.stored_images import stored_images
 
 
-def main(max_images: int, *, dataset: Path, verdicts: list[Path], export: Path) -> None:
+def main(max_images: int, *, dataset: Path, export: Path) -> None:
     """Run the stage on the files given."""
     samples = only_splits(read_samples(dataset), "train", "val")
     splits = column(samples, "split")
@@ -34,7 +32,7 @@ def main(max_images: int, *, dataset: Path, verdicts: list[Path], export: Path) 
             f"{dataset}: an export may hold {max_images} images in train and val together (judge.max_images), "
             f"got {samples.num_rows}; augment less (augment.budget)"
         )
-    listed = manifest(samples, {(path.parts[-3], path.parts[-2]): pq.read_table(path) for path in verdicts})
+    listed = manifest(samples, by_stage(read_ledger(dataset)))
     root = fresh_folder(export)
     for folder in sorted({Path(file).parent for file in listed["file"].to_pylist()}):
         (root / folder).mkdir(parents=True)

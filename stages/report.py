@@ -3,13 +3,12 @@
 Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
         --refinement  counts of verdicts; figures against the truth where it is known
         --prepared    dataset as delivered; rejected.parquet and leaks.parquet beside it
-        --refined     dataset as it is now
-        --verdicts    verdict tables in the order of the pipeline, each data/<round>/<stage>/verdicts.parquet
+        --refined     dataset as it is now, with its ledger
         --embeddings  tables: id, embedding, x, y; each data/<round>/embeddings/embeddings.parquet
-        --gates       figures of the gate, each metrics/gate/<round>.json
+        --gates       folder with the gate's figures: <round>.json
         --sheets      PNGs, each metrics/plots/<round>/<title>.png
 Writes  --page        HTML; every picture is inside it
-Params  report
+Params  report, rounds
 """
 
 import json
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from winnow.chapters import Chapter, chapters_of, label_ways
 from winnow.class_balance import class_balance, outcome
 from winnow.dataset import class_names, read_samples
+from winnow.ledger import LEDGER, by_stage, read_ledger
 from winnow.picture import picture_uri, png_uri
 from winnow.report import Known, Plane, Report, Sheet, render
 from winnow.report_planes import report_plane
@@ -43,22 +43,21 @@ class Params:
 
 def main(
     params: Params,
+    rounds: dict[str, dict[str, str]],
     *,
     comparison: Path,
     refinement: Path,
     prepared: Path,
     refined: Path,
-    verdicts: list[Path],
     embeddings: list[Path],
-    gates: list[Path],
+    gates: Path,
     sheets: list[Path],
     page: Path,
 ) -> None:
     """Run the stage on the files given."""
     samples, now = read_samples(prepared), read_samples(refined)
     delivered = dict(zip(samples["id"].to_pylist(), samples["label"].to_pylist(), strict=True))
-    files = {(path.parts[-3], path.parts[-2]): path for path in verdicts}
-    tables = {key: pq.read_table(path) for key, path in files.items()}
+    tables = by_stage(read_ledger(refined))
     chapters = chapters_of(tables, known=delivered, cap=params.cards)
     report = Report(
         comparison=json.loads(comparison.read_bytes()),
@@ -67,10 +66,10 @@ def main(
         balance=class_balance(samples, now),
         chapters=chapters,
         known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)]),
-        ledger_files={key: path.as_posix() for key, path in files.items()},
+        ledger_files=dict.fromkeys(tables, (refined / LEDGER).as_posix()),
         planes=[_plane(path, prepared, samples, tables, chapters) for path in embeddings],
         sheets=[Sheet(path.parts[-2], path.stem, png_uri(path.read_bytes())) for path in sheets],
-        gates={path.stem: json.loads(path.read_bytes()) for path in gates},
+        gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
         rejected=pq.read_table(prepared / "rejected.parquet").to_pylist(),
         leaks=pq.read_table(prepared / "leaks.parquet").to_pylist(),
         prepared=prepared.as_posix(),
@@ -119,4 +118,4 @@ def _plane(
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("report", Params)})
+    run_stage(main, __doc__, {"params": ("report", Params), "rounds": ("rounds", dict[str, dict[str, str]])})

@@ -11,6 +11,7 @@ from stages.prepare import LEAKS_SCHEMA, REJECTED_SCHEMA
 from stages.report import Params, main
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import VERDICT_SCHEMA, encode_png, sample_id, samples_table, write_dataset
+from winnow.ledger import extended, read_ledger, write_ledger
 from winnow.stage import write_bytes, write_json, write_table
 
 STAGES = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")
@@ -100,12 +101,12 @@ class Run:
             write_table(self.path(f"data/prepared/{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
         write_json(self.path("metrics/comparison.json"), self.comparison)
         write_json(self.path("metrics/refinement.json"), {"verdicts": {}} | self.refinement)
+        keys = [(name, stage) for name, accepted in self.gates.items() if accepted for stage in STAGES]
+        told = {key: self.verdicts.get(key) or [verdict(self.suspects[-1])] for key in keys}
+        tables = {key: pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA) for key, rows in told.items()}
+        write_ledger(self.path("data/refined"), extended(read_ledger(self.path("data/refined")), tables))
         embedded = self.samples if self.embedded is None else self.embedded
         for round_name, accepted in self.gates.items():
-            for stage in STAGES:
-                rows = self.verdicts.get((round_name, stage), [])
-                table = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
-                write_table(self.path(f"data/{round_name}/{stage}/verdicts.parquet"), table)
             points = np.random.default_rng(1).normal(0, 30, (2, len(embedded)))
             ids = pa.array([row["id"] for row in embedded], pa.string())
             table = pa.table({"id": ids, "x": points[0], "y": points[1]})
@@ -118,21 +119,18 @@ class Run:
                 write_bytes(self.path(f"metrics/plots/{round_name}/{title}.png"), sheet)
         return self
 
-    def verdict_files(self) -> list[Path]:
-        return [self.path(f"data/{name}/{stage}/verdicts.parquet") for name in self.gates for stage in STAGES]
-
     def report(self, *, cards: int = 48, evidence: int = 4) -> Path:
         """Run the stage on the files; where the page is."""
         page = self.path("report/index.html")
         main(
             Params(cards=cards, evidence=evidence),
+            {name: {"input": "data/prepared"} for name in self.gates},
             comparison=self.path("metrics/comparison.json"),
             refinement=self.path("metrics/refinement.json"),
             prepared=self.path("data/prepared"),
             refined=self.path("data/refined"),
-            verdicts=self.verdict_files(),
             embeddings=[self.path(f"data/{name}/embeddings/embeddings.parquet") for name in self.gates],
-            gates=[self.path(f"metrics/gate/{name}.json") for name in self.gates],
+            gates=self.path("metrics/gate"),
             sheets=[
                 self.path(f"metrics/plots/{name}/{title}.png")
                 for name in self.gates

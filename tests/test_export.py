@@ -39,7 +39,7 @@ print(json.dumps([{name: seen(split) for name, split in one.items()} for one in 
 
 def export(run: Run, *, max_images: int = 1000, name: str = "export") -> Path:
     folder = run.path(name)
-    main(max_images, dataset=run.path("data/refined"), verdicts=run.verdict_files(), export=folder)
+    main(max_images, dataset=run.path("data/refined"), export=folder)
     return folder
 
 
@@ -166,9 +166,9 @@ def test_a_split_without_images_is_refused_and_a_class_without_is_told(
 ) -> None:
     dataset = make_dataset(tmp_path / "train-only", {"train": 4, "label_book": 3})
     with pytest.raises(UserError, match="no val images are left"):
-        main(10, dataset=dataset, verdicts=[], export=tmp_path / "export")
+        main(10, dataset=dataset, export=tmp_path / "export")
     dataset = make_dataset(tmp_path / "gap", {"train": 6, "val": 2})
-    main(10, dataset=dataset, verdicts=[], export=tmp_path / "export")
+    main(10, dataset=dataset, export=tmp_path / "export")
     told = capsys.readouterr().out
     assert "6 train and 2 val images" in told
     assert "export: warning: val has no image of class 'iii'; give its loader the other's class numbers" in told

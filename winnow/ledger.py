@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winnow.dataset import VERDICT_SCHEMA
+from winnow.dataset import VERDICT_SCHEMA, column
 from winnow.stage import UserError, write_table
 
 LEDGER = "ledger.parquet"
@@ -53,3 +53,13 @@ def write_ledger(dataset: Path, ledger: pa.Table) -> None:
     """Put the ledger beside a dataset's samples; an empty one is no file."""
     if ledger.num_rows:
         write_table(dataset / LEDGER, ledger)
+
+
+def by_stage(ledger: pa.Table) -> dict[tuple[str, str], pa.Table]:
+    """The verdict tables that a ledger was made of, by round and stage, in the order in which they fell."""
+    rounds, stages = column(ledger, "round"), column(ledger, "stage")
+    pairs = dict.fromkeys(zip(rounds.tolist(), stages.tolist(), strict=True))
+    return {
+        (one, stage): ledger.filter(pa.array((rounds == one) & (stages == stage))).select(VERDICT_SCHEMA.names)
+        for one, stage in pairs
+    }

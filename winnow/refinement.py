@@ -9,6 +9,7 @@ import pyarrow as pa
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from winnow.dataset import column
+from winnow.ledger import by_stage
 
 ACTIONS = ("keep", "drop", "relabel")
 
@@ -134,12 +135,10 @@ def refine(
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
     score = dict(zip(scores["id"].to_pylist(), scores["score"].to_pylist(), strict=True))
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    stages = dict.fromkeys(zip(ledger["round"].to_pylist(), ledger["stage"].to_pylist(), strict=True))
-    for round_name, stage in stages:
-        here = (column(ledger, "round") == round_name) & (column(ledger, "stage") == stage)
-        source = here & np.isin(column(ledger, "id"), list(given))
-        told = count_actions(ledger["action"].filter(pa.array(source)).to_pylist())
-        told["copies_dropped"] = int((here & ~source & (column(ledger, "action") == "drop")).sum())
+    for (round_name, stage), table in by_stage(ledger).items():
+        source = np.isin(column(table, "id"), list(given))
+        told = count_actions(table["action"].filter(pa.array(source)).to_pylist())
+        told["copies_dropped"] = int((~source & (column(table, "action") == "drop")).sum())
         counts.setdefault(round_name, {})[stage] = told
     fate = fates(given, [ledger])
     return {

@@ -76,8 +76,8 @@ class RelaxedPolicy(nn.Module):
         same shares, be it one operation or a mixture.
         """
         share = torch.softmax(self.weight / CHOICE_TEMPERATURE, dim=2)  # (S, L, O)
-        together: Tensor = torch.special.entr(share.mean(dim=(0, 1))).sum()
-        return together - torch.special.entr(share).sum(dim=2).mean()
+        result: Tensor = torch.special.entr(share.mean(dim=(0, 1))).sum() - torch.special.entr(share).sum(dim=2).mean()
+        return result
 
     @torch.no_grad()
     def project(self) -> None:
