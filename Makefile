@@ -30,9 +30,9 @@ $(VENV)/.installed-bench: $(VENV)/.installed requirements-bench.txt
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
 	@$(RUN) -m winnow.run $(if $(SOURCE),--source $(call quote,$(SOURCE)))
 
-reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition]
+reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2]
 	@$(RUN) -m winnow.run --reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
-		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE))
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 compare: $(VENV)/.installed ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
 	@echo 'metrics that differ:'

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.imports import ROOT
-from winnow.run import changed_params, stored_source
+from winnow.run import changed_params, stored_source, unrolled
 from winnow.stage import read_params
 
 PARAMS = (ROOT / "params.yaml").read_bytes()
@@ -48,3 +48,18 @@ def test_a_relative_source_counts_from_where_the_caller_stands() -> None:
     assert stored_source("y.zip", ROOT / "x") == "x/y.zip"
     assert stored_source("../y.zip", ROOT) == "../y.zip"
     assert stored_source("/x/y.zip", ROOT) == "/x/y.zip"
+
+
+def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:
+    with changed_params(unrolled(3), file):
+        pass
+    params = read_params(file)
+    assert params["rounds"] == {
+        "r1": {"input": "data/prepared"},
+        "r2": {"input": "data/r1/accepted"},
+        "r3": {"input": "data/r2/accepted"},
+    }
+    assert params["refined"]["round"] == "r3"
+    with changed_params(unrolled(1), file):
+        pass
+    assert read_params(file)["rounds"] == read_params()["rounds"]

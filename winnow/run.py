@@ -1,7 +1,7 @@
 """Run the pipeline as ``make run`` and ``make reproduce`` do.
 
     python -m winnow.run [--source PATH]
-    python -m winnow.run --reproduce --source PATH [--seeds 5] [--profile competition]
+    python -m winnow.run --reproduce --source PATH [--seeds 5] [--profile competition] [--rounds 2]
 
 The source is checked before anything else happens. params.yaml is changed where asked, keeps its comments, and is put
 back if the run does not end well. ``--reproduce`` judges arm by arm and says how long the rest will take; stopped, it
@@ -117,6 +117,13 @@ def reproduce() -> None:
     dvc("repro")
 
 
+def unrolled(rounds: int) -> dict[str, Any]:
+    """Changes to params.yaml that make the pipeline run so many rounds, each on what the one before handed on."""
+    inputs = ["data/prepared", *(f"data/r{number}/accepted" for number in range(1, rounds))]
+    named = {f"r{number}": {"input": given} for number, given in enumerate(inputs, start=1)}
+    return {"rounds": named, "refined.round": f"r{rounds}"}
+
+
 def print_table() -> None:
     """The result, from the committed metrics."""
     print("\n" + comparison_text(json.loads(COMPARISON.read_bytes()), json.loads(REFINEMENT.read_bytes())))
@@ -137,6 +144,7 @@ def main() -> None:
     parser.add_argument("--reproduce", action="store_true", help="the exact table, arm by arm")
     parser.add_argument("--seeds", type=int, default=5, help="with --reproduce: seeds 0 to SEEDS - 1")
     parser.add_argument("--profile", default="competition", help="with --reproduce: a name from judge.profiles")
+    parser.add_argument("--rounds", type=int, default=2, help="with --reproduce: how often the method is repeated")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupted)
     changes: dict[str, Any] = {}
@@ -147,10 +155,13 @@ def main() -> None:
         if options.reproduce:
             if options.seeds < 1:
                 raise UserError(f"SEEDS must be at least 1, got {options.seeds}")
+            if options.rounds < 1:
+                raise UserError(f"ROUNDS must be at least 1, got {options.rounds}")
             known = read_params()["judge"]["profiles"]
             if options.profile not in known:
                 raise UserError(f"PROFILE must be one of {', '.join(known)}, got {options.profile}")
             changes |= {"compare.seeds": list(range(options.seeds)), "judge.profile": options.profile}
+            changes |= unrolled(options.rounds)
         with changed_params(changes):
             if options.reproduce:
                 reproduce()
