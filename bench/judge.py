@@ -1,5 +1,6 @@
 """Training the judge against the loop that PyTorch's tutorials write: float32, contiguous, at the same batch."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -37,7 +38,7 @@ def one_epoch(
     """The product's training, cut to one epoch."""
     # As the judge's own job does: every operation used writes all that it allocates.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    short = Profile(1, profile.batch, profile.learning_rate, profile.schedule, profile.precision)
+    short = dataclasses.replace(profile, epochs=1)
     train(data, validation, classes=CLASSES, profile=short, seed=seed, device=torch.device("cpu"), tick=tick)
 
 

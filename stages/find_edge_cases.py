@@ -46,7 +46,7 @@ def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> Non
     pixels = read_images(dataset, source["id"].to_pylist())
     sides = [Labelled(read_images(dataset, side["id"].to_pylist()), label_indices(side)) for side in (train, val)]
     job = (*sides, pixels, len(class_names(samples)), params.profile, params.seed)
-    (seen,) = run_jobs(features, [job], steps=params.profile.epochs, label="fixed model: epochs")
+    (seen,) = run_jobs(features, [job], steps=params.profile.epochs_on(train.num_rows), label="fixed model: epochs")
     points, _ = plane(seen, seed=params.seed)  # (N, 2)
     found = find_edge_cases(points, label_indices(source), params.rule)
     table = pa.table(

@@ -54,7 +54,7 @@ def main(
     classes = len(class_names(read_samples(incoming)))
     sides = {name: (_labelled(name, "train"), _labelled(name, "val")) for name in (candidate, incoming)}
     jobs = [(*side, asked, classes, params.profile, seed) for side in sides.values() for seed in params.seeds]
-    steps = len(jobs) * params.profile.epochs
+    steps = sum(params.profile.epochs_on(len(job[0].labels)) for job in jobs)
     right = np.stack(run_jobs(answers, jobs, steps=steps, label="gate: epochs"))  # (2 S, N)
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
     chosen = candidate if decision.accepted else incoming

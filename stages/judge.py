@@ -59,7 +59,8 @@ def main(params: Params, seeds: list[int], *, arm: Path, test: Path, models: Pat
     if todo:
         task = read_task(params, arm=arm, test=test)
         label = f"judge {arm.name} ({params.profile})"
-        run_jobs(judge_seed, [(task, *job) for job in todo], steps=len(todo) * params.chosen.epochs, label=label)
+        steps = len(todo) * params.chosen.epochs_on(len(task.train.labels))
+        run_jobs(judge_seed, [(task, *job) for job in todo], steps=steps, label=label)
     accuracies = [SeedFiles(models, metrics, seed).read_figures()["accuracy"] for seed in seeds]
     print(
         f"judge: {arm.name} has a mean test accuracy of {np.mean(accuracies):.3f} over {len(seeds)} seeds "

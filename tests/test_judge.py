@@ -28,7 +28,7 @@ from winnow.seed_files import SeedFiles, source_code
 from winnow.stage import ParamsError, UserError, load_params
 
 CPU = torch.device("cpu")
-COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="constant", precision="float32")
+COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="constant", most_steps=0, precision="float32")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,14 @@ def _one_thread() -> Any:
 
 
 def profile(**changes: Any) -> Profile:
-    fields = {"epochs": 2, "batch": 8, "learning_rate": 0.001, "schedule": "constant", "precision": "float32"}
+    fields = {
+        "epochs": 2,
+        "batch": 8,
+        "learning_rate": 0.001,
+        "schedule": "constant",
+        "most_steps": 0,
+        "precision": "float32",
+    }
     return Profile(**(fields | changes))
 
 
@@ -53,6 +60,14 @@ def labelled(count: int, seed: int = 0, classes: int = 3) -> Labelled:
 
 def train_on_cpu(data: Labelled, validation: Labelled, how: Profile, seed: int = 0) -> judge.Trained:
     return train(data, validation, classes=3, profile=how, seed=seed, device=CPU)
+
+
+def test_most_steps_shortens_a_run_on_many_images_alone() -> None:
+    how = profile(epochs=20, batch=8, most_steps=50)
+    assert [how.epochs_on(images) for images in (1, 16, 20, 21, 40, 400, 401, 9999)] == [20, 20, 16, 16, 10, 1, 1, 1]
+    assert profile(epochs=20).epochs_on(9999) == 20
+    trained = train_on_cpu(labelled(40), labelled(9, seed=1), profile(epochs=9, batch=8, most_steps=14))
+    assert len(trained.curve) == 2  # five steps an epoch
 
 
 # --- training ---------------------------------------------------------------------------------------------------

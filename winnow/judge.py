@@ -37,6 +37,7 @@ class Profile:
     batch: int  # images an update
     learning_rate: float
     schedule: str  # constant, or cosine: from learning_rate to 0 over the run
+    most_steps: int  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
     precision: str  # of training and of the choice of epoch: float32, or bfloat16 where the machine computes in it
 
     def __post_init__(self) -> None:
@@ -44,11 +45,19 @@ class Profile:
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.most_steps < 0:
+            raise ValueError(f"most_steps must be at least 0, got {self.most_steps}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)}")
+
+    def epochs_on(self, images: int) -> int:
+        """Epochs of a run on so many images."""
+        if not self.most_steps:
+            return self.epochs
+        return max(1, min(self.epochs, self.most_steps // math.ceil(images / self.batch)))
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of update ``step`` of ``steps``, counted from 0."""
@@ -145,8 +154,9 @@ def train(
     )
     curve: list[Epoch] = []
     best: tuple[float, int, FixedModel] | None = None
-    for number in range(1, profile.epochs + 1):
-        loss = _train_epoch(model, batches, optimiser, profile, number, generator)
+    epochs = profile.epochs_on(len(batches))
+    for number in range(1, epochs + 1):
+        loss = _train_epoch(model, batches, optimiser, profile, number, epochs, generator)
         accuracy = _accuracy(model, held_out, profile.precision)
         curve.append(Epoch(loss, accuracy))
         if best is None or accuracy > best[0]:
@@ -162,9 +172,10 @@ def _train_epoch(
     optimiser: torch.optim.Adam,
     profile: Profile,
     number: int,
+    epochs: int,
     generator: torch.Generator,
 ) -> float:
-    """Mean loss over epoch ``number``, counted from 1."""
+    """Mean loss over epoch ``number`` of ``epochs``, counted from 1."""
     model.train()
     device = data.labels.device
     order = torch.randperm(len(data), generator=generator).to(device)  # (N,)
@@ -172,7 +183,7 @@ def _train_epoch(
     total = torch.zeros((), device=device)
     for position, start in enumerate(starts):
         images, labels = data.pick(order[start : start + profile.batch])  # (B, 3, 32, 32), (B,)
-        set_update(optimiser, profile, step=(number - 1) * len(starts) + position, steps=profile.epochs * len(starts))
+        set_update(optimiser, profile, step=(number - 1) * len(starts) + position, steps=epochs * len(starts))
         with half_precision(device, wanted=profile.precision == "bfloat16"):
             logits = model(images)  # (B, K)
         loss = functional.cross_entropy(wide(logits), labels)
