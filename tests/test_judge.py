@@ -458,7 +458,7 @@ def test_the_stage_refuses_what_cannot_be_judged(run: Run) -> None:
 
 def test_a_profile_that_is_not_there_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
-    fields = "{epochs: 1, batch: 8, learning_rate: 0.1, schedule: constant, precision: float32}"
+    fields = "{epochs: 1, batch: 8, learning_rate: 0.1, schedule: constant, most_steps: 0, precision: float32}"
     file.write_text(f"judge: {{profile: quack, max_images: 9, profiles: {{quick: {fields}}}}}")
     with pytest.raises(ParamsError, match=r"judge\.profile must be one of quick, got quack"):
         load_params("judge", judge_stage.Params, file)
