@@ -38,7 +38,7 @@ class Params:
     gradients: str  # checkpoints | replay
     checkpoint_epochs: int  # a checkpoint stands for so many epochs
     influence_batch: int  # images at once; speed and memory alone depend on it
-    precision: str  # float32 | bfloat16 (where the machine computes in it): of training and of checkpoint gradients
+    precision: str  # float32 | bfloat16 (where that is faster): of training and of checkpoint gradients
 
     def __post_init__(self) -> None:
         if self.gradients not in ("checkpoints", "replay"):

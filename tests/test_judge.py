@@ -197,7 +197,7 @@ def test_same_seed_same_weights_other_seed_other_weights(precision: str) -> None
     assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
 
 
-@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="this CPU does not compute in bfloat16")
+@pytest.mark.skipif(not torch.cpu._is_amx_tile_supported(), reason="this CPU has no matrix tiles for bfloat16")
 def test_bfloat16_is_used_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = []
     plain = FixedModel.forward

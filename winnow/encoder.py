@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from winnow.network import initialise
 
-WIDTHS = (32, 64, 128, 256)
+WIDTHS = (16, 32, 64, 128)
 GREY_MEAN, GREY_SPREAD = 0.5, 0.5  # pixels in [0, 1] to [-1, 1]
 
 
@@ -47,5 +47,5 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1], C 1 or 3, to (B, D) of unit length."""
         x = ((images - GREY_MEAN) / GREY_SPREAD).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 32, H / 2, W / 2)
+        x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 16, H / 2, W / 2)
         return functional.normalize(self.head(self.blocks(x).mean(dim=(2, 3))).float(), dim=1)

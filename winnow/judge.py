@@ -38,7 +38,7 @@ class Profile:
     learning_rate: float
     schedule: str  # constant, or cosine: from learning_rate to 0 over the run
     most_steps: int  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
-    precision: str  # of training and of the choice of epoch: float32, or bfloat16 where the machine computes in it
+    precision: str  # of training and of the choice of epoch: float32, or bfloat16 where that is faster
 
     def __post_init__(self) -> None:
         """Refuse values that train nothing."""

@@ -30,8 +30,12 @@ def pick_device() -> torch.device:
 
 
 def half_precision(device: torch.device, *, wanted: bool) -> torch.autocast:
-    """Bfloat16 where it is wanted and the machine computes in it; emulated, it would be the slower one."""
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    """Bfloat16 where it is wanted and faster: on a GPU that has it, and on a CPU with matrix tiles (AMX).
+
+    Emulated it is slower than float32, and so it is with AVX-512's bfloat16 instructions alone (0.75 times the images a
+    second, training the fixed model).
+    """
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted and native)
 
 

@@ -53,7 +53,7 @@ class Run:
     batch: int
     checkpoint_epochs: int  # a checkpoint stands for so many epochs
     seed: int
-    bfloat16: bool  # of the forward and backward passes, where the machine computes in it
+    bfloat16: bool  # of the forward and backward passes, where that is faster
     weights: Tensor | None = None  # (N,) how often a sample's loss counts in its batch's mean; None: once
 
 

@@ -32,7 +32,7 @@ class Plan:
     checkpoint_epochs: int
     replay: bool  # exact gradients by repeating the run, else those at the checkpoints
     influence_batch: int
-    bfloat16: bool  # training and the checkpoints' products in half precision, where the machine computes in it
+    bfloat16: bool  # training and the checkpoints' products in half precision, where that is faster
 
 
 @dataclass(frozen=True)
