@@ -69,7 +69,7 @@ def test_the_best_supported_image_of_a_class_stays() -> None:
     assert spared(verdicts, np.array([0, 0, 1]), np.array(["", "", ""])) == verdicts
 
 
-RULE = Rule(k=2, signals=["neighbours", "score"], support=0.5, relabel=1.0, far=50.0)
+RULE = Rule(k=2, signals=["neighbours", "score"], support=0.5, relabel=1.0, near=50.0, far=50.0)
 
 
 @pytest.fixture

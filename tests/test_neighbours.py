@@ -11,22 +11,26 @@ from hypothesis import strategies as st
 from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
 
 CLASSES = ["i", "ii", "iii"]
-PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, far=4.0)
+PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=1000.0, far=4.0)
 
 
-def reference(label, voted, distance, score, rule, peers):  # type: ignore[no-untyped-def]
+def limit(distances, deviations):  # type: ignore[no-untyped-def]
+    median = statistics.median(distances)
+    return median + deviations * statistics.median(abs(d - median) for d in distances)
+
+
+def reference(label, voted, distance, score, rule, by_class):  # type: ignore[no-untyped-def]
     """Action and label, as ALGORITHMS would say it in plain words."""
     own = statistics.mean(int(vote == label) for vote in voted)
     voices = [own] if "neighbours" in rule.signals or score is None or "score" not in rule.signals else []
     if score is not None and "score" in rule.signals:
         voices.append(score)
     rivals = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3) if c != label}
-    median = statistics.median(peers)
-    limit = median + rule.far * statistics.median(abs(d - median) for d in peers)
     if statistics.mean(voices) < rule.support:
         best = max(rivals, key=lambda c: (rivals[c], -c))
-        return (RELABEL, best) if rivals[best] >= rule.relabel else (DROP, None)
-    return (DROP, None) if distance > limit else (KEEP, label)
+        near = not by_class[best] or distance <= limit(by_class[best], rule.near)
+        return (RELABEL, best) if rivals[best] >= rule.relabel and near else (DROP, None)
+    return (DROP, None) if distance > limit(by_class[label], rule.far) else (KEEP, label)
 
 
 @settings(max_examples=150, deadline=None)
@@ -39,6 +43,7 @@ def test_equal_to_the_reference(data: st.DataObject) -> None:
         signals=signals,
         support=data.draw(st.sampled_from([0.3, 0.5, 0.7])),
         relabel=data.draw(st.sampled_from([0.6, 0.8, 1.0])),
+        near=data.draw(st.sampled_from([0.0, 1.5, 6.0])),
         far=data.draw(st.sampled_from([0.0, 1.5, 6.0])),
     )
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)))
@@ -52,9 +57,9 @@ def test_equal_to_the_reference(data: st.DataObject) -> None:
     )
     for i, verdict in enumerate(judge_labels(labels, voted, distance, classes=CLASSES, rule=rule, score=score)):
         given_score = None if np.isnan(score[i]) else score[i]
-        peers = distance[labels == labels[i]].tolist()
+        by_class = [distance[labels == label].tolist() for label in range(3)]
         assert (verdict.action, verdict.label) == reference(
-            labels[i], voted[i].tolist(), distance[i], given_score, rule, peers
+            labels[i], voted[i].tolist(), distance[i], given_score, rule, by_class
         )
 
 
@@ -74,7 +79,7 @@ def test_all_equal_images_are_kept() -> None:
 
 
 def test_a_class_of_one_image_is_judged_by_its_neighbours_alone() -> None:
-    assert told([2, 0, 0], [[0, 0, 0], [0, 0, 0], [0, 0, 0]], [9.0, 0.1, 0.1]) == [RELABEL, KEEP, KEEP]
+    assert told([2, 0, 0], [[0, 0, 0], [0, 0, 0], [0, 0, 0]], [0.1, 0.1, 0.1]) == [RELABEL, KEEP, KEEP]
 
 
 def test_copies_are_dropped_never_relabelled_and_measured_on_the_scale_of_source_images() -> None:
@@ -83,6 +88,12 @@ def test_copies_are_dropped_never_relabelled_and_measured_on_the_scale_of_source
     distance = np.array([0.1, 0.2, 0.3, 0.1, 0.9])
     verdicts = judge_labels(labels, voted, distance, classes=CLASSES, rule=PUBLISHED, copies=copies)
     assert [verdict.action for verdict in verdicts] == [KEEP, KEEP, KEEP, DROP, DROP]  # 0.2 + 4 * 0.1 < 0.9
+
+
+def test_an_image_far_from_the_class_of_its_neighbours_gets_no_label() -> None:
+    rule = dataclasses.replace(PUBLISHED, near=2.0)
+    labels, voted = [0, 0, 0, 1, 1, 1], [[1] * 3, [1] * 3, [0] * 3, *[[1] * 3] * 3]
+    assert told(labels, voted, [0.3, 0.9, 0.1, 0.1, 0.2, 0.3], rule) == [RELABEL, DROP, KEEP, KEEP, KEEP, KEEP]
 
 
 def test_reasons_say_why() -> None:
@@ -108,6 +119,7 @@ def test_reasons_say_why() -> None:
         ({"support": 1.5}, "support must lie"),
         ({"relabel": 0.5}, "relabel must lie"),
         ({"far": -1.0}, "far must be"),
+        ({"near": -1.0}, "near must be"),
     ],
 )
 def test_rules_that_cannot_decide_are_refused(changes: dict[str, object], message: str) -> None:

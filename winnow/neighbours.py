@@ -5,7 +5,8 @@ image lies among other classes; else keep. ``far`` is measured on the class's ow
 deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
 
 Differs, where ``signals`` names more than the neighbours: the support for a label is then the mean of what each
-signal gives it, and the verdicts rest on that mean.
+signal gives it, and the verdicts rest on that mean. And a new label is given only to an image as near as the new
+class's own images are (``near``): junk has neighbours too.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ class Rule:
     signals: list[str]  # neighbours: their share of the label; score: that of the valuation
     support: float  # mean of the signals for the image's own label; below it the label is wrong
     relabel: float  # share of the neighbours that must carry one other label before it is given; else the image goes
+    near: float  # MADs above the other class's median distance; an image further from it is none of it, and goes
     far: float  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
 
     def __post_init__(self) -> None:
@@ -41,8 +43,9 @@ class Rule:
             raise ValueError(f"support must lie in [0, 1], got {self.support}")
         if not 0.5 < self.relabel <= 1:
             raise ValueError(f"relabel must lie in (0.5, 1], got {self.relabel}")
-        if self.far < 0:
-            raise ValueError(f"far must be at least 0, got {self.far}")
+        for name in ("near", "far"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,25 @@ def vote_shares(voted: Indices, *, classes: int) -> Array:
     return shares
 
 
-def far_limits(distance: Array, labels: Indices, *, far: float) -> Array:
-    """(N,) the distance to the closest neighbour that an image's class allows: median + far MADs.
+def class_limits(
+    distance: Array, labels: Indices, source: npt.NDArray[np.bool_], *, classes: int, deviations: float
+) -> Array:
+    """(K,) how far the closest neighbour of an image of each class may be: median + deviations times MAD.
 
-    A class all of whose images lie equally close allows exactly that; one image allows its own distance.
+    Measured on the source images that carry the label; infinite for a class without any.
+
+    Args:
+        distance: (N,) to the closest neighbour.
+        labels: (N,).
+        source: (N,) no copies.
+        classes: K.
+        deviations: how many.
     """
-    limits = np.zeros(len(distance))
-    for label in np.unique(labels):
-        members = labels == label
-        median = np.median(distance[members])
-        limits[members] = median + far * np.median(np.abs(distance[members] - median))
+    limits = np.full(classes, np.inf)
+    for label in np.unique(labels[source]):
+        members = distance[source & (labels == label)]
+        median = np.median(members)
+        limits[label] = median + deviations * np.median(np.abs(members - median))
     return limits
 
 
@@ -113,28 +125,23 @@ def judge_labels(
     others = shares.copy()
     others[np.arange(len(labels)), labels] = 0
     rival = others.argmax(axis=1) if len(labels) else labels
-    limits = _limits(distance, labels, copied, rule.far)
+    far, near = (
+        class_limits(distance, labels, ~copied, classes=len(classes), deviations=deviations)
+        for deviations in (rule.far, rule.near)
+    )  # (K,)
     verdicts = []
     for i, label in enumerate(labels.tolist()):
         share, name = float(others[i, rival[i]]), classes[rival[i]]
         told = f"{share:.0%} of its neighbours are {name}"
-        if support[i] < rule.support and share >= rule.relabel and not copied[i]:
+        belongs = share >= rule.relabel and distance[i] <= near[rival[i]]
+        if support[i] < rule.support and belongs and not copied[i]:
             verdicts.append(Verdict(RELABEL, int(rival[i]), told, float(support[i])))
         elif support[i] < rule.support:
             reason = f"support {support[i]:.2f} for {classes[label]}, {told}" if share else f"support {support[i]:.2f}"
             verdicts.append(Verdict(DROP, None, reason, float(support[i])))
-        elif distance[i] > limits[i]:
-            reason = f"closest neighbour at {distance[i]:.2f}, the class allows {limits[i]:.2f}"
+        elif distance[i] > far[label]:
+            reason = f"closest neighbour at {distance[i]:.2f}, the class allows {far[label]:.2f}"
             verdicts.append(Verdict(DROP, None, reason, float(support[i])))
         else:
             verdicts.append(Verdict(KEEP, label, f"support {support[i]:.2f}", float(support[i])))
     return verdicts
-
-
-def _limits(distance: Array, labels: Indices, copied: npt.NDArray[np.bool_], far: float) -> Array:
-    """``far_limits`` with the scale of the source images alone."""
-    limits = np.full(len(distance), np.inf)
-    for label in np.unique(labels[~copied]):
-        members = labels == label
-        limits[members] = far_limits(distance[members & ~copied], labels[members & ~copied], far=far)[0]
-    return limits
