@@ -1,7 +1,7 @@
 """Drop the images whose influence harms the label book.
 
 Reads   --dataset     dataset with splits train, val and label_book
-        --scores      table: id, one column of removal effects a label-book id, min, mean, score
+        --scores      table: id, one column of removal effects a label-book id, min, mean, score (in [0, 1])
 Writes  --influenced  the dataset without the dropped images and without copies of an earlier round; image shards are
                       handed on unchanged
         --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
@@ -39,10 +39,13 @@ class Params:
 
     votes: int  # label-book images that must vote against an image before it is dropped
     guard: bool  # demand a negative effect as well; false is the method as published
+    score: float  # demand a score of the valuation below it as well, in [0, 1]; 1.0 is the method as published
 
     def __post_init__(self) -> None:
         if self.votes < 1:
             raise ValueError(f"votes must be at least 1, got {self.votes}")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"score must lie in [0, 1], got {self.score}")
 
 
 def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdicts: Path, sheet: Path) -> None:
@@ -50,9 +53,12 @@ def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdi
     samples = only_source(read_samples(dataset))  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
     trusted = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
-    effect = _effects(scores, suspects["id"].to_pylist(), trusted)  # (N, M)
+    effect, score = _effects(scores, suspects["id"].to_pylist(), trusted)  # (N, M), (N,)
     against = harmful_votes(effect, guard=params.guard)  # (N, M)
-    dropped = against.sum(axis=1) >= params.votes  # (N,)
+    voted_out = against.sum(axis=1) >= params.votes  # (N,)
+    # A harmless image of a sound class has a few effects in the tail as well; its own label then speaks for it.
+    defended = voted_out & (score >= params.score) & (params.score < 1)
+    dropped = voted_out & ~defended
     spared = spare_last_of_class(dropped, label_indices(suspects), column(suspects, "split"))
     rows = []
     for i, sample in enumerate(suspects.select(["id", "label"]).to_pylist()):
@@ -64,7 +70,9 @@ def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdi
                 "action": "drop" if gone else "keep",
                 "label_before": sample["label"],
                 "label_after": None if gone else sample["label"],
-                "reason": _reason(int(against[i].sum()), spared=bool(spared[i])),
+                "reason": _reason(
+                    int(against[i].sum()), spared=bool(spared[i]), defended=float(score[i]) if defended[i] else None
+                ),
                 "score": float(effect[i].min()),
                 "evidence": [trusted[j] for j in voters],
             }
@@ -83,21 +91,24 @@ def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdi
 
 def _effects(
     scores: Path, suspects: list[str], trusted: list[str]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """(N, M) removal effects in the order of the dataset's rows and of its label book."""
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) scores."""
     table = pq.read_table(scores)
-    missing = [name for name in ("id", *trusted) if name not in table.column_names]
+    missing = [name for name in ("id", "score", *trusted) if name not in table.column_names]
     if missing or sorted(table["id"].to_pylist()) != sorted(suspects):
         raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")
     order = {identifier: row for row, identifier in enumerate(table["id"].to_pylist())}
     matrix = np.stack([table[name].to_numpy() for name in trusted], axis=1)
-    return matrix[[order[identifier] for identifier in suspects]]
+    rows = [order[identifier] for identifier in suspects]
+    return matrix[rows], table["score"].to_numpy()[rows]
 
 
-def _reason(voters: int, *, spared: bool) -> str:
+def _reason(voters: int, *, spared: bool, defended: float | None) -> str:
     if voters == 0:
         return "harms no label-book image beyond min + std"
     text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
+    if defended is not None:
+        return f"{text}, but its label has a score of {defended:.2f}"
     return f"{text}, but is the last of its class here" if spared else text
 
 

@@ -14,6 +14,8 @@ from winnow.stage import UserError, digest
 SPLITS = {"a": "train", "b": "train", "c": "train", "d": "val", "e": "val", "x": "label_book", "y": "label_book"}
 EFFECT = {"a": (-9.0, 1.0), "b": (1.0, 1.0), "c": (0.5, -8.0), "d": (-8.9, -7.9), "e": (1.0, 2.0)}
 
+SCORE = {"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.4, "e": 0.2}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -39,13 +41,14 @@ def folder(tmp_path: Path) -> Path:
     # The order of the rows must not matter, nor that of the columns.
     order = ["d", "a", "e", "c", "b"]
     columns = {"id": order, "y": [EFFECT[i][1] for i in order], "x": [EFFECT[i][0] for i in order]}
+    columns["score"] = [SCORE[i] for i in order]
     pq.write_table(pa.table(columns), tmp_path / "scores.parquet")
     return tmp_path
 
 
-def run(folder: Path, *, votes: int) -> list[dict[str, object]]:
+def run(folder: Path, *, votes: int, score: float = 1.0) -> list[dict[str, object]]:
     main(
-        Params(votes=votes, guard=True),
+        Params(votes=votes, guard=True, score=score),
         dataset=folder / "in",
         scores=folder / "scores.parquet",
         influenced=folder / "out",
@@ -54,6 +57,15 @@ def run(folder: Path, *, votes: int) -> list[dict[str, object]]:
     )
     rows: list[dict[str, object]] = pq.read_table(folder / "verdicts.parquet").to_pylist()
     return rows
+
+
+def test_a_label_with_a_good_score_is_not_voted_out(folder: Path) -> None:
+    verdicts = {row["id"]: row for row in run(folder, votes=1, score=0.4)}
+    assert {i for i, row in verdicts.items() if row["action"] == "drop"} == {"a"}  # d has 0.4, which is not below
+    assert verdicts["c"]["reason"] == "harms 1 label-book image beyond min + std, but its label has a score of 0.70"
+    assert verdicts["e"]["action"] == "keep"  # a low score alone drops nothing
+    with pytest.raises(ValueError, match="score must lie"):
+        Params(votes=1, guard=True, score=1.5)
 
 
 def test_one_vote_drops_and_the_evidence_is_named_worst_first(folder: Path) -> None:
