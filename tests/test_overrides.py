@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -145,6 +145,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(TEXT.filter(str.strip), st.sampled_from([KEEP, DROP]), TEXT, TEXT), max_size=5),
     quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
@@ -154,6 +155,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 def test_whatever_a_csv_writer_writes_is_read(
     rows: list[tuple[str, str, str, str]], quoting: Any, end: str, mark: str
 ) -> None:
+    if "\r" in "".join(map("".join, rows)):  # Python's writer leaves it bare, where it ends a line
+        quoting = csv.QUOTE_ALL
     sink = io.StringIO(newline="")
     writer = csv.writer(sink, quoting=quoting, lineterminator=end)
     writer.writerow(HEADER)
@@ -169,6 +172,7 @@ def test_whatever_a_csv_writer_writes_is_read(
     assert all(is_override(row.reason) for row in read)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused_in_one_sentence(content: bytes) -> None:
     trouble = ""
@@ -247,6 +251,7 @@ FAMILY = samples_table([*ROWS, *(copy(row) for row in ROWS if row["split"] == "t
 VERDICT = st.one_of(st.just((DROP, None)), st.sampled_from([(KEEP, None), (RELABEL, 0), (RELABEL, 1), (RELABEL, 2)]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(VERDICT, min_size=FAMILY.num_rows, max_size=FAMILY.num_rows),
     st.dictionaries(st.sampled_from("abcdefghpqr"), st.sampled_from([*CLASSES, None])),
