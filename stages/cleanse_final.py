@@ -2,13 +2,15 @@
 
 The copies of the edge cases are judged here for the first time.
 
-Reads   --dataset   dataset after cleanse_neighbours and augment_edge_cases
-        --encoders  folder of train_encoder
-        --earlier   verdict table of cleanse_neighbours: an image relabelled there has no score any more
-        --scores    table: id, score (of the valuation)
-Writes  --refined   the dataset without what was dropped, new labels set; the image shards handed on unchanged
-        --verdicts  table: one row a train or val image, copies too, with the ids of its neighbours as evidence
-        --sheet     PNG for people: what was dropped or relabelled, the least supported first
+Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
+        --encoders   folder of train_encoder
+        --earlier    verdict table of cleanse_neighbours: an image relabelled there has no score any more
+        --scores     table: id, score (of the valuation)
+        --overrides  CSV of what people said of images: it holds, whatever the neighbours say
+        --prepared   dataset as prepared, whose train and val images the overrides name
+Writes  --refined    the dataset without what was dropped, new labels set; the image shards handed on unchanged
+        --verdicts   table: one row a train or val image, copies too, with the ids of its neighbours as evidence
+        --sheet      PNG for people: what was dropped or relabelled, the least supported first
 Params  cleanse_final
 """
 
@@ -20,7 +22,9 @@ from winnow.dataset import column, read_images, read_samples, write_dataset
 from winnow.embedding import held_out
 from winnow.encoder_files import read_encoders, with_folds
 from winnow.neighbours import DROP, RELABEL, Rule
+from winnow.overrides import read_rulings
 from winnow.representation import cleanse, verdict_sheet
+from winnow.rulings import mention
 from winnow.stage import run_stage, write_bytes, write_table
 
 
@@ -31,11 +35,14 @@ def main(
     encoders: Path,
     earlier: Path,
     scores: Path,
+    overrides: Path,
+    prepared: Path,
     refined: Path,
     verdicts: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
+    rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
     dealt, states = read_encoders(encoders)
     roots, folds = with_folds(samples, dealt, encoders)
@@ -44,14 +51,14 @@ def main(
     before = pq.read_table(earlier)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         score.pop(identifier, None)
-    result = cleanse(samples, near, score, rule)
+    result = cleanse(samples, near, score, rule, rulings)
     write_table(verdicts, result.verdicts)
     write_dataset(refined, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
     actions = column(result.verdicts, "action")
     print(
         f"cleanse_final: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "
-        f"{len(actions)} images"
+        f"{len(actions)} images{mention(rulings)}"
     )
 
 

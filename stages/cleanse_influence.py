@@ -2,8 +2,10 @@
 
 Reads   --dataset     dataset with splits train, val and label_book
         --scores      table: id, one column of removal effects a label-book id, min, mean, score (in [0, 1])
-Writes  --influenced  the dataset without the dropped images and without copies of an earlier round; image shards are
-                      handed on unchanged
+        --overrides   CSV of what people said of images: it holds, whatever the votes say
+        --prepared    dataset as prepared, whose train and val images the overrides name
+Writes  --influenced  the dataset without the dropped images and without copies of an earlier round, labels as people
+                      gave them; image shards are handed on unchanged
         --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
         --sheet       PNG for people: the dropped images, the most harmful first, with their labels
 Params  cleanse_influence
@@ -16,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.cleansing import cleansed, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import (
-    VERDICT_SCHEMA,
+    class_names,
     column,
     label_indices,
     only_source,
@@ -27,6 +30,9 @@ from winnow.dataset import (
     read_samples,
     write_dataset,
 )
+from winnow.neighbours import DROP, KEEP, Verdict
+from winnow.overrides import read_rulings
+from winnow.rulings import mention, overruled, removed, rulings_on
 from winnow.stage import UserError, run_stage, write_bytes, write_table
 from winnow.threshold import harmful_votes, spare_last_of_class
 
@@ -48,8 +54,19 @@ class Params:
             raise ValueError(f"score must lie in [0, 1], got {self.score}")
 
 
-def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdicts: Path, sheet: Path) -> None:
+def main(
+    params: Params,
+    *,
+    dataset: Path,
+    scores: Path,
+    overrides: Path,
+    prepared: Path,
+    influenced: Path,
+    verdicts: Path,
+    sheet: Path,
+) -> None:
     """Run the stage on the files given."""
+    rulings = read_rulings(overrides, prepared)
     samples = only_source(read_samples(dataset))  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
     trusted = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
@@ -58,35 +75,38 @@ def main(params: Params, *, dataset: Path, scores: Path, influenced: Path, verdi
     voted_out = against.sum(axis=1) >= params.votes  # (N,)
     # A harmless image of a sound class has a few effects in the tail as well; its own label then speaks for it.
     defended = voted_out & (score >= params.score) & (params.score < 1)
-    dropped = voted_out & ~defended
-    spared = spare_last_of_class(dropped, label_indices(suspects), column(suspects, "split"))
-    rows = []
-    for i, sample in enumerate(suspects.select(["id", "label"]).to_pylist()):
-        gone = bool(dropped[i] and not spared[i])
-        voters = np.flatnonzero(against[i])[np.argsort(effect[i, against[i]], kind="stable")]  # worst first
-        rows.append(
-            {
-                "id": sample["id"],
-                "action": "drop" if gone else "keep",
-                "label_before": sample["label"],
-                "label_after": None if gone else sample["label"],
-                "reason": _reason(
-                    int(against[i].sum()), spared=bool(spared[i]), defended=float(score[i]) if defended[i] else None
-                ),
-                "score": float(effect[i].min()),
-                "evidence": [trusted[j] for j in voters],
-            }
+    ruled = rulings_on(suspects, rulings)
+    free = np.array([ruling is None for ruling in ruled])  # (N,)
+    leaving = np.where(free, voted_out & ~defended, removed(column(suspects, "label"), ruled))
+    spared = free & spare_last_of_class(leaving, label_indices(suspects), column(suspects, "split"))
+    reasons = [
+        _reason(int(voters), spared=bool(spared[i]), defended=float(score[i]) if defended[i] else None)
+        for i, voters in enumerate(against.sum(axis=1))
+    ]
+    doubted = [
+        Verdict(DROP, None, reason, lowest) if gone else Verdict(KEEP, label, reason, lowest)
+        for label, gone, reason, lowest in zip(
+            label_indices(suspects).tolist(), leaving & ~spared, reasons, effect.min(axis=1).tolist(), strict=True
         )
-    rows.sort(key=lambda row: (row["action"], row["score"]))  # what was dropped first, the most harmful on top
-    write_table(verdicts, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
-    gone_ids = [row["id"] for row in rows if row["action"] == "drop"]
-    keep = ~np.isin(column(samples, "id"), gone_ids)
-    write_dataset(influenced, samples.filter(pa.array(keep)), shards_from=[dataset])
-    shown = [row for row in rows if row["action"] == "drop"][:SHEET_IMAGES]
-    pictures = read_images(dataset, [row["id"] for row in shown])
-    write_bytes(sheet, contact_sheet(list(pictures), [row["label_before"] for row in shown], columns=16, tile=64))
-    share = 100 * len(gone_ids) / len(rows)
-    print(f"cleanse_influence: dropped {len(gone_ids)} of {len(rows)} images ({share:.1f} %), spared {spared.sum()}")
+    ]
+    evidence = [_voters(against[i], effect[i], trusted) if free[i] else [] for i in range(len(free))]
+    classes = class_names(samples)
+    told = verdict_rows(suspects, overruled(doubted, suspects, ruled), classes, evidence)
+    write_table(verdicts, told)
+    write_dataset(influenced, cleansed(samples, told, classes), shards_from=[dataset])
+    dropped = told.filter(pa.array(column(told, "action") == DROP))
+    write_bytes(sheet, _sheet(dataset, dropped.slice(0, SHEET_IMAGES)))
+    gone, total = dropped.num_rows, told.num_rows
+    print(
+        f"cleanse_influence: dropped {gone} of {total} images ({100 * gone / total:.1f} %), spared {spared.sum()}"
+        f"{mention(rulings)}"
+    )
+
+
+def _sheet(dataset: Path, verdicts: pa.Table) -> bytes:
+    """PNG bytes: the images with their labels."""
+    pictures = read_images(dataset, verdicts["id"].to_pylist())
+    return contact_sheet(list(pictures), verdicts["label_before"].to_pylist(), columns=16, tile=64)
 
 
 def _effects(
@@ -101,6 +121,11 @@ def _effects(
     matrix = np.stack([table[name].to_numpy() for name in trusted], axis=1)
     rows = [order[identifier] for identifier in suspects]
     return matrix[rows], table["score"].to_numpy()[rows]
+
+
+def _voters(against: np.ndarray, effect: np.ndarray, trusted: list[str]) -> list[str]:
+    """The label-book ids that voted against one image, the worst harmed first."""
+    return [trusted[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
 
 
 def _reason(voters: int, *, spared: bool, defended: float | None) -> str:

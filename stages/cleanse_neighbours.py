@@ -3,9 +3,11 @@
 Reads   --dataset      dataset: source images and their augmented copies
         --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
         --scores       table: id, score (of the valuation, of train and val as they came in)
+        --overrides    CSV of what people said of images: it holds, whatever the neighbours say
+        --prepared     dataset as prepared, whose train and val images the overrides name
 Writes  --neighboured  the dataset without what was dropped, new labels set; copies follow their source image; the image
                        shards handed on unchanged
-        --signals      table: a row a source image: what each signal gives its label
+        --signals      table: a row a source image that people gave no label: what each signal gives its own
         --verdicts     table: one row a train or val image, copies too, with the ids of its neighbours as evidence
         --sheet        PNG for people: what was dropped or relabelled, the least supported first
 Params  cleanse_neighbours
@@ -17,7 +19,9 @@ import pyarrow.parquet as pq
 
 from winnow.dataset import column, read_samples, write_dataset
 from winnow.neighbours import DROP, RELABEL, Rule
+from winnow.overrides import read_rulings
 from winnow.representation import cleanse, read_neighbours, verdict_sheet
+from winnow.rulings import mention
 from winnow.stage import run_stage, write_bytes, write_table
 
 
@@ -27,16 +31,19 @@ def main(
     dataset: Path,
     neighbours: Path,
     scores: Path,
+    overrides: Path,
+    prepared: Path,
     neighboured: Path,
     verdicts: Path,
     signals: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
+    rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
     near = read_neighbours(neighbours, samples)
     score = dict(zip(*(pq.read_table(scores)[name].to_pylist() for name in ("id", "score")), strict=True))
-    result = cleanse(samples, near, score, rule)
+    result = cleanse(samples, near, score, rule, rulings)
     write_table(verdicts, result.verdicts)
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])
@@ -44,7 +51,7 @@ def main(
     actions = column(result.verdicts, "action")
     print(
         f"cleanse_neighbours: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "
-        f"{len(actions)} images"
+        f"{len(actions)} images{mention(rulings)}"
     )
 
 

@@ -1,12 +1,16 @@
 """Hand on a round's dataset, or refuse it and hand on what came in.
 
 The fixed model is trained on both, once a seed, and asked about the same images: the validation images and the label
-book as they came in. The test set has no part in it.
+book as they came in. The test set has no part in it. What people said is no part of the question: both sides hold it,
+what came in is compared and handed on with the overrides carried out, and the ledger then names this stage for them.
 
 Reads   --incoming   dataset that the round started from
         --candidate  dataset that the round made of it
         --verdicts   verdict tables of the round, in the order in which they fell
-Writes  --accepted   the dataset handed on, with its ledger: what came in with it and, if accepted, the round's verdicts
+        --overrides  CSV of what people said of images
+        --prepared   dataset as prepared, whose train and val images the overrides name
+Writes  --accepted   the dataset handed on, with its ledger: what came in with it, then the round's verdicts, or the
+                     overrides alone if it is refused
         --metrics    JSON: accepted; the gain in accuracy with its 95 % interval; both means; images and seeds
 Params  gate
 """
@@ -15,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.cleansing import obeyed
 from winnow.dataset import (
     class_names,
     label_indices,
@@ -30,7 +36,9 @@ from winnow.gate import decide
 from winnow.gate_job import answers
 from winnow.judge import Labelled, Profile
 from winnow.ledger import extended, read_ledger, write_ledger
+from winnow.overrides import read_rulings
 from winnow.parallel import run_jobs
+from winnow.rulings import mention
 from winnow.stage import UserError, run_stage, write_json
 
 
@@ -47,33 +55,47 @@ class Params:
 
 
 def main(
-    params: Params, *, incoming: Path, candidate: Path, verdicts: list[Path], accepted: Path, metrics: Path
+    params: Params,
+    *,
+    incoming: Path,
+    candidate: Path,
+    verdicts: list[Path],
+    overrides: Path,
+    prepared: Path,
+    accepted: Path,
+    metrics: Path,
 ) -> None:
     """Run the stage on the files given."""
-    asked = _labelled(incoming, "val", "label_book")
-    classes = len(class_names(read_samples(incoming)))
-    sides = {name: (_labelled(name, "train"), _labelled(name, "val")) for name in (candidate, incoming)}
-    jobs = [(*side, asked, classes, params.profile, seed) for side in sides.values() for seed in params.seeds]
+    rulings = read_rulings(overrides, prepared)
+    came_in, told = obeyed(read_samples(incoming), rulings)
+    asked = _labelled(incoming, came_in, "val", "label_book")
+    sides = [
+        (_labelled(folder, samples, "train"), _labelled(folder, samples, "val"))
+        for folder, samples in ((candidate, read_samples(candidate)), (incoming, came_in))
+    ]
+    classes = len(class_names(came_in))
+    jobs = [(*side, asked, classes, params.profile, seed) for side in sides for seed in params.seeds]
     steps = sum(params.profile.epochs_on(len(job[0].labels)) for job in jobs)
     right = np.stack(run_jobs(answers, jobs, steps=steps, label="gate: epochs"))  # (2 S, N)
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
-    chosen = candidate if decision.accepted else incoming
-    ledger = read_ledger(incoming)
     if decision.accepted:
-        ledger = extended(ledger, {(path.parts[-3], path.parts[-2]): pq.read_table(path) for path in verdicts})
-    write_dataset(accepted, read_samples(chosen), shards_from=[chosen])
-    write_ledger(accepted, ledger)
+        write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
+        tables = {(path.parts[-3], path.parts[-2]): pq.read_table(path) for path in verdicts}
+    else:
+        write_dataset(accepted, came_in, shards_from=[incoming])
+        tables = {(accepted.parts[-2], "gate"): told}
+    write_ledger(accepted, extended(read_ledger(incoming), tables))
     write_json(metrics, decision.figures(images=len(asked.labels), seeds=len(params.seeds)))
     gain = decision.gain
     print(
         f"gate: {'accepted' if decision.accepted else 'REFUSED, what came in is handed on'}: accuracy "
         f"{decision.candidate:.3f} against {decision.incoming:.3f} on {len(asked.labels)} images, "
-        f"gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+        f"gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]{mention(rulings)}"
     )
 
 
-def _labelled(dataset: Path, *splits: str) -> Labelled:
-    samples = only_splits(read_samples(dataset), *splits)
+def _labelled(dataset: Path, samples: pa.Table, *splits: str) -> Labelled:
+    samples = only_splits(samples, *splits)
     if splits != ("train",):
         samples = only_source(samples)
     if not samples.num_rows:

@@ -10,8 +10,8 @@ Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --prepare-metrics  counts of the prepare stage
 Writes  --comparison       by arm: accuracy, error reduction against the first arm, gain over the arm before, with 95 %
                            intervals over seeds and test images
-        --refinement       verdicts by round and stage, files rejected, leaks; against the truth: precision, recall, F1,
-                           and how the score and each signal rank the faults
+        --refinement       verdicts by round and stage, overrides, files rejected, leaks; against the truth: precision,
+                           recall, F1, and how the score and each signal rank the faults
         --plots            accuracy.csv (arm, accuracy, low, high), curves.csv (arm, epoch, train_loss, val_accuracy)
 Params  compare.arms, compare.seeds
 

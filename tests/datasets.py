@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from winnow.dataset import encode_png, sample_id, samples_table, write_dataset
+from winnow.overrides import HEADER
+from winnow.stage import write_csv
 
 CLASSES = ["i", "ii", "iii"]
 
@@ -26,3 +28,9 @@ def make_dataset(folder: Path, counts: dict[str, int], *, classes: list[str] = C
             images.append((identifier, png))
     write_dataset(folder, samples_table(rows, classes), images=images)
     return folder
+
+
+def no_overrides(folder: Path) -> Path:
+    """overrides.csv as it is delivered."""
+    write_csv(folder / "overrides.csv", HEADER, [])
+    return folder / "overrides.csv"

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.cleanse_influence import Params, main
+from tests.datasets import no_overrides
 from winnow.dataset import encode_png, read_samples, samples_table, write_dataset
 from winnow.stage import UserError, digest
 
@@ -51,6 +52,8 @@ def run(folder: Path, *, votes: int, score: float = 1.0) -> list[dict[str, objec
         Params(votes=votes, guard=True, score=score),
         dataset=folder / "in",
         scores=folder / "scores.parquet",
+        overrides=no_overrides(folder),
+        prepared=folder / "in",
         influenced=folder / "out",
         verdicts=folder / "verdicts.parquet",
         sheet=folder / "sheet.png",

@@ -91,7 +91,7 @@ def neighbours() -> tuple[pa.Table, Neighbours]:
 
 def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbours) -> None:  # type: ignore[no-untyped-def]
     samples, near = neighbours
-    result = cleanse(samples, near, {"d": 0.2, "a": 0.9}, RULE)
+    result = cleanse(samples, near, {"d": 0.2, "a": 0.9}, RULE, {})
     told, left = result.verdicts, result.samples
     by_id = {row["id"]: row for row in told.to_pylist()}
     assert set(by_id) == {"a", "b", "c", "d", "e", "f", "d1"}
@@ -109,7 +109,7 @@ def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbou
 
 def test_a_score_can_save_an_image_from_its_neighbours(neighbours) -> None:  # type: ignore[no-untyped-def]
     samples, near = neighbours
-    told = cleanse(samples, near, {"d": 1.0}, RULE).verdicts
+    told = cleanse(samples, near, {"d": 1.0}, RULE, {}).verdicts
     assert {row["id"]: row["action"] for row in told.to_pylist()}["d"] == KEEP
 
 
@@ -118,6 +118,6 @@ def test_no_class_ends_even_if_all_its_images_are_doubted() -> None:
         ("a", "i", None, "train"), ("b", "ii", None, "train"), ("c", "i", None, "val"), ("d", "ii", None, "val")
     )
     index = np.array([[[1, 3], [0, 2], [1, 3], [0, 2]]])
-    result = cleanse(samples, Neighbours(index, np.full(index.shape, 0.1, np.float32)), {}, RULE)
+    result = cleanse(samples, Neighbours(index, np.full(index.shape, 0.1, np.float32)), {}, RULE, {})
     assert {row["action"] for row in result.verdicts.to_pylist()} == {KEEP}
     assert result.samples.num_rows == 4

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from stages.gate import Params, main
-from tests.datasets import make_dataset
+from tests.datasets import make_dataset, no_overrides
 from winnow.dataset import VERDICT_SCHEMA, class_names, read_samples, samples_table, write_dataset
 from winnow.gate import decide
 from winnow.judge import Profile
@@ -79,11 +79,24 @@ def verdicts(folder: Path) -> Path:
     return path
 
 
+def run(folder: Path, *, incoming: Path, candidate: Path, verdicts: list[Path]) -> None:
+    main(
+        PARAMS,
+        incoming=incoming,
+        candidate=candidate,
+        verdicts=verdicts,
+        overrides=no_overrides(folder),
+        prepared=folder / "good",
+        accepted=folder / "out",
+        metrics=folder / "g.json",
+    )
+
+
 def test_a_planted_harmful_round_is_refused_and_its_verdicts_with_it(tmp_path: Path) -> None:
     good = make_dataset(tmp_path / "good", {"train": 240, "val": 15, "label_book": 15})
     harmed = relabelled(good, tmp_path / "harmed")
     told = [verdicts(tmp_path)]
-    main(PARAMS, incoming=good, candidate=harmed, verdicts=told, accepted=tmp_path / "out", metrics=tmp_path / "g.json")
+    run(tmp_path, incoming=good, candidate=harmed, verdicts=told)
     figures = json.loads((tmp_path / "g.json").read_text())
     assert not figures["accepted"]
     assert figures["gain"]["high"] < 0
@@ -96,9 +109,7 @@ def test_a_planted_helpful_round_is_accepted_with_its_verdicts(tmp_path: Path) -
     good = make_dataset(tmp_path / "good", {"train": 240, "val": 3, "label_book": 30})
     incoming = relabelled(good, tmp_path / "harmed")  # its val labels are wrong too, but the label book is not
     told = [verdicts(tmp_path)]
-    main(
-        PARAMS, incoming=incoming, candidate=good, verdicts=told, accepted=tmp_path / "out", metrics=tmp_path / "g.json"
-    )
+    run(tmp_path, incoming=incoming, candidate=good, verdicts=told)
     figures = json.loads((tmp_path / "g.json").read_text())
     assert figures["accepted"]
     assert figures["gain"]["low"] > 0
@@ -110,4 +121,4 @@ def test_a_set_without_validation_images_is_told(tmp_path: Path) -> None:
     good = make_dataset(tmp_path / "good", {"train": 6, "val": 3, "label_book": 3})
     bare = make_dataset(tmp_path / "bare", {"train": 6, "label_book": 3})
     with pytest.raises(UserError, match="no val images are left"):
-        main(PARAMS, incoming=good, candidate=bare, verdicts=[], accepted=tmp_path / "out", metrics=tmp_path / "g.json")
+        run(tmp_path, incoming=good, candidate=bare, verdicts=[])

@@ -56,7 +56,7 @@ def test_deps_name_exactly_the_templates_that_the_stage_fills(stage: str) -> Non
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_path_of_the_command_is_declared_and_the_reverse(stage: str) -> None:
     entry = STAGES[stage]
-    told = set(re.findall(r"(?:data|models|metrics|report)/[\w./${}]+|\$\{item[\w.]*\}", entry["cmd"]))
+    told = set(re.findall(r"(?:data|models|metrics|report)/[\w./${}]+|overrides\.csv|\$\{item[\w.]*\}", entry["cmd"]))
     declared = [*names(entry["deps"]), *names(entry.get("outs", [])), *names(entry.get("metrics", []))]
     declared = {path for path in declared if not path.endswith((".py", ".j2")) and path != "${dataset.source}"}
     assert told == declared
@@ -77,6 +77,11 @@ def test_after_prepare_only_the_judge_reads_the_test_set() -> None:
 
 def test_only_the_summary_reads_the_truth() -> None:
     assert {stage for stage, entry in STAGES.items() if "truth.parquet" in str(entry)} == {"prepare", "summarise"}
+
+
+def test_the_cleansing_and_the_gate_know_the_overrides() -> None:
+    naming = {stage for stage, entry in STAGES.items() if "overrides.csv" in str(entry)}
+    assert naming == {"cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate"}
 
 
 def test_packages_are_empty_at_the_top() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.imports import ROOT
-from winnow.run import changed_params, stored_source, unrolled
-from winnow.stage import read_params
+from winnow.run import changed_params, check_overrides, stored_source, unrolled
+from winnow.stage import UserError, read_params
 
 PARAMS = (ROOT / "params.yaml").read_bytes()
 
@@ -63,3 +63,17 @@ def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:
     with changed_params(unrolled(1), file):
         pass
     assert read_params(file)["rounds"] == read_params()["rounds"]
+
+
+def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = tmp_path / "overrides.csv"
+    check_overrides(overrides)
+    assert overrides.read_text() == "sample,action,label,by,note\n"
+    assert "overrides.csv was missing and is made again, empty" in capsys.readouterr().out
+    overrides.write_text("sample,action,label,by,note\na,keep\n")
+    check_overrides(overrides)
+    assert capsys.readouterr().out == ""
+    overrides.write_text("sample,action,label,by,note\na,hide\n")
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: the action must be one of keep, drop, relabel"):
+        check_overrides(overrides)
+    assert "a,hide" in overrides.read_text()

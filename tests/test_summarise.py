@@ -142,6 +142,7 @@ def test_refinement_counts_and_scores(project: Project) -> None:
         "images": 9,
         "dropped": 2,
         "relabelled": 0,
+        "overridden": {"keep": 0, "drop": 0, "relabel": 0},
         "faults": 2,
         "touched": 2,
         "precision": 0.5,

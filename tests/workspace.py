@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tests.imports import ROOT
+from winnow.overrides import HEADER
 
 TINY: dict[str, Any] = {
     "draw.train_counts": [14, 12, 12, 14, 12, 12, 12, 12, 12, 12],
@@ -51,6 +52,7 @@ class Workspace:
             if (ROOT / name).exists() and not name.startswith("metrics/") and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, folder / name)
+        (folder / "overrides.csv").write_text(",".join(HEADER) + "\n")  # ours may name images of another source
         self.set_params(changes)
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.run("git", "config", "user.email", "test@example.org")

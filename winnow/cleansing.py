@@ -1,14 +1,15 @@
 """Verdicts made into a dataset: who goes, who changes the label, and the copies that follow their source image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset import VERDICT_SCHEMA, column, samples_table
+from winnow.dataset import VERDICT_SCHEMA, class_names, column, only_source, samples_table
 from winnow.neighbours import DROP, KEEP, RELABEL, Verdict
+from winnow.rulings import Ruling, rulings_on
 
 SPARED = ", but it is the last of its class here"
 
@@ -73,6 +74,32 @@ def cleansed(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> p
         if row["id"] not in gone and root not in gone:
             kept.append({**row, "label": new.get(root, row["label"])})
     return samples_table(kept, classes)
+
+
+def obeyed(samples: pa.Table, rulings: Mapping[str, Ruling]) -> tuple[pa.Table, pa.Table]:
+    """The samples with the rulings carried out and nothing else, and the verdict table that says so, without scores.
+
+    Args:
+        samples: any, copies beside their source images.
+        rulings: by id of a source image; those on images that are gone already say nothing here.
+    """
+    if not rulings:
+        return samples, VERDICT_SCHEMA.empty_table()
+    source = only_source(samples)
+    rows = [
+        {
+            "id": sample["id"],
+            "action": ruling.action_on(sample["label"]),
+            "label_before": sample["label"],
+            "label_after": ruling.label,
+            "reason": ruling.reason,
+            "evidence": [],
+        }
+        for sample, ruling in zip(source.to_pylist(), rulings_on(source, rulings), strict=True)
+        if ruling is not None
+    ]
+    told = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
+    return cleansed(samples, told, class_names(samples)), told
 
 
 def _is(verdicts: pa.Table, action: str) -> pa.Array:

@@ -22,7 +22,7 @@ def comparison_text(comparison: Mapping[str, Any], refinement: Mapping[str, Any]
         refinement: metrics/refinement.json.
     """
     rows = [HEADER, *(_row(arm, figures) for arm, figures in comparison.items())]
-    lines = [_aligned(rows), _basis(comparison), *_verdicts(refinement), *_truth(refinement)]
+    lines = [_aligned(rows), _basis(comparison), *_verdicts(refinement), *_overridden(refinement), *_truth(refinement)]
     return "\n".join(lines)
 
 
@@ -68,6 +68,15 @@ def _verdicts(refinement: Mapping[str, Any]) -> list[str]:
         for stage, counts in by_stage.items()
     ]
     return [f"Verdicts: {'; '.join(stages)}."] if stages else []
+
+
+def _overridden(refinement: Mapping[str, Any]) -> list[str]:
+    counts = refinement.get("overridden") or {}
+    if not any(counts.values()):
+        return []
+    return [
+        f"Overridden by people: {counts['keep']:,} kept, {counts['drop']:,} dropped, {counts['relabel']:,} relabelled."
+    ]
 
 
 def _truth(refinement: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """What the verdicts did to the train and val images, and how that compares with the truth where it is known."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from winnow.dataset import column
 from winnow.ledger import by_stage
+from winnow.rulings import is_override
 
 ACTIONS = ("keep", "drop", "relabel")
 
@@ -55,6 +56,20 @@ def fates(given: Mapping[str, str], verdicts: Sequence[pa.Table]) -> dict[str, F
             if identifier in now and action != "keep":
                 now[identifier] = None if action == "drop" else label
     return {identifier: Fate(label, now[identifier]) for identifier, label in given.items()}
+
+
+def count_overridden(ledger: pa.Table, known: Collection[str]) -> dict[str, int]:
+    """How many images people spoke of, by what their word did; an image that it kept was never touched by it.
+
+    Args:
+        ledger: every verdict.
+        known: ids of the images counted.
+    """
+    done: dict[str, str] = {}
+    for row in ledger.select(["id", "action", "reason"]).to_pylist():
+        if row["id"] in known and is_override(row["reason"] or "") and done.get(row["id"], "keep") == "keep":
+            done[row["id"]] = row["action"]
+    return count_actions(done.values())
 
 
 def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> dict[str, float | int]:
@@ -145,6 +160,7 @@ def refine(
         "images": len(given),
         "dropped": sum(image.label is None for image in fate.values()),
         "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
+        "overridden": count_overridden(ledger, given),
         **against_truth(fate, known),
         **ranking_against_truth(score, given, known),
         **_signals_against_truth(signals, given, known),

@@ -13,6 +13,7 @@ from winnow.contact_sheet import contact_sheet
 from winnow.dataset import class_names, column, label_indices, read_images
 from winnow.embedding import Neighbours
 from winnow.neighbours import KEEP, Rule, judge_labels
+from winnow.rulings import Ruling, overruled, removed, rulings_on
 from winnow.stage import UserError
 
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
@@ -24,10 +25,14 @@ class Cleansed:
 
     verdicts: pa.Table  # of every train and val image, copies too
     samples: pa.Table  # that are left
-    signals: pa.Table  # a row a source image: id, neighbours, score (NaN where it has none), support
+    signals: (
+        pa.Table
+    )  # id, neighbours, score (NaN where it has none), support: of source images with no label by people
 
 
-def cleanse(samples: pa.Table, near: Neighbours, scores: Mapping[str, float], rule: Rule) -> Cleansed:
+def cleanse(
+    samples: pa.Table, near: Neighbours, scores: Mapping[str, float], rule: Rule, rulings: Mapping[str, Ruling]
+) -> Cleansed:
     """The verdicts and what they leave.
 
     Args:
@@ -36,6 +41,7 @@ def cleanse(samples: pa.Table, near: Neighbours, scores: Mapping[str, float], ru
         scores: support of the valuation for the label as it stands, by id of a source image; a copy has its source
             image's, and an image without one is judged by its neighbours alone.
         rule: when an image goes.
+        rulings: by id, what people said; it holds of the image and its copies whatever the rule says.
     """
     classes, labels, ids = class_names(samples), label_indices(samples), column(samples, "id")
     splits, parents = column(samples, "split"), column(samples, "parent")
@@ -53,13 +59,17 @@ def cleanse(samples: pa.Table, near: Neighbours, scores: Mapping[str, float], ru
         score=score,
         copies=parents[suspects] != "",
     )
-    source = parents[suspects] == ""
-    verdicts = spared(doubted, labels[suspects], np.where(source, splits[suspects], ""))
-    evidence = [ids[row].tolist() for row in index[0]]
-    told = verdict_rows(samples.take(pa.array(suspects)), verdicts, classes, evidence)
+    source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
+    ruled = rulings_on(judged, rulings)
+    stand_for_class = source & ~removed(column(judged, "label"), ruled)
+    verdicts = spared(
+        overruled(doubted, judged, ruled), labels[suspects], np.where(stand_for_class, splits[suspects], "")
+    )
+    evidence = [[] if ruling else ids[row].tolist() for row, ruling in zip(index[0], ruled, strict=True)]
+    told = verdict_rows(judged, verdicts, classes, evidence)
     share = (voted == labels[suspects][:, None]).mean(axis=1)
     columns = {"id": ids[suspects], "neighbours": share, "score": score, "support": [one.support for one in doubted]}
-    signals = pa.table(columns).filter(pa.array(source))
+    signals = pa.table(columns).filter(pa.array(source & ~removed(column(judged, "given_label"), ruled)))
     return Cleansed(told, cleansed(samples, told, classes), signals)
 
 

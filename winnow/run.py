@@ -3,9 +3,9 @@
     python -m winnow.run [--source PATH]
     python -m winnow.run --reproduce --source PATH [--seeds 5] [--profile competition] [--rounds 2]
 
-The source is checked before anything else happens. params.yaml is changed where asked, keeps its comments, and is put
-back if the run does not end well. ``--reproduce`` judges arm by arm and says how long the rest will take; stopped, it
-goes on where it was when started again.
+The source and overrides.csv are checked before anything else happens. params.yaml is changed where asked, keeps its
+comments, and is put back if the run does not end well. ``--reproduce`` judges arm by arm and says how long the rest
+will take; stopped, it goes on where it was when started again.
 """
 
 import argparse
@@ -24,9 +24,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from winnow.comparison_table import comparison_text
-from winnow.stage import PARAMS, ROOT, UserError, load_params, read_params, write_bytes
+from winnow.stage import PARAMS, ROOT, UserError, load_params, read_params, write_bytes, write_csv
 
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
+OVERRIDES = ROOT / "overrides.csv"
 
 
 class RunFailedError(UserError):
@@ -137,6 +138,16 @@ def check(source: str) -> None:
     check_source(resolve_source(source), max_unreadable=limits["max_unreadable"], max_pixels=limits["max_image_pixels"])
 
 
+def check_overrides(file: Path = OVERRIDES) -> None:
+    """Stop before anything long if the overrides cannot be read; a missing file is made again, without any."""
+    from winnow.overrides import HEADER, read_overrides
+
+    if not file.exists():
+        write_csv(file, HEADER, [])
+        print(f"run: {file.name} was missing and is made again, empty; `git checkout {file.name}` brings rows back")
+    read_overrides(file)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,6 +160,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     changes: dict[str, Any] = {}
     try:
+        check_overrides()
         if options.source:
             changes["dataset.source"] = stored_source(options.source, Path.cwd())
             check(changes["dataset.source"])
