@@ -13,8 +13,8 @@ from winnow.contact_sheet import contact_sheet
 from winnow.dataset import class_names, column, label_indices, only_source, read_images
 from winnow.embedding import Neighbours
 from winnow.neighbours import KEEP, Rule, judge_labels
-from winnow.rulings import Ruling, overruled, removed, rulings_on
 from winnow.plane_view import plane_view
+from winnow.rulings import Ruling, overruled, removed, rulings_on
 from winnow.stage import UserError
 
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
