@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from dvc.config import Config
@@ -89,6 +90,10 @@ def damaged(content: bytes) -> bytes:
 def whole(path: Path) -> bool:
     """Whether an object has the hash that its name says."""
     return hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.stem
+
+
+def shard(path: Path) -> bool:
+    return pq.read_schema(path).names == ["id", "image"]
 
 
 def large_output(repository: Repository) -> None:
@@ -210,7 +215,7 @@ def test_another_project_gets_a_dataset(travelled: tuple[Repository, Repository]
         assert all((other.folder / copy / name).read_bytes() == (wanted / name).read_bytes() for name in names)
 
 
-def test_collecting_garbage_keeps_what_branches_and_tags_need(pushed: Repository) -> None:
+def test_collecting_garbage_keeps_what_branches_and_tags_need(pushed: Repository, tmp_path: Path) -> None:
     def version(seed: int) -> bytes:
         make_dataset(pushed.folder / REFINED, COUNTS, seed=seed)
         pushed.dvc("add", "--quiet", REFINED)
@@ -234,7 +239,10 @@ def test_collecting_garbage_keeps_what_branches_and_tags_need(pushed: Repository
     assert len(pushed.server.objects()) == len(pushed.cached()) == 6
     with pytest.raises(ValueError, match="not enough values"):
         object_of(pushed.server, abandoned)
-    pushed.dvc("gc", "--workspace", "--force", "--quiet")  # the trap: the other branch's data goes
+    there = pushed.clone(tmp_path / "there")  # which has main alone, and so does not know what the other needs
+    there.dvc("gc", "--workspace", "--all-branches", "--all-tags", "--cloud", "--force", "--quiet")
+    assert len(pushed.server.objects()) == 3
+    pushed.dvc("gc", "--workspace", "--force", "--quiet")  # nor does this
     assert len(pushed.cached()) == 3
 
 
@@ -249,6 +257,22 @@ def test_writing_in_place_leaves_the_cache_whole(pushed: Repository) -> None:
         with file.open("r+b") as stream:
             stream.write(b"in place")
     assert {path: path.read_bytes() for path in pushed.cached()} == before
+
+
+def test_a_shared_folder_serves_as_well(pushed: Repository, tmp_path: Path) -> None:
+    pushed.dvc("remote", "add", "--local", "folder", str(tmp_path / "team"))
+    assert "3 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
+    (table,) = (
+        path for path in (tmp_path / "team").rglob("*") if path.is_file() and not path.suffix and not shard(path)
+    )
+    table.chmod(0o644)
+    table.write_bytes(damaged(table.read_bytes()))
+    there = pushed.clone(tmp_path / "there")
+    failed = there.winnow("pull", "--remote", "folder", REFINED, check=False)
+    assert failed.stderr.splitlines()[-2] == f"pull: {REFINED}/samples.parquet is damaged there"
+    assert "1 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
+    there.winnow("pull", "--remote", "folder", REFINED)
+    assert there.dvc("status", "--quiet").returncode == 0
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ stands, and pulled by a clone of that copy, where nothing is to be done until a 
 one temporary folder, which goes when the demonstration ends, interrupted or not; this repository is only read.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -72,7 +73,8 @@ class Terminal:
 
     def _kill(self) -> None:
         if self._running is not None and self._running.poll() is None:
-            os.killpg(self._running.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
 
 
 def demonstrate(folder: Path, terminal: Terminal) -> None:
