@@ -14,7 +14,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -170,14 +170,15 @@ def _not_held(store: Any, wanted: Wanted) -> Wanted:
     """What the remote does not hold whole: its ETag says so where it is an MD5, else the object is read back."""
     store.fs.fs.invalidate_cache()
     try:
-        stored = store.fs.fs.find(store.path, detail=True)
+        listed = store.fs.fs.find(store.path, detail=True)
+        stored = listed if isinstance(listed, Mapping) else {name: {} for name in listed}  # of a folder: names
     except FileNotFoundError:  # nothing was pushed yet
         stored = {}
     held = set()
     for oid in set(wanted.values()):
         path, md5 = store.oid_to_path(oid), oid.removesuffix(".dir")
         found = stored.get(path)
-        if found and (found.get("ETag", "").strip('"') == md5 or file_md5(path, store.fs) == md5):
+        if found is not None and (found.get("ETag", "").strip('"') == md5 or file_md5(path, store.fs) == md5):
             held.add(oid)
     return {path: oid for path, oid in wanted.items() if oid not in held}
 
@@ -206,7 +207,7 @@ def main() -> None:
     parser.add_argument("action", choices=["push", "pull"])
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="an output or a stage; all by default")
     parser.add_argument("--remote", help="a remote's name; the default remote by default")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # a target may follow --remote NAME
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         with Repo() as repo, lock_repo(repo):

@@ -93,10 +93,8 @@ class S3Server:
                 settings["cache"]["dir"] = cache
 
     def kill(self) -> None:
-        """End it at once, in the middle of whatever it does."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """End it at once, in the middle of whatever it does; its port is free when this returns."""
+        _kill(self.process)
 
 
 @contextmanager
@@ -137,8 +135,18 @@ def s3_server(
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the shell and the server, and wait for both: the server is not our child, but of our child's group."""
+    end = time.monotonic() + STOP_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
 
 
 def _rclone() -> str:
