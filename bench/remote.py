@@ -1,8 +1,8 @@
 """What shards save on a remote, and what DVC takes to find that there is nothing to do.
 
 One refined set as our shards against the same images as loose PNGs, both through plain DVC to one S3 server on this
-machine, each round to an empty place there. A command is what a person waits for, and of that DVC's own start is a
-second; the transfer is the rest.
+machine, each round to an empty place there. A command is what a person waits for; the transfer is what is left of it
+without DVC's own start, which is a second however much there is to move.
 """
 
 import functools
@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from dvc.repo import Repo
 
 from bench.embedded import draw_source, prepare_source
 from bench.memory import write_random
@@ -23,7 +22,7 @@ from bench.pipeline import pretend_run
 from bench.timing import Figure, Times, figure, interleaved, ratios
 from winnow.dataset import read_samples
 from winnow.remote_demo import copy_repository
-from winnow.s3_server import BUCKET, REMOTE, S3Server, s3_server
+from winnow.s3_server import S3Server, s3_server
 from winnow.stage import ROOT
 
 PER_CLASS = 200
@@ -37,14 +36,6 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name, s3_server(Path(name) / "server") as server:
         folder = Path(name)
         return [*_travel(folder, server, min(rounds, MOST_ROUNDS)), *_idle(folder, server, min(rounds, MOST_ROUNDS))]
-
-
-def transfer(action: str, place: str) -> float:
-    """Seconds of DVC's push or pull in the repository of this folder, its start not counted."""
-    with Repo(config={"remote": {REMOTE: {"url": f"s3://{BUCKET}/{place}"}}}) as repo:
-        start = time.perf_counter()
-        repo.push() if action == "push" else repo.pull()
-        return time.perf_counter() - start
 
 
 def _travel(folder: Path, server: S3Server, rounds: int) -> list[Figure]:
@@ -67,7 +58,7 @@ def _travel(folder: Path, server: S3Server, rounds: int) -> list[Figure]:
             before = len(server.objects()), server.stored_bytes()
             for action, where in (("push", origin), ("pull", target)):
                 start = time.perf_counter()
-                told = _run(["-m", "bench.remote", action, f"{number}/{case}"], where, server.environment())
+                told = _run(["-m", "bench.transfer", action, f"{number}/{case}"], where, server.environment())
                 if number:  # the first round is not counted
                     times.setdefault(f"{case} {action} command", []).append(time.perf_counter() - start)
                     times.setdefault(f"{case} {action}", []).append(float(told))
@@ -133,7 +124,3 @@ def _run(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> 
         [sys.executable, *arguments], cwd=folder, env=variables, check=True, capture_output=True, text=True
     )
     return done.stdout.strip().rpartition("\n")[2]
-
-
-if __name__ == "__main__":
-    print(transfer(*sys.argv[1:]))
