@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import augment, influence, judge, memory, prepare, representation, search
+from bench import augment, influence, judge, memory, prepare, remote, representation, search
 from bench.timing import Figure, machine
 from winnow.stage import write_json
 
@@ -21,6 +21,7 @@ TOPICS: dict[str, Callable[..., list[Figure]]] = {
     "augment": augment.measure,
     "search": search.measure,
     "representation": representation.measure,
+    "remote": remote.measure,
 }
 
 
