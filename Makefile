@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce compare test check fidelity bench clean
+.PHONY: help run reproduce compare push pull remote-demo test check fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -27,6 +27,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed requirements-bench.txt
 	$(RUN) -m pip install --quiet --requirement requirements-bench.txt
 	@touch $@
 
+$(VENV)/.installed-remote: $(VENV)/.installed requirements-remote.txt
+	$(RUN) -m pip install --quiet --requirement requirements-remote.txt
+	@touch $@
+
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
 	@$(RUN) -m winnow.run $(if $(SOURCE),--source $(call quote,$(SOURCE)))
 
@@ -39,18 +43,27 @@ compare: $(VENV)/.installed ## metrics and samples here against another revision
 	@$(RUN) -m dvc metrics diff --precision 4 $(call quote,$(or $(REV),main))
 	@echo && $(RUN) -m winnow.diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1
 
+push: $(VENV)/.installed-remote ## dvc push, every object held against its hash [TARGETS=...] [REMOTE=NAME]
+	@$(RUN) -m winnow.remote push $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
+
+pull: $(VENV)/.installed-remote ## dvc pull, every object held against its hash [TARGETS=...] [REMOTE=NAME]
+	@$(RUN) -m winnow.remote pull $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
+
+remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param
+	@$(RUN) -m winnow.remote_demo
+
 check: $(VENV)/.installed-dev ## format, lint, types
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy winnow stages
 
-test: check ## every check and every test
+test: check $(VENV)/.installed-remote ## every check and every test
 	$(RUN) -m pytest
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.fidelity
 
-bench: $(VENV)/.installed-bench ## speed and memory, as ratios in one run
+bench: $(VENV)/.installed-bench $(VENV)/.installed-remote ## speed and memory, as ratios in one run
 	$(RUN) -m bench.run
 
 clean: ## remove the virtual environment and the caches of the tools

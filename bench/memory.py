@@ -52,7 +52,7 @@ def run_value(count: int) -> dict[str, int]:
     params = dataclasses.replace(load_params("value", value.Params), epochs=1, trajectories=2, folds=2)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write_random(folder / "dataset", count)
+        write_random(folder / "dataset", count)
         outputs = {key: folder / key for key in ("scores", "curve", "influence", "harm")}
         value.main(params, dataset=folder / "dataset", **outputs)
         children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
@@ -65,7 +65,7 @@ def _peak(process: str) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * KIB
 
 
-def _write_random(folder: Path, count: int) -> None:
+def write_random(folder: Path, count: int) -> None:
     """A dataset of random coarse images, which are PNGs of a few hundred bytes."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""How fast and how lean: ``python -m bench.run [influence] [judge] [prepare] [memory]``.
+"""How fast and how lean: ``python -m bench.run [TOPIC ...]``.
 
 Ratios are of one run on one machine, round by round; the figures go to build/bench.json too.
 """
@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import influence, judge, memory, prepare
+from bench import augment, influence, judge, memory, prepare, remote, representation, search
 from bench.timing import Figure, machine
 from winnow.stage import write_json
 
@@ -18,6 +18,10 @@ TOPICS: dict[str, Callable[..., list[Figure]]] = {
     "judge": judge.measure,
     "prepare": prepare.measure,
     "memory": memory.measure,
+    "augment": augment.measure,
+    "search": search.measure,
+    "representation": representation.measure,
+    "remote": remote.measure,
 }
 
 

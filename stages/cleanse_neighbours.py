@@ -2,6 +2,7 @@
 
 Reads   --dataset      dataset: source images and their augmented copies
         --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
+        --embeddings   table: id, x, y
         --scores       table: id, score (of the valuation, of train and val as they came in)
         --overrides    CSV of what people said of images: it holds, whatever the neighbours say
         --prepared     dataset as prepared, whose train and val images the overrides name
@@ -10,6 +11,7 @@ Writes  --neighboured  the dataset without what was dropped, new labels set; cop
         --signals      table: a row a source image that people gave no label: what each signal gives its own
         --verdicts     table: one row a train or val image, copies too, with the ids of its neighbours as evidence
         --sheet        PNG for people: what was dropped or relabelled, the least supported first
+        --plane        PNG for people: the t-SNE plane with the images on it, what was dropped and relabelled marked
 Params  cleanse_neighbours
 """
 
@@ -20,7 +22,7 @@ import pyarrow.parquet as pq
 from winnow.dataset import column, read_samples, write_dataset
 from winnow.neighbours import DROP, RELABEL, Rule
 from winnow.overrides import read_rulings
-from winnow.representation import cleanse, read_neighbours, verdict_sheet
+from winnow.representation import cleanse, plane_sheet, read_neighbours, verdict_sheet
 from winnow.rulings import mention
 from winnow.stage import run_stage, write_bytes, write_table
 
@@ -30,6 +32,7 @@ def main(
     *,
     dataset: Path,
     neighbours: Path,
+    embeddings: Path,
     scores: Path,
     overrides: Path,
     prepared: Path,
@@ -37,6 +40,7 @@ def main(
     verdicts: Path,
     signals: Path,
     sheet: Path,
+    plane: Path,
 ) -> None:
     """Run the stage on the files given."""
     rulings = read_rulings(overrides, prepared)
@@ -48,6 +52,7 @@ def main(
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
+    write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, pq.read_table(embeddings)))
     actions = column(result.verdicts, "action")
     print(
         f"cleanse_neighbours: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "

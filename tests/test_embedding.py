@@ -54,9 +54,7 @@ def test_neighbours_are_those_of_the_own_space_and_copies_never_vote(filed) -> N
         fold = max(dealt[row], 0)
         encoder = Encoder(8, torch.Generator())
         encoder.load_state_dict(encoders[fold])
-        learnt = [n for n in range(48) if n != row and (folds[n] != folds[row] or folds[row] == NO_FOLD)]
-        if folds[min(row, 47)] == NO_FOLD and row < 48:
-            learnt = [n for n in range(48) if folds[n] != NO_FOLD]
+        learnt = [n for n in range(48) if n != row and folds[n] != fold]
         near = np.linalg.norm(embed(everything[learnt], encoder) - embed(everything[[row]], encoder), axis=1)
         expected = np.sort(near)[:4]
         np.testing.assert_allclose(found.distance[0, row], expected, atol=1e-4)

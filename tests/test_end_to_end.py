@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.workspace import TINY, Workspace
+from winnow.run import unrolled
 
 pytestmark = pytest.mark.slow
 ARMS = ["baseline", "hydra", "hydra-random", "hydra-faa", "hydra-faa-inversion", "full"]
@@ -28,9 +29,11 @@ ALL = [
     "cleanse_final@r1",
     "gate@r1",
     "refined",
+    "export",
     *(f"arm@{arm}" for arm in ARMS),
     *(f"judge@{arm}" for arm in ARMS),
     "summarise",
+    "report",
 ]
 
 
@@ -106,25 +109,39 @@ def test_the_same_commit_gives_the_same_bytes(done: Workspace, tmp_path: Path) -
 
 
 def test_a_changed_threshold_reruns_only_what_depends_on_it(done: Workspace) -> None:
-    done.dvc("exp", "run", "-S", "cleanse_influence.votes=10")
-    ran = yaml.safe_load((done.folder / "params.yaml").read_text())["cleanse_influence"]["votes"]
-    assert ran == 10
+    done.dvc("exp", "run", "-S", "cleanse_final.support=0.9")
+    ran = yaml.safe_load((done.folder / "params.yaml").read_text())["cleanse_final"]["support"]
+    assert ran == 0.9
     diff = done.dvc("metrics", "diff", "--all").stdout
     assert "refinement.json" in diff
     done.run("git", "checkout", "--quiet", "--", ".")
     done.dvc("checkout")
-    done.set_params({"cleanse_influence.votes": 9})
-    assert done.repro() == ["cleanse_influence@r1", "arm@hydra", "judge@hydra", "summarise"]
+    done.set_params({"cleanse_final.support": 0.8})
+    after = ALL[ALL.index("cleanse_final@r1") : ALL.index("arm@baseline")]
+    assert done.repro() == [*after, "arm@full", "judge@full", "summarise", "report"]
     done.run("git", "checkout", "--quiet", "--", ".")
     done.dvc("checkout")
     assert done.dvc("status", "-q").returncode == 0
+
+
+def test_another_round_reruns_nothing_of_the_first(done: Workspace) -> None:
+    done.set_params(unrolled(2))
+    ran = done.repro()
+    first = [stage.replace("@r1", "@r2") for stage in ALL if "@r1" in stage]
+    assert set(ran) == {*first, "refined", "export", "arm@full", "judge@full", "summarise", "report"}
+    ledger = pq.read_table(done.folder / "data/refined/ledger.parquet")
+    assert set(ledger["round"].to_pylist()) <= {"r1", "r2"}
+    begun = pq.read_table(done.folder / "data/r2/influenced/samples.parquet")
+    assert begun["parent"].null_count == begun.num_rows  # a round starts from source images
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.dvc("checkout")
 
 
 def test_a_new_seed_trains_that_seed_alone(done: Workspace) -> None:
     before = {path: path.stat().st_mtime_ns for path in (done.folder / "models").rglob("seed-0.safetensors")}
     done.set_params({"compare.seeds": [0, 1, 2]})
     output = done.dvc("repro").stdout
-    assert output.count("1 trained, 2 reused") == 2
+    assert output.count("1 trained, 2 reused") == len(ARMS)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     done.run("git", "checkout", "--quiet", "--", ".")
     done.dvc("checkout")

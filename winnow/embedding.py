@@ -74,7 +74,7 @@ def held_out(
             places[rows] = points
             inside = np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0)))
             learnt = np.flatnonzero(source & (row != fold))
-            index[repeat, inside], distance[repeat, inside] = _nearest(places, inside, learnt, asked)
+            index[repeat, inside], distance[repeat, inside] = nearest(places, inside, learnt, asked)
             if repeat == 0:
                 first = places[source] if first is None else first
                 turn, _ = orthogonal_procrustes(places[source], first)
@@ -93,8 +93,15 @@ def place(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Call
     return points
 
 
-def _nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
-    """(len(asking), k) rows and distances of the nearest others."""
+def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
+    """(n, k) rows and distances of the nearest others, nearest first.
+
+    Args:
+        points: (N, D).
+        asking: (n,) rows of those that ask.
+        among: rows of those that may be found; one that asks is never its own neighbour.
+        k: neighbours; fewer where fewer are left.
+    """
     found = NearestNeighbors(n_neighbors=min(k + 1, len(among)), algorithm="brute").fit(points[among])
     distance, position = found.kneighbors(points[asking])
     rows = among[position]  # (n, k + 1)

@@ -16,7 +16,7 @@ def plane(points: Points, *, seed: int, placed: Points | None = None) -> tuple[P
     """(N, 2) t-SNE of the points (van der Maaten & Hinton 2008), and (M, 2) places of others among them.
 
     Equal for equal arguments: one thread, since with several, sums are added in an order that changes from run to run.
-    Fewer than four points are laid on a line.
+    Fewer than four points are laid on a line, and so are points that are all equal.
 
     Args:
         points: (N, D), laid out.
@@ -25,7 +25,7 @@ def plane(points: Points, *, seed: int, placed: Points | None = None) -> tuple[P
     """
     count = len(points)
     others = np.zeros((0, points.shape[1]), np.float32) if placed is None else placed
-    if count < 4:
+    if count < 4 or not np.ptp(points, axis=0).any():
         laid = np.stack([np.arange(count, dtype=np.float64), np.zeros(count)], axis=1)
     else:
         perplexity = min(PERPLEXITY, (count - 1) / 3)

@@ -1,0 +1,52 @@
+"""Neighbours and the plane, ours against scikit-learn's own, at two sizes."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
+
+from bench.timing import Figure, figure, interleaved, ratios
+from winnow.embedding import nearest
+from winnow.plane import plane
+
+SIZES, DIMENSIONS, K = (2000, 10000), 64, 10
+
+
+def measure(*, images: int, rounds: int) -> list[Figure]:
+    """Ratios at 2,000 and 10,000 points; ``images`` is of the other benchmarks."""
+    found = []
+    for count in SIZES:
+        points = _clusters(count)
+        rows = np.arange(count)
+
+        def tree(points: npt.NDArray[np.float32] = points) -> None:
+            NearestNeighbors(n_neighbors=K + 1, algorithm="ball_tree").fit(points).kneighbors(points)
+
+        times = interleaved(
+            {"ours": lambda p=points, r=rows: nearest(p, r, r, K), "theirs": tree}, rounds=min(rounds, 3)
+        )
+        found += [
+            figure(f"{K} neighbours of {count} points", times["ours"], "s"),
+            figure(
+                f"{K} neighbours of {count}: scikit-learn's ball tree over it", ratios(times, "theirs", "ours"), "x"
+            ),
+        ]
+        laid = interleaved(
+            {
+                "ours": lambda p=points: plane(p, seed=0),
+                "theirs": lambda p=points: TSNE(init="pca", random_state=0, n_jobs=1).fit_transform(p),
+            },
+            rounds=1,
+        )
+        found += [
+            figure(f"t-SNE of {count} points", laid["ours"], "s"),
+            figure(f"t-SNE of {count}: scikit-learn's over it", ratios(laid, "theirs", "ours"), "x", at_least=1.0),
+        ]
+    return found
+
+
+def _clusters(count: int) -> npt.NDArray[np.float32]:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(10, DIMENSIONS))
+    points = centres[rng.integers(10, size=count)] + 0.3 * rng.normal(size=(count, DIMENSIONS))
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,80 @@
+"""Encoders written and read back; what is missing, damaged or of another dataset is told in one sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from stages.train_encoder import Params, main
+from tests.datasets import make_dataset
+from tests.test_contrastive import CONTRAST
+from winnow.dataset import read_samples, samples_table
+from winnow.embedding import NO_FOLD
+from winnow.encoder_files import read_encoders, with_folds
+from winnow.stage import UserError, digest
+
+PARAMS = Params(seed=0, folds=2, repeats=2, contrast=CONTRAST)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(dataset, encoders)"""
+    folder = tmp_path_factory.mktemp("encoders")
+    dataset = make_dataset(folder / "in", {"train": 12, "val": 6, "label_book": 3, "test": 3})
+    main(PARAMS, dataset=dataset, encoders=folder / "encoders")
+    return dataset, folder / "encoders"
+
+
+def test_every_fold_of_every_repeat_has_its_encoder(trained: tuple[Path, Path]) -> None:
+    dataset, folder = trained
+    dealt, encoders = read_encoders(folder)
+    samples = {row["id"]: row["split"] for row in read_samples(dataset).to_pylist()}
+    assert set(dealt) == {identifier for identifier, split in samples.items() if split != "test"}
+    assert all(set(folds) == {NO_FOLD} for identifier, folds in dealt.items() if samples[identifier] == "label_book")
+    assert [len(row) for row in encoders] == [2, 2]
+    weights = [state["head.weight"].numpy() for row in encoders for state in row]
+    assert len({array.tobytes() for array in weights}) == 4
+
+
+def test_equal_runs_give_equal_bytes(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    dataset, folder = trained
+    main(PARAMS, dataset=dataset, encoders=tmp_path / "again")
+    assert digest([tmp_path / "again"]) == digest([folder])
+
+
+def test_copies_have_the_fold_of_their_source_image(trained: tuple[Path, Path]) -> None:
+    dataset, folder = trained
+    dealt, _ = read_encoders(folder)
+    rows = [row for row in read_samples(dataset).to_pylist() if row["split"] in ("train", "val")]
+    copies = [{**row, "id": f"copy of {row['id']}", "parent": row["id"], "origin": "random"} for row in rows[:5]]
+    samples = samples_table([*copies, *rows], ["i", "ii", "iii"])
+    roots, folds = with_folds(samples, dealt, folder)
+    assert roots[:5].tolist() == [5, 6, 7, 8, 9]
+    assert np.array_equal(folds[:, :5], folds[:, 5:10])
+    stranger = samples_table([{**rows[0], "id": "a stranger"}], ["i", "ii", "iii"])
+    with pytest.raises(UserError, match="know nothing of image a stranger"):
+        with_folds(stranger, dealt, folder)
+
+
+def test_a_missing_or_damaged_encoder_is_told(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    _, folder = trained
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "space-1-0.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserError, match="lacks an encoder, or one is damaged"):
+        read_encoders(tmp_path)
+    (tmp_path / "space-1-0.safetensors").unlink()
+    with pytest.raises(UserError, match="run `dvc checkout"):
+        read_encoders(tmp_path)
+    pq.write_table(pq.read_table(tmp_path / "folds.parquet").slice(0, 0), tmp_path / "folds.parquet")
+    with pytest.raises(UserError, match="lacks an encoder"):
+        read_encoders(tmp_path)
+
+
+def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "in", {"train": 2, "val": 1, "label_book": 3})
+    with pytest.raises(UserError, match="has 3 train and val images, 2 folds need 4"):
+        main(PARAMS, dataset=dataset, encoders=tmp_path / "out")
+    with pytest.raises(ValueError, match="folds must be at least 2"):
+        Params(seed=0, folds=1, repeats=1, contrast=CONTRAST)

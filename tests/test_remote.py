@@ -1,0 +1,533 @@
+"""A pipeline's data on a real S3 server: how it travels, what it costs, and what happens when the server fails."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from dvc.config import Config
+
+from bench.pipeline import pretend_run
+from tests.datasets import make_dataset
+from tests.imports import ROOT
+from tests.repository import Repository
+from tests.workspace import Workspace
+from winnow.dataset import read_samples, write_dataset
+from winnow.s3_server import REMOTE, S3Server, s3_server
+from winnow.stage import UserError
+
+COUNTS = {"train": 60, "val": 12, "label_book": 6}
+REFINED = "data/refined"
+FILES = 6  # of the large output
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., S3Server]]:
+    """Starts servers that stop when the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments, **options: stack.enter_context(s3_server(*arguments, **options))
+
+
+@pytest.fixture
+def server(tmp_path: Path, serve: Callable[..., S3Server]) -> S3Server:
+    return serve(tmp_path / "server")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a server's folder and a repository: one refined set, committed and pushed."""
+    folder = tmp_path_factory.mktemp("template")
+    with s3_server(folder / "server") as server:
+        repository = Repository.new(folder / "here", server)
+        make_dataset(repository.folder / REFINED, COUNTS)
+        repository.dvc("add", "--quiet", REFINED)
+        repository.commit()
+        repository.winnow("push")
+    return folder
+
+
+@pytest.fixture
+def pushed(template: Path, tmp_path: Path, serve: Callable[..., S3Server]) -> Repository:
+    """The template on a server of the test's own."""
+    shutil.copytree(template / "server/served", tmp_path / "server/served")
+    shutil.copytree(template / "here", tmp_path / "here")
+    repository = Repository(tmp_path / "here", serve(tmp_path / "server"))
+    repository.server.configure(repository.folder, level="repo")
+    repository.commit()
+    return repository
+
+
+@pytest.fixture(scope="module")
+def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Repository, Repository]]:
+    """The pipeline as if it had run, pushed by ``dvc push``; and a clone of it with nothing pulled."""
+    folder = tmp_path_factory.mktemp("travelled")
+    dataset = make_dataset(folder / "dataset", COUNTS)
+    (folder / "here").mkdir()
+    with s3_server(folder / "server") as server:
+        workspace = Workspace(folder / "here", {})
+        server.configure(workspace.folder, level="repo")
+        here = Repository(workspace.folder, server)
+        pretend_run(here.folder, dataset, here.environment)
+        here.commit()
+        here.dvc("push")
+        yield here, here.clone(folder / "there")
+
+
+def object_of(server: S3Server, content: bytes) -> Path:
+    """The file that the server keeps an object in."""
+    md5 = hashlib.md5(content).hexdigest()
+    (found,) = (path for path in server.objects() if path.parent.name + path.name == md5)
+    return found
+
+
+def restarted(serve: Callable[..., S3Server], server: S3Server, **options: str) -> S3Server:
+    """The same server, to its clients, which sees what happened in its folder meanwhile."""
+    server.kill()
+    return serve(server.folder, port=server.port, key=server.key, **options)
+
+
+def damaged(content: bytes) -> bytes:
+    return content[:-4] + bytes(255 - byte for byte in content[-4:])
+
+
+def whole(path: Path) -> bool:
+    """Whether an object has the hash that its name says."""
+    return hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.stem
+
+
+def shard(path: Path) -> bool:
+    return pq.read_schema(path).names == ["id", "image"]
+
+
+def large_output(repository: Repository) -> None:
+    """Enough for a server to die in the middle of it, one file after another."""
+    repository.dvc("remote", "modify", "--local", REMOTE, "jobs", "1")
+    (repository.folder / REFINED).mkdir(parents=True)
+    for number in range(FILES):
+        (repository.folder / REFINED / f"{number}.bin").write_bytes(os.urandom(1_000_000))
+    repository.dvc("add", "--quiet", REFINED)
+    repository.commit()
+
+
+# --- the server -------------------------------------------------------------------------------------------------
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def eventually(happens: Callable[[], bool], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if happens():
+            return True
+        time.sleep(0.02)
+    return happens()
+
+
+def test_the_server_serves_one_key_on_the_loopback_and_ends_with_its_block(tmp_path: Path) -> None:
+    with s3_server(tmp_path) as server:
+        assert answers(server.port)
+        with s3_server(tmp_path / "second") as other:
+            assert other.port != server.port
+            assert set(other.key).isdisjoint(server.key)
+        assert not answers(other.port)
+        command = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode()
+        assert "--addr\x00127.0.0.1:0" in command
+        assert server.key[1] not in command
+    assert not answers(server.port)
+
+
+def test_the_server_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys, time\nfrom winnow.s3_server import s3_server\n"
+        "with s3_server(pathlib.Path(sys.argv[1])) as server:\n    print(server.port, flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        assert answers(port)
+        parent.kill()
+    assert eventually(lambda: not answers(port))
+
+
+def test_a_server_that_cannot_start_says_so(tmp_path: Path) -> None:
+    with (
+        s3_server(tmp_path / "first") as server,
+        pytest.raises(UserError, match=r"did not start.*address already in use"),
+        s3_server(tmp_path / "second", port=server.port),
+    ):
+        pass
+
+
+# --- a pipeline travels -----------------------------------------------------------------------------------------
+
+
+def test_a_clone_pulls_what_it_names_and_no_more(travelled: tuple[Repository, Repository], tmp_path: Path) -> None:
+    here, _ = travelled
+    there = here.clone(tmp_path / "there")
+    there.dvc("pull", "data/r1/influenced")
+    files = {path.relative_to(there.folder / "data") for path in (there.folder / "data").rglob("*.parquet")}
+    assert {Path(*path.parts[:2]) for path in files} == {Path("r1/influenced")}
+    same = read_samples(here.folder / "data/r1/influenced")
+    assert read_samples(there.folder / "data/r1/influenced").equals(same)
+    assert len(there.cached()) == 3  # its list, its table, its one shard
+
+
+def test_a_clone_has_nothing_to_do_and_a_changed_param_runs_what_it_must(
+    travelled: tuple[Repository, Repository],
+) -> None:
+    _, there = travelled
+    there.dvc("pull", "--quiet")
+    assert there.dvc("status").stdout == "Data and pipelines are up to date.\n"
+    assert "Running stage" not in there.dvc("repro").stdout
+    params = yaml.safe_load((there.folder / "params.yaml").read_text())
+    params["cleanse_influence"]["votes"] += 1
+    (there.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    changed = [line for line in there.dvc("status").stdout.splitlines() if line and not line[0].isspace()]
+    assert changed == ["cleanse_influence@r1:"]
+    there.run("git", "checkout", "--quiet", "--", ".")
+
+
+def test_another_project_gets_a_dataset(travelled: tuple[Repository, Repository], tmp_path: Path) -> None:
+    """Neither Winnow nor a DVC repository: the address of the repository and the path are all it knows."""
+    here, there = travelled
+    origin = f"file://{there.folder}"
+    other = Repository(tmp_path / "other", here.server)
+    other.folder.mkdir()
+    del other.environment["PYTHONPATH"]
+    other.dvc("get", origin, "data/r1/influenced", "--out", "set")
+    program = (
+        "import sys, dvc.api\n"
+        f"content = dvc.api.read('data/r1/influenced/samples.parquet', repo={origin!r}, mode='rb')\n"
+        f"dvc.api.DVCFileSystem({origin!r}).get('data/r1/influenced', 'by api', recursive=True)\n"
+        "sys.stdout.buffer.write(content)\n"
+    )
+    content = subprocess.run(
+        [sys.executable, "-c", program], cwd=other.folder, env=other.environment, check=True, capture_output=True
+    ).stdout
+    wanted = here.folder / "data/r1/influenced"
+    assert content == (wanted / "samples.parquet").read_bytes()
+    for copy in ("set", "by api"):
+        names = {path.relative_to(wanted) for path in wanted.rglob("*.parquet")}
+        assert names == {path.relative_to(other.folder / copy) for path in (other.folder / copy).rglob("*.parquet")}
+        assert all((other.folder / copy / name).read_bytes() == (wanted / name).read_bytes() for name in names)
+
+
+def test_collecting_garbage_keeps_what_branches_and_tags_need(pushed: Repository, tmp_path: Path) -> None:
+    def version(seed: int) -> bytes:
+        make_dataset(pushed.folder / REFINED, COUNTS, seed=seed)
+        pushed.dvc("add", "--quiet", REFINED)
+        return (pushed.folder / REFINED / "samples.parquet").read_bytes()
+
+    first = (pushed.folder / REFINED / "samples.parquet").read_bytes()
+    pushed.run("git", "switch", "--quiet", "--create", "other")
+    second = version(1)
+    pushed.commit()
+    pushed.run("git", "switch", "--quiet", "main")
+    abandoned = version(2)
+    pushed.dvc("push", "--quiet")
+    pushed.run("git", "checkout", "--quiet", "--", ".")
+    pushed.run("git", "checkout", "--quiet", "other")
+    pushed.dvc("push", "--quiet")
+    pushed.run("git", "checkout", "--quiet", "main")
+    assert len(pushed.server.objects()) == 9
+    pushed.dvc("gc", "--workspace", "--all-branches", "--all-tags", "--cloud", "--force", "--quiet")
+    object_of(pushed.server, first)
+    object_of(pushed.server, second)
+    assert len(pushed.server.objects()) == len(pushed.cached()) == 6
+    with pytest.raises(ValueError, match="not enough values"):
+        object_of(pushed.server, abandoned)
+    there = pushed.clone(tmp_path / "there")  # which has main alone, and so does not know what the other needs
+    there.dvc("gc", "--workspace", "--all-branches", "--all-tags", "--cloud", "--force", "--quiet")
+    assert len(pushed.server.objects()) == 3
+    pushed.dvc("gc", "--workspace", "--force", "--quiet")  # nor does this
+    assert len(pushed.cached()) == 3
+
+
+def test_writing_in_place_leaves_the_cache_whole(pushed: Repository) -> None:
+    assert Config(str(pushed.folder / ".dvc"))["cache"]["type"] == ["reflink", "copy"]
+    assert Config(str(ROOT / ".dvc")).load_one("repo")["cache"] == {"type": "reflink,copy"}
+    pushed.dvc("checkout", "--relink", "--quiet")
+    before = {path: path.read_bytes() for path in pushed.cached()}
+    for file in (pushed.folder / REFINED).rglob("*.parquet"):
+        assert file.stat().st_nlink == 1
+        assert not file.is_symlink()
+        with file.open("r+b") as stream:
+            stream.write(b"in place")
+    assert {path: path.read_bytes() for path in pushed.cached()} == before
+
+
+def test_a_shared_folder_serves_as_well(pushed: Repository, tmp_path: Path) -> None:
+    pushed.dvc("remote", "add", "--local", "folder", str(tmp_path / "team"))
+    assert "3 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
+    (table,) = (
+        path for path in (tmp_path / "team").rglob("*") if path.is_file() and not path.suffix and not shard(path)
+    )
+    table.chmod(0o644)
+    table.write_bytes(damaged(table.read_bytes()))
+    there = pushed.clone(tmp_path / "there")
+    failed = there.winnow("pull", "--remote", "folder", REFINED, check=False)
+    assert failed.stderr.splitlines()[-2] == f"pull: {REFINED}/samples.parquet is damaged there"
+    assert "1 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
+    there.winnow("pull", "--remote", "folder", REFINED)
+    assert there.dvc("status", "--quiet").returncode == 0
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------
+
+
+def test_two_refined_versions_of_2000_images_cost_the_pixels_once(tmp_path: Path, server: S3Server) -> None:
+    repository = Repository.new(tmp_path / "here", server)
+    whole = make_dataset(tmp_path / "prepared", {"train": 1800, "val": 170, "label_book": 30})
+    samples = read_samples(whole)
+    assert len(samples) == 2000
+    stored = []
+    for kept in (samples.slice(0, 1990), samples.slice(0, 1950)):
+        write_dataset(repository.folder / REFINED, kept, shards_from=[whole])
+        repository.dvc("add", "--quiet", REFINED)
+        repository.winnow("push")
+        stored.append((len(server.objects()), server.stored_bytes()))
+    (shard,) = (whole / "images").iterdir()
+    pixels, table = shard.stat().st_size, (repository.folder / REFINED / "samples.parquet").stat().st_size
+    assert pixels > 400_000
+    assert [count for count, _ in stored] == [3, 5]  # shard, table and list; then another table and list
+    assert 0 < stored[0][1] - pixels - table < 5_000
+    assert 0 < stored[1][1] - stored[0][1] - table < 1_000
+    assert object_of(server, shard.read_bytes()).stat().st_size == pixels
+
+
+# --- what fails -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "file"),
+    [
+        ("damaged", "samples.parquet"),
+        ("truncated", "samples.parquet"),
+        ("removed", "samples.parquet"),
+        ("damaged", "list"),
+        ("removed", "list"),
+    ],
+)
+def test_a_faulty_object_is_named_kept_out_of_data_and_mended(
+    pushed: Repository, serve: Callable[..., S3Server], tmp_path: Path, fault: str, file: str
+) -> None:
+    if file == "list":
+        (stored,) = (path for path in pushed.server.objects() if path.suffix == ".dir")
+        told = REFINED
+    else:
+        stored = object_of(pushed.server, (pushed.folder / REFINED / file).read_bytes())
+        told = f"{REFINED}/{file}"
+    content = stored.read_bytes()
+    if fault == "removed":
+        stored.unlink()
+    else:
+        stored.write_bytes(content[: len(content) // 2] if fault == "truncated" else damaged(content))
+    restarted(serve, pushed.server)
+    there = pushed.clone(tmp_path / "there")
+    failed = there.winnow("pull", check=False)
+    assert failed.returncode == 1
+    what = "is not there" if fault == "removed" else "is damaged there"
+    assert failed.stderr.splitlines()[-2] == f"pull: {told} {what}"
+    assert "`make push`" in failed.stderr.splitlines()[-1]
+    assert not (there.folder / REFINED).exists()
+    assert [path for path in there.cached() if not whole(path)] == []
+    if (fault, file) == ("removed", "samples.parquet"):  # DVC believes the list, and sends nothing again
+        assert "Everything is up to date" in pushed.dvc("push").stdout
+    assert "1 objects sent, 3 held" in pushed.winnow("push").stdout
+    assert stored.read_bytes() == content
+    there.winnow("pull")
+    assert read_samples(there.folder / REFINED).equals(read_samples(pushed.folder / REFINED))
+
+
+def test_plain_pull_lets_nothing_damaged_in_either(
+    pushed: Repository, serve: Callable[..., S3Server], tmp_path: Path
+) -> None:
+    """Where the remote has ``verify = true``, as the README says; without it the same pull ends well."""
+    stored = object_of(pushed.server, (pushed.folder / REFINED / "samples.parquet").read_bytes())
+    stored.write_bytes(damaged(stored.read_bytes()))
+    restarted(serve, pushed.server)
+    there = pushed.clone(tmp_path / "there")
+    assert there.dvc("pull", check=False).returncode == 1
+    assert not (there.folder / REFINED / "samples.parquet").exists()
+    assert [path for path in there.cached() if not whole(path)] == []
+    there.dvc("remote", "modify", "--local", REMOTE, "verify", "false")
+    there.dvc("pull")
+    assert there.dvc("status", "--quiet").returncode == 0
+    assert [path for path in there.cached() if not whole(path)] != []
+    failed = there.winnow("pull", check=False)  # sees through what is in the cache already
+    assert failed.stderr.splitlines()[-2] == f"pull: {REFINED}/samples.parquet is damaged there"
+    pushed.winnow("push")
+    changed = there.winnow("pull", check=False)
+    assert changed.stderr.splitlines()[-2] == f"pull: {REFINED}/samples.parquet is not what was pulled"
+    (there.folder / REFINED / "samples.parquet").unlink()
+    there.winnow("pull")
+    assert there.dvc("status", "--quiet").returncode == 0
+
+
+def test_a_server_killed_in_the_middle_of_a_push(tmp_path: Path, serve: Callable[..., S3Server]) -> None:
+    server = serve(tmp_path / "server", limit="2M")
+    repository = Repository.new(tmp_path / "here", server)
+    large_output(repository)
+    with repository.start("push") as pushing:
+        assert eventually(lambda: len(server.objects()) > 0, 60)
+        server.kill()
+        _, told = pushing.communicate()
+    assert pushing.returncode == 1
+    assert "push: " in told
+    assert f"{REFINED}/" in told
+    assert "Traceback" not in told
+    assert not [path for path in server.objects() if path.suffix == ".dir"]
+    torn = min(server.objects(), key=lambda path: path.stat().st_size)
+    torn.write_bytes(torn.read_bytes()[:1000])  # what some servers leave behind when they die
+    restarted(serve, server)
+    repository.dvc("push")
+    assert not whole(torn)  # DVC believes the name
+    repository.winnow("push")
+    assert all(whole(path) for path in server.objects())
+    assert len(server.objects()) == FILES + 1
+    there = repository.clone(tmp_path / "there")
+    there.winnow("pull")
+    assert there.dvc("status", "--quiet").returncode == 0
+
+
+def test_a_server_killed_in_the_middle_of_a_pull(tmp_path: Path, serve: Callable[..., S3Server]) -> None:
+    server = serve(tmp_path / "server")
+    repository = Repository.new(tmp_path / "here", server)
+    large_output(repository)
+    repository.winnow("push")
+    server = restarted(serve, server, limit="2M")
+    there = repository.clone(tmp_path / "there")
+    with there.start("pull") as pulling:
+        assert eventually(lambda: len(there.cached()) > 1, 60)
+        server.kill()
+        _, told = pulling.communicate()
+    assert pulling.returncode == 1
+    assert "pull: " in told
+    assert f"{REFINED}/" in told
+    assert "Traceback" not in told
+    assert not (there.folder / REFINED).exists()
+    assert [path for path in there.cached() if not whole(path)] == []
+    restarted(serve, server)
+    there.winnow("pull")
+    assert there.dvc("status", "--quiet").returncode == 0
+    assert len(there.cached()) == FILES + 1
+
+
+def test_a_remote_that_is_not_there_and_a_repository_without_one(
+    pushed: Repository, serve: Callable[..., S3Server], tmp_path: Path
+) -> None:
+    there = pushed.clone(tmp_path / "there")
+    pushed.server.kill()
+    for command in (["pull"], ["push"]):
+        failed = (there if command == ["pull"] else pushed).winnow(*command, check=False)
+        assert failed.returncode == 1
+        assert failed.stderr.count("\n") <= 2
+        assert "connect" in failed.stderr
+    there.dvc("remote", "remove", REMOTE)
+    none = there.winnow("pull", check=False)
+    assert none.returncode == 1
+    assert "dvc remote add" in none.stderr
+
+
+# --- the demonstration ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The repository, as if its pipeline had run."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "repository").mkdir()
+    workspace = Workspace(folder / "repository", {})
+    environment = os.environ | {"DVC_SITE_CACHE_DIR": str(folder / "dvc"), "PYTHONPATH": str(ROOT)}
+    pretend_run(workspace.folder, make_dataset(folder / "dataset", COUNTS), environment)
+    return workspace
+
+
+def started_demo(workspace: Workspace, temporary: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "winnow.remote_demo"],
+        cwd=workspace.folder,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def state(workspace: Workspace) -> dict[str, bytes]:
+    """All that the demonstration must leave as it was."""
+    files = [path for path in workspace.folder.rglob("*") if path.is_file() and ".dvc/tmp" not in str(path)]
+    return {str(path): path.read_bytes() for path in files if "__pycache__" not in str(path)}
+
+
+def test_the_demonstration_shows_all_and_leaves_nothing(finished: Workspace, tmp_path: Path) -> None:
+    before = state(finished)
+    with started_demo(finished, tmp_path) as demo:
+        output, errors = demo.communicate()
+    assert demo.returncode == 0, output + errors
+    steps = [line[2:] for line in output.splitlines() if line.startswith("$ ")]
+    assert [step.split(" ")[:2] for step in steps] == [
+        ["dvc", "push"],
+        ["git", "clone"],
+        ["dvc", "pull"],
+        ["dvc", "status"],
+        ["dvc", "repro"],
+        ["cleanse_influence.votes:", "1"],
+        ["dvc", "status"],
+        ["dvc", "repro"],
+        ["dvc", "status"],
+    ]
+    assert "Data and pipelines are up to date." in output
+    assert re.findall(r"Running stage '(.+?)'", output) == ["cleanse_influence@r1"]
+    assert "arm@hydra:" in output.split("Running stage")[1]
+    assert state(finished) == before
+    assert list(tmp_path.iterdir()) == []
+    port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", output)[0])
+    assert not answers(port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demonstration_interrupted_leaves_nothing(
+    finished: Workspace, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = state(finished)
+    with started_demo(finished, tmp_path) as demo:
+        assert demo.stdout is not None
+        line = next(line for line in demo.stdout if "listens on" in line)
+        next(line for line in demo.stdout if line.startswith("$ dvc push"))
+        port = int(line.rsplit(":", 1)[1])
+        assert answers(port)
+        demo.send_signal(number)
+        _, errors = demo.communicate()
+    assert demo.returncode == 1
+    assert errors.splitlines()[-1] == "remote-demo: interrupted; the server is stopped and nothing is left"
+    assert not answers(port)
+    assert list(tmp_path.iterdir()) == []
+    assert state(finished) == before
+
+
+def test_the_demonstration_asks_for_a_pipeline_that_has_run(tmp_path: Path) -> None:
+    (tmp_path / "never run").mkdir()
+    with started_demo(Workspace(tmp_path / "never run", {}), tmp_path) as demo:
+        _, errors = demo.communicate()
+    assert demo.returncode == 1
+    assert errors.startswith("remote-demo: the pipeline was not run here: ")
+    assert "`make run` makes them" in errors
+    assert errors.count("\n") == 1
