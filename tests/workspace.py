@@ -20,6 +20,7 @@ TINY: dict[str, Any] = {
     "value.folds": 2,
     "value.epochs": 2,
     "value.checkpoint_epochs": 1,
+    "cleanse_influence.votes": 4,
     "search_policy.search.sub_policies": 4,
     "search_policy.search.steps": 2,
     "search_policy.search.classifier_steps": 1,
