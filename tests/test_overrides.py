@@ -383,13 +383,17 @@ class Project:
         named = [[[ids[one] for one in row]] for row in near.index[0]]
         distances = near.distance.transpose(1, 0, 2).tolist()
         write_table(self.folder / "near.parquet", pa.table({"id": ids, "neighbours": named, "distances": distances}))
+        places = np.random.default_rng(0).normal(size=(2, len(ids)))
+        write_table(self.folder / "plane.parquet", pa.table({"id": ids, "x": places[0], "y": places[1]}))
         cleanse_neighbours.main(
             RULE,
             dataset=dataset,
             neighbours=self.folder / "near.parquet",
+            embeddings=self.folder / "plane.parquet",
             scores=self.scores(dataset, ""),
             neighboured=self.folder / out,
             signals=self.folder / "signals.parquet",
+            plane=self.folder / "plane.png",
             **self._told(out),
         )
         return self.verdicts(out)
