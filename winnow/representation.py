@@ -26,9 +26,7 @@ class Cleansed:
 
     verdicts: pa.Table  # of every train and val image, copies too
     samples: pa.Table  # that are left
-    signals: (
-        pa.Table
-    )  # id, neighbours, score (NaN where it has none), support: of source images with no label by people
+    signals: pa.Table  # a row a source image without a label by people: id, neighbours, score (or NaN), support
 
 
 def cleanse(
