@@ -31,9 +31,11 @@ TINY: dict[str, Any] = {
     "train_encoder.contrast.batch": 16,
     "embed.neighbours": 4,
     "cleanse_neighbours.k": 3,
-    "cleanse_neighbours.support": 0.1,
+    "cleanse_neighbours.support": 0.0,  # encoders of one epoch know nothing
+    "cleanse_neighbours.far": 1000.0,
     "cleanse_final.k": 3,
-    "cleanse_final.support": 0.1,
+    "cleanse_final.support": 0.0,
+    "cleanse_final.far": 1000.0,
     "find_edge_cases.profile.epochs": 1,
     "gate.seeds": [0],
     "gate.profile.epochs": 1,
