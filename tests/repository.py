@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.imports import ROOT
 from winnow.s3_server import S3Server
 
-SECONDS = 300  # a command that takes longer hangs
+SECONDS = 600  # a command that takes longer hangs
 
 
 class Repository:
