@@ -3,13 +3,9 @@
 import contextlib
 import hashlib
 import os
-import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,10 +18,10 @@ from bench.pipeline import pretend_run
 from tests.datasets import make_dataset
 from tests.imports import ROOT
 from tests.repository import Repository
+from tests.test_s3_server import eventually
 from tests.workspace import Workspace
 from winnow.dataset import read_samples, write_dataset
 from winnow.s3_server import REMOTE, S3Server, s3_server
-from winnow.stage import UserError
 
 COUNTS = {"train": 60, "val": 12, "label_book": 6}
 REFINED = "data/refined"
@@ -118,61 +114,6 @@ def large_output(repository: Repository) -> None:
         (repository.folder / REFINED / f"{number}.bin").write_bytes(os.urandom(1_000_000))
     repository.dvc("add", "--quiet", REFINED)
     repository.commit()
-
-
-# --- the server -------------------------------------------------------------------------------------------------
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as client:
-        client.settimeout(1)
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def eventually(happens: Callable[[], bool], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if happens():
-            return True
-        time.sleep(0.02)
-    return happens()
-
-
-def test_the_server_serves_one_key_on_the_loopback_and_ends_with_its_block(tmp_path: Path) -> None:
-    with s3_server(tmp_path) as server:
-        assert answers(server.port)
-        with s3_server(tmp_path / "second") as other:
-            assert other.port != server.port
-            assert set(other.key).isdisjoint(server.key)
-        assert not answers(other.port)
-        command = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().decode()
-        assert "--addr\x00127.0.0.1:0" in command
-        assert server.key[1] not in command
-    assert not answers(server.port)
-
-
-def test_the_server_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -> None:
-    program = (
-        "import pathlib, sys, time\nfrom winnow.s3_server import s3_server\n"
-        "with s3_server(pathlib.Path(sys.argv[1])) as server:\n    print(server.port, flush=True)\n    time.sleep(60)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        port = int(parent.stdout.readline())
-        assert answers(port)
-        parent.kill()
-    assert eventually(lambda: not answers(port))
-
-
-def test_a_server_that_cannot_start_says_so(tmp_path: Path) -> None:
-    with (
-        s3_server(tmp_path / "first") as server,
-        pytest.raises(UserError, match=r"did not start.*address already in use"),
-        s3_server(tmp_path / "second", port=server.port),
-    ):
-        pass
 
 
 # --- a pipeline travels -----------------------------------------------------------------------------------------
@@ -444,90 +385,3 @@ def test_a_remote_that_is_not_there_and_a_repository_without_one(
     none = there.winnow("pull", check=False)
     assert none.returncode == 1
     assert "dvc remote add" in none.stderr
-
-
-# --- the demonstration ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The repository, as if its pipeline had run."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "repository").mkdir()
-    workspace = Workspace(folder / "repository", {})
-    environment = os.environ | {"DVC_SITE_CACHE_DIR": str(folder / "dvc"), "PYTHONPATH": str(ROOT)}
-    pretend_run(workspace.folder, make_dataset(folder / "dataset", COUNTS), environment)
-    return workspace
-
-
-def started_demo(workspace: Workspace, temporary: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "winnow.remote_demo"],
-        cwd=workspace.folder,
-        env=os.environ | {"TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def state(workspace: Workspace) -> dict[str, bytes]:
-    """All that the demonstration must leave as it was."""
-    files = [path for path in workspace.folder.rglob("*") if path.is_file() and ".dvc/tmp" not in str(path)]
-    return {str(path): path.read_bytes() for path in files if "__pycache__" not in str(path)}
-
-
-def test_the_demonstration_shows_all_and_leaves_nothing(finished: Workspace, tmp_path: Path) -> None:
-    before = state(finished)
-    with started_demo(finished, tmp_path) as demo:
-        output, errors = demo.communicate()
-    assert demo.returncode == 0, output + errors
-    steps = [line[2:] for line in output.splitlines() if line.startswith("$ ")]
-    assert [step.split(" ")[:2] for step in steps] == [
-        ["dvc", "push"],
-        ["git", "clone"],
-        ["dvc", "pull"],
-        ["dvc", "status"],
-        ["dvc", "repro"],
-        ["cleanse_influence.votes:", "1"],
-        ["dvc", "status"],
-        ["dvc", "repro"],
-        ["dvc", "status"],
-    ]
-    assert "Data and pipelines are up to date." in output
-    assert re.findall(r"Running stage '(.+?)'", output) == ["cleanse_influence@r1"]
-    assert "arm@hydra:" in output.split("Running stage")[1]
-    assert state(finished) == before
-    assert list(tmp_path.iterdir()) == []
-    port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", output)[0])
-    assert not answers(port)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_demonstration_interrupted_leaves_nothing(
-    finished: Workspace, tmp_path: Path, number: signal.Signals
-) -> None:
-    before = state(finished)
-    with started_demo(finished, tmp_path) as demo:
-        assert demo.stdout is not None
-        line = next(line for line in demo.stdout if "listens on" in line)
-        next(line for line in demo.stdout if line.startswith("$ dvc push"))
-        port = int(line.rsplit(":", 1)[1])
-        assert answers(port)
-        demo.send_signal(number)
-        _, errors = demo.communicate()
-    assert demo.returncode == 1
-    assert errors.splitlines()[-1] == "remote-demo: interrupted; the server is stopped and nothing is left"
-    assert not answers(port)
-    assert list(tmp_path.iterdir()) == []
-    assert state(finished) == before
-
-
-def test_the_demonstration_asks_for_a_pipeline_that_has_run(tmp_path: Path) -> None:
-    (tmp_path / "never run").mkdir()
-    with started_demo(Workspace(tmp_path / "never run", {}), tmp_path) as demo:
-        _, errors = demo.communicate()
-    assert demo.returncode == 1
-    assert errors.startswith("remote-demo: the pipeline was not run here: ")
-    assert "`make run` makes them" in errors
-    assert errors.count("\n") == 1
