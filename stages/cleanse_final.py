@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from winnow.dataset import column, read_images, read_samples, write_dataset
 from winnow.embedding import held_out
 from winnow.encoder_files import read_encoders, with_folds
-from winnow.neighbours import DROP, RELABEL, Rule
+from winnow.neighbours import RELABEL, Rule
 from winnow.overrides import read_rulings
-from winnow.representation import cleanse, verdict_sheet
+from winnow.representation import cleanse, read_scores, told_counts, verdict_sheet
 from winnow.rulings import mention
 from winnow.stage import run_stage, write_bytes, write_table
 
@@ -47,7 +47,7 @@ def main(
     dealt, states = read_encoders(encoders)
     roots, folds = with_folds(samples, dealt, encoders)
     _, near = held_out(read_images(dataset, samples["id"].to_pylist()), roots, folds, states, k=rule.k)
-    score = dict(zip(*(pq.read_table(scores)[name].to_pylist() for name in ("id", "score")), strict=True))
+    score = read_scores(scores)
     before = pq.read_table(earlier)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         score.pop(identifier, None)
@@ -55,11 +55,7 @@ def main(
     write_table(verdicts, result.verdicts)
     write_dataset(refined, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
-    actions = column(result.verdicts, "action")
-    print(
-        f"cleanse_final: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "
-        f"{len(actions)} images{mention(rulings)}"
-    )
+    print(f"cleanse_final: {told_counts(result.verdicts)}{mention(rulings)}")
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from winnow.dataset import column, read_samples, write_dataset
-from winnow.neighbours import DROP, RELABEL, Rule
+from winnow.dataset import read_samples, write_dataset
+from winnow.neighbours import Rule
 from winnow.overrides import read_rulings
-from winnow.representation import cleanse, plane_sheet, read_neighbours, verdict_sheet
+from winnow.representation import cleanse, plane_sheet, read_neighbours, read_scores, told_counts, verdict_sheet
 from winnow.rulings import mention
 from winnow.stage import run_stage, write_bytes, write_table
 
@@ -46,18 +46,13 @@ def main(
     rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
     near = read_neighbours(neighbours, samples)
-    score = dict(zip(*(pq.read_table(scores)[name].to_pylist() for name in ("id", "score")), strict=True))
-    result = cleanse(samples, near, score, rule, rulings)
+    result = cleanse(samples, near, read_scores(scores), rule, rulings)
     write_table(verdicts, result.verdicts)
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
     write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, pq.read_table(embeddings)))
-    actions = column(result.verdicts, "action")
-    print(
-        f"cleanse_neighbours: dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of "
-        f"{len(actions)} images{mention(rulings)}"
-    )
+    print(f"cleanse_neighbours: {told_counts(result.verdicts)}{mention(rulings)}")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
     images = read_images(dataset, source["id"].to_pylist())
     folds = [deal_folds(labels, suspects, folds=params.folds, rng=rng) for _ in range(params.repeats)]
     jobs = [
-        (images, labels, row != fold, params.contrast, int(rng.integers(2**31)), None)
+        (images, labels, row != fold, params.contrast, int(rng.integers(2**31)))
         for row in folds
         for fold in range(params.folds)
     ]

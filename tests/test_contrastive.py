@@ -95,7 +95,7 @@ def test_unseen_images_come_to_lie_with_their_class(loss: str) -> None:
     images, labels = stripes(96, np.random.default_rng(0))
     members = np.arange(96) < 64
     contrast = dataclasses.replace(CONTRAST, loss=loss, epochs=6)
-    state = train_encoder(images, labels, members, contrast, 0, None, lambda: None)
+    state = train_encoder(images, labels, members, contrast, 0, lambda: None)
     encoder = Encoder(8, torch.Generator())
     encoder.load_state_dict(state)
     points = embed(images, encoder)
@@ -110,9 +110,9 @@ def test_images_left_out_change_nothing_and_seeds_everything() -> None:
     other, turned = images.copy(), labels.copy()
     other[24:], turned[24:] = 255 - other[24:], 1 - turned[24:]
     short = dataclasses.replace(CONTRAST, epochs=1)
-    first = train_encoder(images, labels, members, short, 0, None, lambda: None)
-    again = train_encoder(other, turned, members, short, 0, None, lambda: None)
-    third = train_encoder(images, labels, members, short, 1, None, lambda: None)
+    first = train_encoder(images, labels, members, short, 0, lambda: None)
+    again = train_encoder(other, turned, members, short, 0, lambda: None)
+    third = train_encoder(images, labels, members, short, 1, lambda: None)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.weight"], third["head.weight"])
 

@@ -26,7 +26,7 @@ def filed() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def trained(images: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> list[dict[str, torch.Tensor]]:
-    return [train_encoder(images, labels, folds != f, MEMORISING, int(f), None, lambda: None) for f in range(2)]
+    return [train_encoder(images, labels, folds != f, MEMORISING, int(f), lambda: None) for f in range(2)]
 
 
 def test_a_memorising_encoder_shows_the_leak_only_when_folds_are_off(filed) -> None:  # type: ignore[no-untyped-def]

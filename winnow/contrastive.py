@@ -9,7 +9,7 @@ Differs: distances are not squared, and each mean runs over the pairs whose loss
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,6 @@ def train_encoder(
     members: npt.NDArray[np.bool_],
     contrast: Contrast,
     seed: int,
-    start: Mapping[str, Tensor] | None,
     tick: Callable[[], None],
 ) -> dict[str, Tensor]:
     """Weights of an encoder trained on some of the images.
@@ -85,7 +84,6 @@ def train_encoder(
         members: (N,) the images trained on; the encoder sees neither pixels nor label of any other.
         contrast: how.
         seed: of weights, order and views.
-        start: weights to begin with, None for new ones.
         tick: called once an epoch.
 
     Returns:
@@ -93,8 +91,6 @@ def train_encoder(
     """
     generator, device = torch.Generator().manual_seed(seed), pick_device()
     encoder = Encoder(contrast.dimensions, generator).to(device).train()
-    if start is not None:
-        encoder.load_state_dict(dict(start))
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(device)  # (N, C, H, W)
     classes, rows = torch.tensor(labels, device=device), torch.from_numpy(np.flatnonzero(members))
     loss_of = contrastive_loss(contrast)

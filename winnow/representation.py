@@ -12,7 +12,7 @@ from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import class_names, column, label_indices, only_source, read_images
 from winnow.embedding import Neighbours
-from winnow.neighbours import KEEP, Rule, judge_labels
+from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
 from winnow.plane_view import plane_view
 from winnow.rulings import Ruling, overruled, removed, rulings_on
 from winnow.stage import UserError
@@ -72,6 +72,18 @@ def cleanse(
     return Cleansed(told, cleansed(samples, told, classes), signals)
 
 
+def read_scores(path: Path) -> dict[str, float]:
+    """The valuation's score of each train and val image, by id."""
+    table = pq.read_table(path, columns=["id", "score"])
+    return dict(zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True))
+
+
+def told_counts(verdicts: pa.Table) -> str:
+    """What a cleansing did, for its closing line."""
+    actions = column(verdicts, "action")
+    return f"dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of {len(actions)} images"
+
+
 def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
     """The neighbours that embed found, as rows of the samples.
 
@@ -93,7 +105,7 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
 
 def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes:
     """PNG bytes: the source images that were dropped or relabelled, with "from > to" below."""
-    source = set(samples.filter(samples["parent"].is_null())["id"].to_pylist())
+    source = set(only_source(samples)["id"].to_pylist())
     rows = [row for row in verdicts.to_pylist() if row["action"] != KEEP and row["id"] in source][:SHEET_IMAGES]
     captions = [f"{row['label_before']} > {row['label_after'] or '-'}" for row in rows]
     pictures = read_images(dataset, [row["id"] for row in rows])
