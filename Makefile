@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce compare push pull remote-demo test check fidelity bench clean
+.PHONY: help run reproduce compare push pull remote-demo test check faults fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -59,6 +59,9 @@ check: $(VENV)/.installed-dev ## format, lint, types
 
 test: check $(VENV)/.installed-remote ## every check and every test
 	$(RUN) -m pytest
+
+faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the disk, spoil files [KILLS=32] [KILL_SEED=0]
+	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest -s tests/test_kills.py tests/test_faults.py
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.fidelity

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from winnow.affine import Ranges, random_affine
@@ -27,7 +26,7 @@ from winnow.dataset import (
     write_dataset,
 )
 from winnow.edge_cases import choose_edge_parents
-from winnow.stage import UserError, run_stage
+from winnow.stage import UserError, read_table, run_stage
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Params:
 
 def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, edge_augmented: Path) -> None:
     """Run the stage on the files given."""
-    samples, found = read_samples(dataset), pq.read_table(edge_cases)
+    samples, found = read_samples(dataset), read_table(edge_cases)
     classes = class_names(samples)
     train = only_splits(samples, "train")
     source = only_source(train)  # N rows

@@ -16,8 +16,6 @@ Params  cleanse_final
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from winnow.dataset import column, read_images, read_samples, write_dataset
 from winnow.embedding import held_out
 from winnow.encoder_files import read_encoders, with_folds
@@ -25,7 +23,7 @@ from winnow.neighbours import RELABEL, Rule
 from winnow.overrides import read_rulings
 from winnow.representation import cleanse, read_scores, told_counts, verdict_sheet
 from winnow.rulings import mention
-from winnow.stage import run_stage, write_bytes, write_table
+from winnow.stage import read_table, run_stage, write_bytes, write_table
 
 
 def main(
@@ -48,7 +46,7 @@ def main(
     roots, folds = with_folds(samples, dealt, encoders)
     _, near = held_out(read_images(dataset, samples["id"].to_pylist()), roots, folds, states, k=rule.k)
     score = read_scores(scores)
-    before = pq.read_table(earlier)
+    before = read_table(earlier)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         score.pop(identifier, None)
     result = cleanse(samples, near, score, rule, rulings)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.cleansing import cleansed, verdict_rows
 from winnow.contact_sheet import contact_sheet
@@ -33,7 +32,7 @@ from winnow.dataset import (
 from winnow.neighbours import DROP, KEEP, Verdict
 from winnow.overrides import read_rulings
 from winnow.rulings import mention, overruled, removed, rulings_on
-from winnow.stage import UserError, run_stage, write_bytes, write_table
+from winnow.stage import UserError, read_table, run_stage, write_bytes, write_table
 from winnow.threshold import harmful_votes, spare_last_of_class
 
 SHEET_IMAGES = 160
@@ -113,7 +112,7 @@ def _effects(
     scores: Path, suspects: list[str], trusted: list[str]
 ) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) scores."""
-    table = pq.read_table(scores)
+    table = read_table(scores)
     missing = [name for name in ("id", "score", *trusted) if name not in table.column_names]
     if missing or sorted(table["id"].to_pylist()) != sorted(suspects):
         raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")

@@ -17,14 +17,12 @@ Params  cleanse_neighbours
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from winnow.dataset import read_samples, write_dataset
 from winnow.neighbours import Rule
 from winnow.overrides import read_rulings
 from winnow.representation import cleanse, plane_sheet, read_neighbours, read_scores, told_counts, verdict_sheet
 from winnow.rulings import mention
-from winnow.stage import run_stage, write_bytes, write_table
+from winnow.stage import read_table, run_stage, write_bytes, write_table
 
 
 def main(
@@ -51,7 +49,7 @@ def main(
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
-    write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, pq.read_table(embeddings)))
+    write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, read_table(embeddings)))
     print(f"cleanse_neighbours: {told_counts(result.verdicts)}{mention(rulings)}")
 
 

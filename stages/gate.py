@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.cleansing import obeyed
 from winnow.dataset import (
@@ -39,7 +38,7 @@ from winnow.ledger import extended, read_ledger, write_ledger
 from winnow.overrides import read_rulings
 from winnow.parallel import run_jobs
 from winnow.rulings import mention
-from winnow.stage import UserError, run_stage, write_json
+from winnow.stage import UserError, read_table, run_stage, write_json
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def main(
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
-        tables = {(path.parts[-3], path.parts[-2]): pq.read_table(path) for path in verdicts}
+        tables = {(path.parts[-3], path.parts[-2]): read_table(path) for path in verdicts}
     else:
         write_dataset(accepted, came_in, shards_from=[incoming])
         tables = {(accepted.parts[-2], "gate"): told}

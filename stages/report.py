@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.chapters import Chapter, chapters_of, label_ways
 from winnow.class_balance import class_balance, outcome
@@ -25,7 +24,7 @@ from winnow.ledger import LEDGER, by_stage, read_ledger
 from winnow.picture import picture_uri, png_uri
 from winnow.report import Known, Plane, Report, Sheet, render
 from winnow.report_planes import report_plane
-from winnow.stage import run_stage, write_bytes
+from winnow.stage import read_table, run_stage, write_bytes
 from winnow.stored_images import stored_images
 
 
@@ -70,8 +69,8 @@ def main(
         planes=[_plane(path, prepared, samples, tables, chapters) for path in embeddings],
         sheets=[Sheet(path.parts[-2], path.stem, png_uri(path.read_bytes())) for path in sheets],
         gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
-        rejected=pq.read_table(prepared / "rejected.parquet").to_pylist(),
-        leaks=pq.read_table(prepared / "leaks.parquet").to_pylist(),
+        rejected=read_table(prepared / "rejected.parquet").to_pylist(),
+        leaks=read_table(prepared / "leaks.parquet").to_pylist(),
         prepared=prepared.as_posix(),
         evidence_shown=params.evidence,
     )
@@ -103,7 +102,7 @@ def _plane(
 ) -> Plane:
     """The plane of the round that an embeddings table belongs to, of the images delivered."""
     round_name = path.parts[-3]
-    embeddings = pq.read_table(path, columns=["id", "x", "y"])
+    embeddings = read_table(path, columns=["id", "x", "y"])
     ids = set(embeddings["id"].to_pylist())
     delivered = {row["id"]: row["label"] for row in samples.select(["id", "label"]).to_pylist() if row["id"] in ids}
     return report_plane(

@@ -21,15 +21,13 @@ Arms and seeds are opened by their names in params.yaml: a file that a removed a
 import json
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from winnow.comparison import compare, mean_curves, read_arm
 from winnow.comparison_table import comparison_text
 from winnow.dataset import only_splits, read_samples
 from winnow.ledger import read_ledger
 from winnow.refinement import refine
 from winnow.seed_files import SeedFiles
-from winnow.stage import UserError, run_stage, write_csv, write_json
+from winnow.stage import UserError, read_table, run_stage, write_csv, write_json
 
 
 def main(
@@ -57,9 +55,9 @@ def main(
     table = compare(results)
     figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
-        truth=pq.read_table(truth),
-        scores=pq.read_table(scores, columns=["id", "score"]),
-        signals=pq.read_table(signals),
+        truth=read_table(truth),
+        scores=read_table(scores, columns=["id", "score"]),
+        signals=read_table(signals),
         ledger=read_ledger(refined),
         prepare=json.loads(prepare_metrics.read_bytes()),
     )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workspace import TINY, Workspace
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -13,3 +15,12 @@ def real_data() -> Path:
     if not (folder / "roman-numerals.zip").exists():
         pytest.skip(f"real data is absent: no roman-numerals.zip in {folder}; set WINNOW_REAL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A tiny workspace in which everything ran once and is committed; a test that changes anything takes a copy."""
+    workspace = Workspace.new(tmp_path_factory.mktemp("finished") / "repository", TINY)
+    workspace.dvc("repro")
+    workspace.commit("everything ran")
+    return workspace

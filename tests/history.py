@@ -101,7 +101,7 @@ def second(root: Path) -> None:
 
 def make_history(folder: Path) -> Workspace:
     """Tag ``bare`` before the pipeline ran, tag ``one`` after ``first``, branch main after ``second``."""
-    workspace = Workspace(folder, {})
+    workspace = Workspace.new(folder, {})
     (folder / "dvc.yaml").write_text(PIPELINE)
     workspace.commit("pipeline")
     workspace.run("git", "tag", "bare")

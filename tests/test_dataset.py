@@ -1,5 +1,6 @@
 """Datasets on disk: shards handed on, pixels exact, damage named."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,46 @@ def test_a_missing_a_broken_and_a_foreign_table_say_what_to_do(tmp_path: Path) -
     with pytest.raises(UserError, match=r"samples.parquet is missing; run `dvc repro`"):
         read_samples(tmp_path)
     (tmp_path / "samples.parquet").write_bytes(b"nonsense")
-    with pytest.raises(UserError, match="is not a parquet table; bring it back with `dvc checkout"):
+    with pytest.raises(UserError, match="is not a whole parquet table; bring it back with `dvc checkout"):
         read_samples(tmp_path)
     pq.write_table(pa.table({"id": [1]}), tmp_path / "samples.parquet")
     with pytest.raises(UserError, match="is no samples table"):
         read_samples(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([row("a1"), row("a1")], "an id stands in it twice"),
+        ([row("a1", label="b")], "'b' is no label"),
+        ([row("a1", split="exam")], "'exam' is no split"),
+        ([row("../../a1")], "'../../a1' is no id"),
+        ([row("a1"), row("a2", parent="/etc/a1")], "'/etc/a1' is no id"),
+    ],
+)
+def test_a_tampered_table_is_refused_with_the_reason(tmp_path: Path, rows: list[dict[str, object]], said: str) -> None:
+    write_dataset(tmp_path / "d", samples_table(rows, ["a"]))
+    with pytest.raises(UserError, match=re.escape(said)):
+        read_samples(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no image", encode_png(pixels(0))[:40], encode_png(pixels(0)).replace(b"IDAT", b"IDOT")],
+    ids=["empty", "foreign", "cut", "damaged"],
+)
+def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
+    write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", content)])
+    with pytest.raises(UserError, match="the image of a1 is damaged; run `dvc checkout"):
+        read_images(tmp_path / "d", ["a1"])
+
+
+def test_a_cut_shard_and_an_image_of_another_size_are_named(tmp_path: Path) -> None:
+    table = samples_table([row("a1"), row("a2")], ["a"])
+    write_dataset(tmp_path / "d", table, images=[("a1", encode_png(pixels(0))), ("a2", encode_png(pixels(1)[:4]))])
+    with pytest.raises(UserError, match="a2 has another size than the rest"):
+        read_images(tmp_path / "d", ["a1", "a2"])
+    (shard,) = (tmp_path / "d/images").glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-30])
+    with pytest.raises(UserError, match="is no whole shard of images; run `dvc checkout"):
+        read_images(tmp_path / "d", ["a1"])

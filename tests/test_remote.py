@@ -71,7 +71,7 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Reposi
     dataset = make_dataset(folder / "dataset", COUNTS)
     (folder / "here").mkdir()
     with s3_server(folder / "server") as server:
-        workspace = Workspace(folder / "here", {})
+        workspace = Workspace.new(folder / "here", {})
         server.configure(workspace.folder, level="repo")
         here = Repository(workspace.folder, server)
         pretend_run(here.folder, dataset, here.environment)

@@ -22,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The repository, as if its pipeline had run."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "repository").mkdir()
-    workspace = Workspace(folder / "repository", {})
+    workspace = Workspace.new(folder / "repository", {})
     environment = os.environ | {"DVC_SITE_CACHE_DIR": str(folder / "dvc"), "PYTHONPATH": str(ROOT)}
     pretend_run(workspace.folder, make_dataset(folder / "dataset", COUNTS), environment)
     return workspace
@@ -93,7 +93,7 @@ def test_the_demonstration_interrupted_leaves_nothing(
 
 def test_the_demonstration_asks_for_a_pipeline_that_has_run(tmp_path: Path) -> None:
     (tmp_path / "never run").mkdir()
-    with started_demo(Workspace(tmp_path / "never run", {}), tmp_path) as demo:
+    with started_demo(Workspace.new(tmp_path / "never run", {}), tmp_path) as demo:
         _, errors = demo.communicate()
     assert demo.returncode == 1
     assert errors.startswith("remote-demo: the pipeline was not run here: ")

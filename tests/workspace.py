@@ -45,11 +45,23 @@ TINY: dict[str, Any] = {
 }
 
 
+def stage_names() -> list[str]:
+    """Every stage of the pipeline by the name it has below the first round and the first of the arms."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    first = {"${rounds}": "@r1", "${compare.arms}": "@baseline"}
+    return [name + first.get(stage.get("foreach", ""), "") for name, stage in stages.items()]
+
+
 class Workspace:
     """A git and DVC repository of its own."""
 
-    def __init__(self, folder: Path, changes: dict[str, Any]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def new(cls, folder: Path, changes: dict[str, Any]) -> "Workspace":
+        """One in which nothing has run."""
+        self = cls(folder)
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
             if (ROOT / name).exists() and not name.startswith("metrics/") and name != "dvc.lock":
@@ -61,6 +73,12 @@ class Workspace:
         self.run("git", "config", "user.email", "test@example.org")
         self.run("git", "config", "user.name", "test")
         self.commit("start")
+        return self
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Another with all that this one holds."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workspace(folder)
 
     def set_params(self, changes: dict[str, Any]) -> None:
         file = self.folder / "params.yaml"
@@ -77,10 +95,12 @@ class Workspace:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

@@ -10,6 +10,7 @@ shard once however many datasets carry it.
 import hashlib
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ SCHEMA = pa.schema(
     ]
 )
 SHARD_SCHEMA = pa.schema([("id", pa.string()), ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))])
+SPLITS = ("train", "val", "label_book", "test")
+ID = re.compile("[0-9A-Za-z]+")  # it becomes part of file names: nothing in it may lead out of a folder
 SHARD_ROWS = 4096  # 64 x 64 line art is about 1 KB a PNG: a shard is a few MB, one object to push
 
 VERDICT_SCHEMA = pa.schema(
@@ -86,15 +89,40 @@ def read_samples(folder: Path) -> pa.Table:
         UserError: the table is missing or is no samples table.
     """
     path = folder / "samples.parquet"
+    back = f"bring it back with `dvc checkout {folder}`"
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro`, or `dvc pull` for a shared dataset") from None
-    except pa.ArrowInvalid:
-        raise UserError(f"{path} is not a parquet table; bring it back with `dvc checkout {folder}`") from None
+    except (pa.ArrowException, OSError):
+        raise UserError(f"{path} is not a whole parquet table; {back}") from None
     if not table.schema.equals(SCHEMA) or b"classes" not in (table.schema.metadata or {}):
-        raise UserError(f"{path} is no samples table; bring it back with `dvc checkout {folder}`")
+        raise UserError(f"{path} is no samples table; {back}")
+    for fault in _faults(table):
+        raise UserError(f"{path} was tampered with: {fault}; {back}")
     return table
+
+
+def _faults(samples: pa.Table) -> Iterable[str]:
+    """What no stage of ours writes into a samples table."""
+    try:
+        classes = class_names(samples)
+    except ValueError:
+        classes = None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        yield "its class names are no list of names"
+        return
+    ids, parents = samples["id"].to_pylist(), samples["parent"].to_pylist()
+    if len(set(ids)) < len(ids):
+        yield "an id stands in it twice"
+    for name, allowed in (("label", set(classes)), ("split", set(SPLITS))):
+        for value in set(samples[name].to_pylist()) - allowed:
+            yield f"{value!r} is no {name}"
+    for identifier in {*ids, *parents} - {None}:
+        if not ID.fullmatch(identifier):
+            yield f"{identifier!r} is no id"
+    if None in ids:
+        yield "a sample has no id"
 
 
 def class_names(samples: pa.Table) -> list[str]:
@@ -134,14 +162,19 @@ def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
     images: Pixels | None = None  # filled in place: a list of images and a stack of it would need twice the memory
     missing = set(wanted)
     for shard in sorted((folder / "images").glob("*.parquet")):
-        table = pq.read_table(shard, columns=["id", "image"])
-        contents = table["image"].combine_chunks().field("bytes")
+        try:
+            table = pq.read_table(shard, columns=["id", "image"])
+            contents = table["image"].combine_chunks().field("bytes")
+        except (pa.ArrowException, OSError, KeyError):
+            raise UserError(f"{shard} is no whole shard of images; run `dvc checkout {folder}`") from None
         for row, identifier in enumerate(table["id"].to_pylist()):
             if identifier not in missing:
                 continue
-            image = decode_png(contents[row].as_py())
+            image = _decode(contents[row].as_py(), shard, identifier)
             if images is None:
                 images = np.empty((len(wanted), *image.shape), np.uint8)
+            if image.shape[:2] != images.shape[1:3]:
+                raise UserError(f"{shard}: {identifier} has another size than the rest; run `dvc checkout {folder}`")
             if image.shape[-1] > images.shape[-1]:  # the first image in colour
                 images = np.repeat(images, image.shape[-1], axis=-1)
             images[wanted[identifier]] = image
@@ -150,6 +183,16 @@ def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
         first = next(identifier for identifier in ids if identifier in missing)
         raise UserError(f"{folder}/images lacks {len(missing)} images, {first} first; run `dvc checkout {folder}`")
     return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
+
+
+def _decode(content: bytes | None, shard: Path, identifier: str) -> Pixels:
+    try:
+        pixels = decode_png(content or b"")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for bytes of others
+        pixels = None
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+        raise UserError(f"{shard}: the image of {identifier} is damaged; run `dvc checkout {shard.parents[1]}`")
+    return pixels
 
 
 def write_dataset(

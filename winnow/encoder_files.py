@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from winnow.dataset import column
-from winnow.stage import UserError
+from winnow.stage import UserError, read_table
 
 Indices = npt.NDArray[np.int64]
 Folds = dict[str, list[int]]  # id of a source image: its fold by repeat
@@ -24,7 +23,7 @@ def read_encoders(folder: Path) -> tuple[Folds, list[list[dict[str, Tensor]]]]:
         UserError: a file is missing or damaged.
     """
     try:
-        table = pq.read_table(folder / "folds.parquet")
+        table = read_table(folder / "folds.parquet")
         dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
         repeats = len(next(iter(dealt.values())))
         folds = 1 + max(fold for row in dealt.values() for fold in row)

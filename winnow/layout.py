@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from winnow.container import shown
+from winnow.dataset import SPLITS
 from winnow.stage import UserError
-
-SPLITS = ("train", "val", "label_book", "test")
 
 # fmt: off
 IMAGE_SUFFIXES = frozenset({

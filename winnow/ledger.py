@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.dataset import VERDICT_SCHEMA, column
-from winnow.stage import UserError, write_table
+from winnow.stage import UserError, read_table, write_table
 
 LEDGER = "ledger.parquet"
 LEDGER_SCHEMA = pa.schema([("round", pa.string()), ("stage", pa.string()), *VERDICT_SCHEMA])
@@ -24,12 +23,9 @@ def read_ledger(dataset: Path) -> pa.Table:
         UserError: the file is no ledger.
     """
     path = dataset / LEDGER
-    try:
-        ledger = pq.read_table(path)
-    except FileNotFoundError:
+    if not path.exists():
         return LEDGER_SCHEMA.empty_table()
-    except pa.ArrowInvalid:
-        raise UserError(f"{path} is not a parquet table; bring it back with `dvc checkout {dataset}`") from None
+    ledger = read_table(path)
     if not ledger.schema.equals(LEDGER_SCHEMA):
         raise UserError(f"{path} is no ledger; bring it back with `dvc checkout {dataset}`")
     return ledger

@@ -3,10 +3,8 @@
 joblib's backend can be exchanged (``joblib.parallel_config("ray")``) without touching a stage.
 """
 
-import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,9 +12,10 @@ from typing import Any, TypeVar
 import joblib
 from tqdm import tqdm
 
+from winnow.lifeline import end_with_parent
+
 Result = TypeVar("Result")
 Tick = Callable[[], None]
-_WATCHER = "parent watcher"
 
 
 class _FileTick:
@@ -30,21 +29,8 @@ class _FileTick:
             file.write(b".")
 
 
-def _end_with_parent() -> None:
-    """End this worker soon after the stage that started it was killed, which could not tell it to stop."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    if not any(thread.name == _WATCHER for thread in threading.enumerate()):
-        threading.Thread(target=watch, daemon=True, name=_WATCHER).start()
-
-
 def _single_thread(function: Callable[..., Result], arguments: tuple[Any, ...], tick: Tick) -> Result:
-    _end_with_parent()
+    end_with_parent()
     # One thread a worker: sums are then added in one order, so that equal inputs give equal bytes on any core count.
     import torch  # here, so that the parent need not load it
 

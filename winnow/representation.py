@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
@@ -15,7 +14,7 @@ from winnow.embedding import Neighbours
 from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
 from winnow.plane_view import plane_view
 from winnow.rulings import Ruling, overruled, removed, rulings_on
-from winnow.stage import UserError
+from winnow.stage import UserError, read_table
 
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
@@ -74,7 +73,7 @@ def cleanse(
 
 def read_scores(path: Path) -> dict[str, float]:
     """The valuation's score of each train and val image, by id."""
-    table = pq.read_table(path, columns=["id", "score"])
+    table = read_table(path, columns=["id", "score"])
     return dict(zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True))
 
 
@@ -90,7 +89,7 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
     Raises:
         UserError: they are those of another dataset.
     """
-    table = pq.read_table(path)
+    table = read_table(path)
     ids = samples["id"].to_pylist()
     if table["id"].to_pylist() != ids:
         raise UserError(f"{path} is about other images than the dataset holds; run `dvc repro`")

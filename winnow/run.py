@@ -11,11 +11,12 @@ will take; stopped, it goes on where it was when started again.
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,6 +29,7 @@ from winnow.stage import PARAMS, ROOT, UserError, load_params, read_params, writ
 
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
 OVERRIDES = ROOT / "overrides.csv"
+LOCK, PIPELINE = ROOT / "dvc.lock", ROOT / "dvc.yaml"
 
 
 class RunFailedError(UserError):
@@ -148,6 +150,30 @@ def check_overrides(file: Path = OVERRIDES) -> None:
     read_overrides(file)
 
 
+def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
+    """Stop if a merge left its marks in a file that DVC reads."""
+    for file in files:
+        if file.exists() and re.search("^(<<<<<<<|>>>>>>>) ", file.read_text(encoding="utf-8"), re.MULTILINE):
+            remedy = (
+                "take one side whole (`git checkout --ours dvc.lock`): what it does not describe is run again"
+                if file == LOCK
+                else "choose between the marked lines"
+            )
+            raise UserError(f"{file.name} holds a merge conflict; {remedy}, then `git add {file.name}`")
+
+
+def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
+    """Stop if params.yaml has a section that no stage reads: most likely a slip in its name."""
+    text = pipeline.read_text(encoding="utf-8")
+    stages = read_params(pipeline)["stages"]
+    bodies = [stage.get("do", stage) for stage in stages.values()]
+    known = {name.split(".")[0] for body in bodies for name in body.get("params", [])}
+    known |= set(re.findall(r"\$\{(\w+)", text)) - {"key", "item"}
+    for section in read_params(params):
+        if section not in known:
+            raise UserError(f"{params.name}: section {section} is unknown; known: {', '.join(sorted(known))}")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -160,6 +186,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     changes: dict[str, Any] = {}
     try:
+        check_merged()
+        check_sections()
         check_overrides()
         if options.source:
             changes["dataset.source"] = stored_source(options.source, Path.cwd())

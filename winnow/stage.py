@@ -6,6 +6,7 @@ the command line, and turns an error that a user can mend into one sentence.
 
 import argparse
 import dataclasses
+import errno
 import hashlib
 import inspect
 import json
@@ -15,7 +16,7 @@ import shutil
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from winnow.lifeline import end_with_dvc
+
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = ROOT / "params.yaml"
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's quota, the process's limit
+WAY_BACK = (
+    "make room and run the same command again, or go back to what dvc.lock names with "
+    "`git checkout dvc.lock metrics` and `dvc checkout`"
+)
 
 
 class UserError(Exception):
@@ -129,8 +139,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a killed run leaves no half-written output under the final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno not in DISK_FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        why = f"{len(content):,} bytes needed, {free:,} free on its disk ({error.strerror})"
+        raise UserError(f"no room to write {path}: {why}; {WAY_BACK}") from None
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -155,6 +173,25 @@ def write_table(path: Path, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", store_schema=True)
     write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A table that a stage wrote, or some of its columns.
+
+    Raises:
+        UserError: it is missing, damaged, or lacks a column.
+    """
+    back = f"run `dvc repro`, or bring it back with `dvc checkout {path}`"
+    try:
+        table = pq.read_table(path, columns=None if columns is None else list(columns))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {back}") from None
+    except (pa.ArrowException, OSError):
+        raise UserError(f"{path} is not a whole parquet table; {back}") from None
+    for name in columns or ():
+        if name not in table.column_names:
+            raise UserError(f"{path} has no column {name}; {back}")
+    return table
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -202,10 +239,15 @@ def run_stage(main: Callable[..., None], description: str | None, sections: Mapp
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True, nargs="+" if many else None)
     options = vars(parser.parse_args())
     stage = Path(sys.argv[0]).stem
+    end_with_dvc()
     try:
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
         main(**params, **options)
     except UserError as error:
         sys.exit(f"{stage}: {error}")
+    except OSError as error:  # of a worker's or a library's own file
+        if error.errno not in DISK_FULL:
+            raise
+        sys.exit(f"{stage}: no room left on a disk ({error}); {WAY_BACK}")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; nothing half-written is kept, run the same command again to go on")

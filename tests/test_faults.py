@@ -1,0 +1,210 @@
+"""Accidents and slips around a finished pipeline: what is said, and that the next run makes the same bytes again."""
+
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return finished.copy(tmp_path_factory.mktemp("faults") / "repository")
+
+
+@pytest.fixture
+def locked(workspace: Workspace) -> bytes:
+    """What dvc.lock must say again when a test has ended."""
+    return (workspace.folder / "dvc.lock").read_bytes()
+
+
+def back_to(workspace: Workspace, lock: bytes) -> bool:
+    """Whether everything is as it was."""
+    same = (workspace.folder / "dvc.lock").read_bytes() == lock
+    clean = workspace.run("git", "status", "--porcelain").stdout == ""
+    return same and clean and workspace.dvc("status", "--quiet", check=False).returncode == 0
+
+
+def stages_in(lock: bytes) -> dict[str, dict[str, Any]]:
+    stages: dict[str, dict[str, Any]] = yaml.safe_load(lock)["stages"]
+    return stages
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------
+
+
+def test_an_output_edited_by_hand_is_seen_and_made_again(workspace: Workspace, locked: bytes) -> None:
+    table = workspace.folder / "data/r1/neighboured/samples.parquet"
+    before = table.read_bytes()
+    table.write_bytes(before + b"edited")
+    assert "data/r1/neighboured" in workspace.dvc("status").stdout
+    workspace.dvc("repro")
+    assert table.read_bytes() == before
+    assert back_to(workspace, locked)
+
+
+@pytest.mark.parametrize("output", ["data/r1/influenced", "data/refined", "models/r1/policy.json"])
+def test_an_output_gone_from_the_cache_is_made_again(workspace: Workspace, locked: bytes, output: str) -> None:
+    place = workspace.folder / output
+    outs = [out for stage in stages_in(locked).values() for out in stage["outs"] if out["path"] == output]
+    named = outs[0]["md5"]
+    (workspace.folder / ".dvc/cache/files/md5" / named[:2] / named[2:]).unlink()
+    workspace.run("rm", "-r", str(place))
+    failed = workspace.dvc("checkout", output, check=False)
+    assert failed.returncode != 0
+    assert output in failed.stdout + failed.stderr
+    workspace.dvc("repro")
+    assert place.exists()
+    assert back_to(workspace, locked)
+
+
+@pytest.mark.parametrize(
+    ("path", "spoil", "stage", "words"),
+    [
+        ("models/r1/policy.json", lambda old: old.replace(b'"probability"', b'"chance"', 1), "augment@r1", "chance"),
+        ("models/r1/policy.json", lambda old: old[:100], "augment@r1", "is not valid JSON"),
+        ("data/r1/influenced/samples.parquet", lambda old: old[:-20], "augment@r1", "no whole parquet|not a whole"),
+        ("data/r1/influenced/samples.parquet", lambda old: b"", "search_policy@r1", "not a whole parquet table"),
+        ("data/prepared/images", lambda old: old[: len(old) // 2], "value@r1", "no whole shard"),
+        ("models/r1/encoders/space-0-0.safetensors", lambda old: b"\x80\x04N.", "embed@r1", "safetensors"),
+        ("data/r1/influence/scores.parquet", lambda old: b"PAR1", "cleanse_influence@r1", "scores.parquet"),
+        ("data/r1/embeddings/neighbours.parquet", lambda old: b"PAR1", "cleanse_neighbours@r1", "neighbours.parquet"),
+    ],
+)
+def test_a_tampered_input_stops_the_stage_with_a_reason(
+    workspace: Workspace, locked: bytes, path: str, spoil: Callable[[bytes], bytes], stage: str, words: str
+) -> None:
+    file = workspace.folder / path
+    file = next(file.glob("*.parquet")) if file.is_dir() else file
+    before = file.read_bytes()
+    file.write_bytes(spoil(before))
+    done = workspace.run(*shlex.split(stages_in(locked)[stage]["cmd"]), check=False)
+    file.write_bytes(before)
+    workspace.run("git", "checkout", "--quiet", "--", ".")
+    workspace.dvc("checkout")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert any(word in done.stderr for word in words.split("|")), done.stderr
+    assert "dvc" in done.stderr  # the remedy
+
+
+def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, locked: bytes) -> None:
+    file = workspace.folder / "dvc.lock"
+    file.write_bytes(b"<<<<<<< HEAD\n" + locked + b"=======\n" + locked + b">>>>>>> other\n")
+    done = workspace.run(sys.executable, "-m", "winnow.run", check=False)
+    file.write_bytes(locked)
+    assert done.returncode == 1
+    assert "dvc.lock holds a merge conflict" in done.stderr
+    assert "git checkout --ours dvc.lock" in done.stderr
+    assert back_to(workspace, locked)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("\ngate:", "\ngaet:", "gaet is unknown"),
+        ("\ngate:", "\nextra: {a: 1}\ngate:", "extra is unknown"),
+        ("votes:", "vote:", "cleanse_influence.vote is unknown"),
+        ("  guard: true", "  guard: 1", "cleanse_influence.guard must be bool"),
+        ("\ngate:", "\n<<<<<<< HEAD\ngate:", "merge conflict"),
+    ],
+)
+def test_a_slip_in_the_params_is_one_sentence(
+    workspace: Workspace, locked: bytes, before: str, after: str, words: str
+) -> None:
+    file = workspace.folder / "params.yaml"
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after, 1))
+    done = workspace.run(sys.executable, "-m", "winnow.run", check=False)
+    file.write_text(text)
+    workspace.dvc("checkout")
+    workspace.run("git", "checkout", "--quiet", "--", ".")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert back_to(workspace, locked)
+
+
+# --- two at once ------------------------------------------------------------------------------------------------
+
+
+def test_two_runs_at_once_do_not_spoil_each_other(workspace: Workspace, locked: bytes) -> None:
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "value@r1"]
+    kinds: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    first = subprocess.Popen(command, cwd=workspace.folder, env=workspace.environment(), **kinds)
+    while not any("stages.value" in child.cmdline() for child in psutil.Process(first.pid).children(recursive=True)):
+        assert first.poll() is None
+        time.sleep(0.02)
+    second = workspace.run(*command, check=False)
+    output = first.communicate()[0]
+    assert first.returncode == 0, output
+    told = second.stdout + second.stderr
+    assert second.returncode == 0 or "busy" in told or "lock" in told.lower(), told
+    assert "Traceback" not in told
+    assert back_to(workspace, locked)
+
+
+# --- a full disk ------------------------------------------------------------------------------------------------
+
+LIMIT = 400  # bytes a file may have: every stage writes a larger one
+
+
+def test_a_full_disk_stops_every_writing_stage_and_the_way_back_works(workspace: Workspace, locked: bytes) -> None:
+    for name, stage in stages_in(locked).items():
+        if "@" in name and not name.endswith(("@r1", "@baseline")):
+            continue  # the same script
+        done = subprocess.run(
+            shlex.split(stage["cmd"]),
+            cwd=workspace.folder,
+            env=workspace.environment(),
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)),
+        )
+        assert done.returncode == 1, f"{name}: {done.stderr}"
+        assert "no room" in done.stderr, f"{name}: {done.stderr}"
+        assert "git checkout dvc.lock metrics" in done.stderr
+        assert "Traceback" not in done.stderr, f"{name}: {done.stderr}"
+        workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")
+        workspace.dvc("checkout", "--quiet")
+    assert not list(workspace.folder.rglob("*.partial"))
+    assert back_to(workspace, locked)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A disk of a megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs the right to mount")
+    return place
+
+
+def test_a_full_cache_disk_leaves_what_was_there(workspace: Workspace, locked: bytes, small_disk: Path) -> None:
+    (workspace.folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {small_disk}\n")
+    filler = small_disk / "filler"
+    try:
+        filler.write_bytes(b"x" * 980_000)
+        done = workspace.dvc("repro", "--force", "--single-item", "prepare", check=False)
+        assert done.returncode != 0
+        assert "No space left" in done.stdout + done.stderr
+    finally:
+        (workspace.folder / ".dvc/config.local").unlink()
+        subprocess.run(["umount", str(small_disk)], check=True)
+    workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")
+    workspace.dvc("checkout")
+    assert back_to(workspace, locked)
