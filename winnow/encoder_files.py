@@ -22,20 +22,23 @@ def read_encoders(folder: Path) -> tuple[Folds, list[list[dict[str, Tensor]]]]:
     Raises:
         UserError: a file is missing or damaged.
     """
-    try:
-        table = read_table(folder / "folds.parquet")
-        dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
-        repeats = len(next(iter(dealt.values())))
-        folds = 1 + max(fold for row in dealt.values() for fold in row)
-        encoders = [
-            [load_file(folder / f"space-{repeat}-{fold}.safetensors") for fold in range(folds)]
-            for repeat in range(repeats)
-        ]
-    except (FileNotFoundError, pa.ArrowInvalid, SafetensorError, StopIteration, KeyError) as error:
-        raise UserError(
-            f"{folder} lacks an encoder, or one is damaged ({error}); run `dvc checkout {folder}`"
-        ) from None
+    table = read_table(folder / "folds.parquet", columns=["id", "folds"])
+    dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
+    if not dealt:
+        raise UserError(f"{folder / 'folds.parquet'} names no image; run `dvc checkout {folder}`")
+    repeats = len(next(iter(dealt.values())))
+    folds = 1 + max(fold for row in dealt.values() for fold in row)
+    encoders = [
+        [_encoder(folder / f"space-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)
+    ]
     return dealt, encoders
+
+
+def _encoder(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise UserError(f"{path} is missing or damaged ({error}); run `dvc checkout {path.parent}`") from None
 
 
 def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:
