@@ -1,4 +1,4 @@
-"""Cleanse once more, among what is left: the same encoders and rule, neighbours that are clean now.
+"""Cleanse once more, among what is left: the same networks and rule, neighbours that are clean now.
 
 The copies of the edge cases are judged here for the first time.
 
@@ -17,8 +17,8 @@ Params  cleanse_final
 from pathlib import Path
 
 from winnow.dataset import column, read_images, read_samples, write_dataset
-from winnow.embedding import held_out
-from winnow.encoder_files import read_encoders, with_folds
+from winnow.embedding import held_out, held_out_probabilities
+from winnow.encoder_files import read_networks, with_folds
 from winnow.neighbours import RELABEL, Rule
 from winnow.overrides import read_rulings
 from winnow.representation import cleanse, read_scores, told_counts, verdict_sheet
@@ -42,14 +42,16 @@ def main(
     """Run the stage on the files given."""
     rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
-    dealt, states = read_encoders(encoders)
-    roots, folds = with_folds(samples, dealt, encoders)
-    _, near = held_out(read_images(dataset, samples["id"].to_pylist()), roots, folds, states, k=rule.k)
+    networks = read_networks(encoders)
+    roots, folds = with_folds(samples, networks.folds, encoders)
+    images = read_images(dataset, samples["id"].to_pylist())
+    _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
+    probability = held_out_probabilities(images, folds, networks.classifiers)
     score = read_scores(scores)
     before = read_table(earlier)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         score.pop(identifier, None)
-    result = cleanse(samples, near, score, rule, rulings)
+    result = cleanse(samples, near, probability, score, rule, rulings)
     write_table(verdicts, result.verdicts)
     write_dataset(refined, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))

@@ -1,7 +1,8 @@
-"""Drop or relabel the images whose neighbours, placed by encoders that never saw them, say another class.
+"""Drop or relabel the images of which networks that never saw them say another class.
 
 Reads   --dataset      dataset: source images and their augmented copies
         --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
+        --classes      table: id, probability of each class
         --embeddings   table: id, x, y
         --scores       table: id, score (of the valuation, of train and val as they came in)
         --overrides    CSV of what people said of images: it holds, whatever the neighbours say
@@ -20,7 +21,15 @@ from pathlib import Path
 from winnow.dataset import read_samples, write_dataset
 from winnow.neighbours import Rule
 from winnow.overrides import read_rulings
-from winnow.representation import cleanse, plane_sheet, read_neighbours, read_scores, told_counts, verdict_sheet
+from winnow.representation import (
+    cleanse,
+    plane_sheet,
+    read_neighbours,
+    read_probabilities,
+    read_scores,
+    told_counts,
+    verdict_sheet,
+)
 from winnow.rulings import mention
 from winnow.stage import read_table, run_stage, write_bytes, write_table
 
@@ -30,6 +39,7 @@ def main(
     *,
     dataset: Path,
     neighbours: Path,
+    classes: Path,
     embeddings: Path,
     scores: Path,
     overrides: Path,
@@ -44,7 +54,8 @@ def main(
     rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
     near = read_neighbours(neighbours, samples)
-    result = cleanse(samples, near, read_scores(scores), rule, rulings)
+    probability = read_probabilities(classes, samples)
+    result = cleanse(samples, near, probability, read_scores(scores), rule, rulings)
     write_table(verdicts, result.verdicts)
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])

@@ -1,10 +1,11 @@
-"""Place every image by encoders that never saw it, and find its neighbours among the source images.
+"""Place every image by encoders that never saw it, find its neighbours among the source images, and classify it.
 
 Reads   --dataset     dataset: source images and their augmented copies
         --encoders    folder of train_encoder
 Writes  --embeddings  table: id, embedding (D float32, unit length, all turned onto one space), x, y (t-SNE of
                       the source images; a copy lies at the median of its neighbours)
         --neighbours  table: id, by repeat the ids of the nearest source images, and their distances
+        --classes     table: id, probability (K float32, in the order of the classes)
 Params  embed
 """
 
@@ -15,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.dataset import read_images, read_samples
-from winnow.embedding import held_out
-from winnow.encoder_files import read_encoders, with_folds
+from winnow.embedding import held_out, held_out_probabilities
+from winnow.encoder_files import read_networks, with_folds
 from winnow.plane import plane
 from winnow.stage import run_stage, write_table
 
@@ -35,13 +36,15 @@ class Params:
             raise ValueError(f"neighbours must be at least 1, got {self.neighbours}")
 
 
-def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, neighbours: Path) -> None:
+def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, neighbours: Path, classes: Path) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
-    dealt, states = read_encoders(encoders)
-    roots, folds = with_folds(samples, dealt, encoders)
+    networks = read_networks(encoders)
+    roots, folds = with_folds(samples, networks.folds, encoders)
     ids = samples["id"].to_pylist()
-    points, nearest = held_out(read_images(dataset, ids), roots, folds, states, k=params.neighbours)
+    images = read_images(dataset, ids)
+    points, nearest = held_out(images, roots, folds, networks.encoders, k=params.neighbours)
+    probability = held_out_probabilities(images, folds, networks.classifiers)
     source = roots == np.arange(len(ids))
     places = np.zeros((len(ids), 2))
     places[source], places[~source] = plane(points[source], seed=params.seed, placed=points[~source])
@@ -64,6 +67,15 @@ def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, nei
                 "id": samples["id"].combine_chunks(),
                 "neighbours": pa.array(by_image.tolist(), pa.list_(pa.list_(pa.string()))),
                 "distances": pa.array(nearest.distance.transpose(1, 0, 2).tolist(), pa.list_(pa.list_(pa.float32()))),
+            }
+        ),
+    )
+    write_table(
+        classes,
+        pa.table(
+            {
+                "id": samples["id"].combine_chunks(),
+                "probability": pa.FixedSizeListArray.from_arrays(pa.array(probability.ravel()), probability.shape[1]),
             }
         ),
     )

@@ -1,7 +1,8 @@
-"""Train contrastive encoders, each blind to one fold of the images that it will be asked about.
+"""Train contrastive encoders and classifiers, each blind to one fold of the images that it will be asked about.
 
 Reads   --dataset   dataset: the train and val images that are no copies, and the label book
-Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), and space-<repeat>-<fold>.safetensors
+Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), and of each fold the encoder,
+                    space-<repeat>-<fold>.safetensors, and the classifier, class-<repeat>-<fold>.safetensors
 Params  train_encoder
 """
 
@@ -12,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 from safetensors.torch import save
 
+from winnow.classifier import train_classifier
 from winnow.contrastive import Contrast, train_encoder
-from winnow.dataset import column, label_indices, only_source, only_splits, read_images, read_samples
+from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
 from winnow.embedding import deal_folds
 from winnow.parallel import run_jobs
 from winnow.stage import UserError, fresh_folder, run_stage, write_bytes, write_table
+from winnow.view_training import Training
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,10 @@ class Params:
     """Section `train_encoder`."""
 
     seed: int
-    folds: int  # an encoder a fold learns from all the others
+    folds: int  # an encoder and a classifier a fold learn from all the others
     repeats: int  # how often the images are dealt into folds anew
     contrast: Contrast
+    classifier: Training
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -49,19 +53,26 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
     rng = np.random.default_rng(params.seed)
     images = read_images(dataset, source["id"].to_pylist())
     folds = [deal_folds(labels, suspects, folds=params.folds, rng=rng) for _ in range(params.repeats)]
-    jobs = [
-        (images, labels, row != fold, params.contrast, int(rng.integers(2**31)))
-        for row in folds
-        for fold in range(params.folds)
-    ]
-    states = run_jobs(train_encoder, jobs, steps=len(jobs) * params.contrast.epochs, label="train encoders: epochs")
+    shared = [(images, labels, row != fold, int(rng.integers(2**31))) for row in folds for fold in range(params.folds)]
+    jobs = [(images, labels, members, params.contrast, seed) for images, labels, members, seed in shared]
+    states = run_jobs(train_encoder, jobs, steps=len(jobs) * params.contrast.training.epochs, label="encoders: epochs")
+    judges = run_jobs(
+        train_classifier,
+        [
+            (images, labels, members, params.classifier, len(class_names(samples)), seed)
+            for images, labels, members, seed in shared
+        ],
+        steps=len(jobs) * params.classifier.epochs,
+        label="classifiers: epochs",
+    )
     fresh_folder(encoders)
-    for number, state in enumerate(states):
+    for number, (state, judge) in enumerate(zip(states, judges, strict=True)):
         repeat, fold = divmod(number, params.folds)
         write_bytes(encoders / f"space-{repeat}-{fold}.safetensors", save(state))
+        write_bytes(encoders / f"class-{repeat}-{fold}.safetensors", save(judge))
     by_image = pa.array(np.stack(folds, axis=1).tolist(), pa.list_(pa.int64()))
     write_table(encoders / "folds.parquet", pa.table({"id": source["id"].combine_chunks(), "folds": by_image}))
-    print(f"train_encoder: {len(jobs)} encoders on {len(source)} images, {params.contrast.loss} loss")
+    print(f"train_encoder: {len(jobs)} encoders ({params.contrast.loss} loss) and classifiers on {len(source)} images")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Copies follow their source image, a class never ends, and the representation's verdicts become a dataset."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -70,6 +72,7 @@ def test_the_best_supported_image_of_a_class_stays() -> None:
 
 
 RULE = Rule(k=2, signals=["neighbours", "score"], support=0.5, relabel=1.0, near=50.0, far=50.0)
+EVEN = np.full((8, 2), 0.5, np.float32)  # a classifier that cannot tell
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def neighbours() -> tuple[pa.Table, Neighbours]:
 
 def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbours) -> None:  # type: ignore[no-untyped-def]
     samples, near = neighbours
-    result = cleanse(samples, near, {"d": 0.2, "a": 0.9}, RULE, {})
+    result = cleanse(samples, near, EVEN, {"d": 0.2, "a": 0.9}, RULE, {})
     told, left = result.verdicts, result.samples
     by_id = {row["id"]: row for row in told.to_pylist()}
     assert set(by_id) == {"a", "b", "c", "d", "e", "f", "d1"}
@@ -109,8 +112,21 @@ def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbou
 
 def test_a_score_can_save_an_image_from_its_neighbours(neighbours) -> None:  # type: ignore[no-untyped-def]
     samples, near = neighbours
-    told = cleanse(samples, near, {"d": 1.0}, RULE, {}).verdicts
+    told = cleanse(samples, near, EVEN, {"d": 1.0}, RULE, {}).verdicts
     assert {row["id"]: row["action"] for row in told.to_pylist()}["d"] == KEEP
+
+
+def test_the_classifier_is_heard_where_the_rule_names_it(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    probability = EVEN.copy()
+    probability[0] = (0.1, 0.9)  # a, which its neighbours support
+    probability[3] = (0.2, 0.8)  # d, which they do not
+    heard = dataclasses.replace(RULE, signals=["neighbours", "classifier"], relabel=0.9)
+    result = cleanse(samples, near, probability, {}, heard, {})
+    told = {row["id"]: (row["action"], row["score"], row["reason"]) for row in result.verdicts.to_pylist()}
+    assert told["a"] == (KEEP, pytest.approx(0.55), "support 0.55")
+    assert told["d"] == (RELABEL, pytest.approx(0.1), "100% of its neighbours are ii, the classifier gives that 80%")
+    assert {row["id"]: row["classifier"] for row in result.signals.to_pylist()}["a"] == pytest.approx(0.1)
 
 
 def test_no_class_ends_even_if_all_its_images_are_doubted() -> None:
@@ -118,6 +134,6 @@ def test_no_class_ends_even_if_all_its_images_are_doubted() -> None:
         ("a", "i", None, "train"), ("b", "ii", None, "train"), ("c", "i", None, "val"), ("d", "ii", None, "val")
     )
     index = np.array([[[1, 3], [0, 2], [1, 3], [0, 2]]])
-    result = cleanse(samples, Neighbours(index, np.full(index.shape, 0.1, np.float32)), {}, RULE, {})
+    result = cleanse(samples, Neighbours(index, np.full(index.shape, 0.1, np.float32)), EVEN[:4], {}, RULE, {})
     assert {row["action"] for row in result.verdicts.to_pylist()} == {KEEP}
     assert result.samples.num_rows == 4

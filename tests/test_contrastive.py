@@ -11,18 +11,22 @@ from torch.nn import functional
 from winnow.contrastive import Contrast, contrastive_loss, embed, train_encoder
 from winnow.encoder import Encoder
 from winnow.pair_views import PairViews, random_pair_views
+from winnow.view_training import Training
 
 STILL = PairViews(shear=0.0, invert=0.0, shift=0.0, rotate_degrees=0.0, zoom=0.0, noise=0.0)
-CONTRAST = Contrast(
-    loss="supcon",
-    margin=1.0,
-    temperature=0.1,
-    dimensions=8,
+TRAINING = Training(
     epochs=3,
     batch=8,
     learning_rate=0.002,
     weight_decay=0.01,
     views=dataclasses.replace(STILL, shift=0.05, noise=0.05),
+)
+CONTRAST = Contrast(
+    loss="supcon",
+    margin=1.0,
+    temperature=0.1,
+    dimensions=8,
+    training=TRAINING,
 )
 
 
@@ -94,7 +98,7 @@ def stripes(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 def test_unseen_images_come_to_lie_with_their_class(loss: str) -> None:
     images, labels = stripes(96, np.random.default_rng(0))
     members = np.arange(96) < 64
-    contrast = dataclasses.replace(CONTRAST, loss=loss, epochs=6)
+    contrast = dataclasses.replace(CONTRAST, loss=loss, training=dataclasses.replace(TRAINING, epochs=6))
     state = train_encoder(images, labels, members, contrast, 0, lambda: None)
     encoder = Encoder(8, torch.Generator())
     encoder.load_state_dict(state)
@@ -109,7 +113,7 @@ def test_images_left_out_change_nothing_and_seeds_everything() -> None:
     members = np.arange(32) < 24
     other, turned = images.copy(), labels.copy()
     other[24:], turned[24:] = 255 - other[24:], 1 - turned[24:]
-    short = dataclasses.replace(CONTRAST, epochs=1)
+    short = dataclasses.replace(CONTRAST, training=dataclasses.replace(TRAINING, epochs=1))
     first = train_encoder(images, labels, members, short, 0, lambda: None)
     again = train_encoder(other, turned, members, short, 0, lambda: None)
     third = train_encoder(images, labels, members, short, 1, lambda: None)

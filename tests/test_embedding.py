@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_contrastive import CONTRAST, STILL, stripes
+from tests.test_contrastive import CONTRAST, STILL, TRAINING, stripes
 from winnow.contrastive import embed, train_encoder
 from winnow.embedding import NO_FOLD, deal_folds, held_out
 from winnow.encoder import Encoder
 from winnow.plane import plane
 
-MEMORISING = dataclasses.replace(CONTRAST, epochs=25, batch=16, views=STILL)
+HEART = dataclasses.replace(TRAINING, epochs=25, batch=16, views=STILL)  # to learn by heart
+MEMORISING = dataclasses.replace(CONTRAST, training=HEART)
 WRONG = 5  # the image filed under the other class
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from stages.train_encoder import Params, main
 from tests.datasets import make_dataset
-from tests.test_contrastive import CONTRAST
+from tests.test_contrastive import CONTRAST, TRAINING
 from winnow.dataset import read_samples, samples_table
 from winnow.embedding import NO_FOLD
-from winnow.encoder_files import read_encoders, with_folds
+from winnow.encoder_files import read_networks, with_folds
 from winnow.stage import UserError, digest
 
-PARAMS = Params(seed=0, folds=2, repeats=2, contrast=CONTRAST)
+PARAMS = Params(seed=0, folds=2, repeats=2, contrast=CONTRAST, classifier=TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return dataset, folder / "encoders"
 
 
-def test_every_fold_of_every_repeat_has_its_encoder(trained: tuple[Path, Path]) -> None:
+def test_every_fold_of_every_repeat_has_its_networks(trained: tuple[Path, Path]) -> None:
     dataset, folder = trained
-    dealt, encoders = read_encoders(folder)
+    networks = read_networks(folder)
+    dealt, encoders = networks.folds, networks.encoders
     samples = {row["id"]: row["split"] for row in read_samples(dataset).to_pylist()}
     assert set(dealt) == {identifier for identifier, split in samples.items() if split != "test"}
     assert all(set(folds) == {NO_FOLD} for identifier, folds in dealt.items() if samples[identifier] == "label_book")
     assert [len(row) for row in encoders] == [2, 2]
     weights = [state["head.weight"].numpy() for row in encoders for state in row]
     assert len({array.tobytes() for array in weights}) == 4
+    shapes = [state["head.bias"].shape for row in networks.classifiers for state in row]
+    assert shapes == [(3,)] * 4  # of the three classes
 
 
 def test_equal_runs_give_equal_bytes(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -45,7 +48,7 @@ def test_equal_runs_give_equal_bytes(trained: tuple[Path, Path], tmp_path: Path)
 
 def test_copies_have_the_fold_of_their_source_image(trained: tuple[Path, Path]) -> None:
     dataset, folder = trained
-    dealt, _ = read_encoders(folder)
+    dealt = read_networks(folder).folds
     rows = [row for row in read_samples(dataset).to_pylist() if row["split"] in ("train", "val")]
     copies = [{**row, "id": f"copy of {row['id']}", "parent": row["id"], "origin": "random"} for row in rows[:5]]
     samples = samples_table([*copies, *rows], ["i", "ii", "iii"])
@@ -63,13 +66,13 @@ def test_a_missing_or_damaged_encoder_is_told(trained: tuple[Path, Path], tmp_pa
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "space-1-0.safetensors").write_bytes(b"no weights")
     with pytest.raises(UserError, match=r"space-1-0\.safetensors is missing or damaged"):
-        read_encoders(tmp_path)
+        read_networks(tmp_path)
     (tmp_path / "space-1-0.safetensors").unlink()
     with pytest.raises(UserError, match="run `dvc checkout"):
-        read_encoders(tmp_path)
+        read_networks(tmp_path)
     pq.write_table(pq.read_table(tmp_path / "folds.parquet").slice(0, 0), tmp_path / "folds.parquet")
     with pytest.raises(UserError, match=r"folds\.parquet names no image"):
-        read_encoders(tmp_path)
+        read_networks(tmp_path)
 
 
 def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
@@ -77,4 +80,4 @@ def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has 3 train and val images, 2 folds need 4"):
         main(PARAMS, dataset=dataset, encoders=tmp_path / "out")
     with pytest.raises(ValueError, match="folds must be at least 2"):
-        Params(seed=0, folds=1, repeats=1, contrast=CONTRAST)
+        Params(seed=0, folds=1, repeats=1, contrast=CONTRAST, classifier=TRAINING)

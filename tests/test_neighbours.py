@@ -19,13 +19,14 @@ def limit(distances, deviations):  # type: ignore[no-untyped-def]
     return median + deviations * statistics.median(abs(d - median) for d in distances)
 
 
-def reference(label, voted, distance, score, rule, by_class):  # type: ignore[no-untyped-def]
+def reference(label, voted, distance, probability, score, rule, by_class):  # type: ignore[no-untyped-def]
     """Action and label, as ALGORITHMS would say it in plain words."""
-    own = statistics.mean(int(vote == label) for vote in voted)
-    voices = [own] if "neighbours" in rule.signals or score is None or "score" not in rule.signals else []
-    if score is not None and "score" in rule.signals:
-        voices.append(score)
-    rivals = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3) if c != label}
+    shares = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3)}
+    given = {"neighbours": shares[label], "classifier": probability[label], "score": score}
+    voices = [given[name] for name in rule.signals if given[name] is not None] or [shares[label]]
+    if "classifier" in rule.signals:
+        shares = {c: (share + probability[c]) / 2 for c, share in shares.items()}
+    rivals = {c: share for c, share in shares.items() if c != label}
     if statistics.mean(voices) < rule.support:
         best = max(rivals, key=lambda c: (rivals[c], -c))
         near = not by_class[best] or distance <= limit(by_class[best], rule.near)
@@ -37,7 +38,8 @@ def reference(label, voted, distance, score, rule, by_class):  # type: ignore[no
 @given(st.data())
 def test_equal_to_the_reference(data: st.DataObject) -> None:
     count, k = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5))
-    signals = data.draw(st.sampled_from([["neighbours"], ["score"], ["neighbours", "score"]]))
+    names = ["neighbours", "classifier", "score"]
+    signals = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     rule = Rule(
         k=k,
         signals=signals,
@@ -55,11 +57,14 @@ def test_equal_to_the_reference(data: st.DataObject) -> None:
         np.array(data.draw(st.lists(st.one_of(st.none(), st.integers(0, 16)), min_size=count, max_size=count)), float)
         / 16
     )
-    for i, verdict in enumerate(judge_labels(labels, voted, distance, classes=CLASSES, rule=rule, score=score)):
+    eighths = data.draw(st.lists(st.lists(st.integers(0, 8), min_size=3, max_size=3), min_size=count, max_size=count))
+    probability = np.array(eighths) / 8
+    verdicts = judge_labels(labels, voted, distance, classes=CLASSES, rule=rule, probability=probability, score=score)
+    for i, verdict in enumerate(verdicts):
         given_score = None if np.isnan(score[i]) else score[i]
         by_class = [distance[labels == label].tolist() for label in range(3)]
         assert (verdict.action, verdict.label) == reference(
-            labels[i], voted[i].tolist(), distance[i], given_score, rule, by_class
+            labels[i], voted[i].tolist(), distance[i], probability[i].tolist(), given_score, rule, by_class
         )
 
 
@@ -94,6 +99,12 @@ def test_an_image_far_from_the_class_of_its_neighbours_gets_no_label() -> None:
     rule = dataclasses.replace(PUBLISHED, near=2.0)
     labels, voted = [0, 0, 0, 1, 1, 1], [[1] * 3, [1] * 3, [0] * 3, *[[1] * 3] * 3]
     assert told(labels, voted, [0.3, 0.9, 0.1, 0.1, 0.2, 0.3], rule) == [RELABEL, DROP, KEEP, KEEP, KEEP, KEEP]
+
+
+def test_a_rule_that_asks_the_classifier_needs_its_probabilities() -> None:
+    rule = dataclasses.replace(PUBLISHED, signals=["classifier"])
+    with pytest.raises(ValueError, match="its probabilities are missing"):
+        told([0], [[0, 0, 0]], [0.1], rule)
 
 
 def test_reasons_say_why() -> None:

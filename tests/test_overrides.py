@@ -282,6 +282,11 @@ def test_a_ruling_holds_whatever_the_verdicts_say(
 RULE = Rule(k=2, signals=["neighbours"], support=0.5, relabel=1.0, near=50.0, far=50.0)
 
 
+def silent(samples: pa.Table) -> np.ndarray:
+    """What a classifier says that cannot tell."""
+    return np.full((len(samples), len(CLASSES)), 1 / len(CLASSES), np.float32)
+
+
 def against(samples: pa.Table) -> Neighbours:
     """Neighbours that contradict every image: two of the next class."""
     rows = samples.to_pylist()
@@ -295,7 +300,7 @@ def against(samples: pa.Table) -> Neighbours:
 
 def test_the_last_of_a_class_is_still_spared_and_people_are_not() -> None:
     rulings = {"c": Ruling("v", "override"), "p": Ruling(None, "override by mia")}
-    result = cleanse(SAMPLES, against(SAMPLES), {}, RULE, rulings)
+    result = cleanse(SAMPLES, against(SAMPLES), silent(SAMPLES), {}, RULE, rulings)
     told = {row["id"]: row for row in result.verdicts.to_pylist()}
     assert (told["p"]["action"], told["p"]["reason"], told["p"]["evidence"]) == (DROP, "override by mia", [])
     assert (told["c"]["action"], told["c"]["label_after"]) == (RELABEL, "v")
@@ -309,7 +314,7 @@ def test_copies_of_an_overridden_image_are_not_judged() -> None:
     rows = [row | ({"label": "v"} if row["id"] == "c" else {}) for row in ROWS]
     samples = samples_table([*rows, copy(rows[2]), copy(rows[1])], CLASSES)
     rulings = {"c": Ruling("v", "override by mia")}
-    result = cleanse(samples, against(samples), {}, RULE, rulings)
+    result = cleanse(samples, against(samples), silent(samples), {}, RULE, rulings)
     told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
     assert told["c"] == told["c1"] == (KEEP, "override by mia")
     assert told["b1"][0] == DROP

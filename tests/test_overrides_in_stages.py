@@ -1,5 +1,6 @@
 """People's words in the stages: carried out first, left alone by every later verdict, and not lost at the gate."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,15 @@ class Project:
         named = [[[ids[one] for one in row]] for row in near.index[0]]
         distances = near.distance.transpose(1, 0, 2).tolist()
         write_table(self.folder / "near.parquet", pa.table({"id": ids, "neighbours": named, "distances": distances}))
+        told = pa.table({"id": ids, "probability": [[1 / len(CLASSES)] * len(CLASSES)] * len(ids)})
+        write_table(self.folder / "classes.parquet", told)
         places = np.random.default_rng(0).normal(size=(2, len(ids)))
         write_table(self.folder / "plane.parquet", pa.table({"id": ids, "x": places[0], "y": places[1]}))
         cleanse_neighbours.main(
             RULE,
             dataset=dataset,
             neighbours=self.folder / "near.parquet",
+            classes=self.folder / "classes.parquet",
             embeddings=self.folder / "plane.parquet",
             scores=self.scores(dataset, ""),
             neighboured=self.folder / out,
@@ -104,11 +108,11 @@ class Project:
         write_table(
             self.folder / "encoders/folds.parquet", pa.table({"id": [*ids, *book], "folds": [*folds, *[[-1]] * 3]})
         )
-        for fold in range(2):
+        for kind, fold in itertools.product(("space", "class"), range(2)):
             state = Encoder(8, torch.Generator().manual_seed(fold)).state_dict()
             save_file(
                 {name: value.contiguous() for name, value in state.items()},
-                self.folder / f"encoders/space-0-{fold}.safetensors",
+                self.folder / f"encoders/{kind}-0-{fold}.safetensors",
             )
         cleanse_final.main(
             Rule(k=2, signals=["neighbours"], support=1.0, relabel=1.0, near=0.0, far=0.0),

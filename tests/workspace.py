@@ -27,8 +27,10 @@ TINY: dict[str, Any] = {
     "search_policy.survival.epochs": 1,
     "augment.budget": 200,
     "train_encoder.folds": 2,
-    "train_encoder.contrast.epochs": 1,
-    "train_encoder.contrast.batch": 16,
+    "train_encoder.contrast.training.epochs": 1,
+    "train_encoder.contrast.training.batch": 16,
+    "train_encoder.classifier.epochs": 1,
+    "train_encoder.classifier.batch": 16,
     "embed.neighbours": 4,
     "cleanse_neighbours.k": 3,
     "cleanse_neighbours.support": 0.0,  # encoders of one epoch know nothing

@@ -1,8 +1,9 @@
-"""Out-of-fold embedding: the encoder that places an image never saw it, nor the label it is asked to doubt.
+"""Out of fold: the encoder that places an image never saw it, nor the label it is asked to doubt.
 
 Source images are dealt into folds, once a repeat; an encoder a fold learns from all the others and the label book. It
 places the fold's images, and their augmented copies, among those that it learnt from: its own space, since encoders
-have axes of their own. A wrong label seen in training would draw its image into the wrong cluster and hide there.
+have axes of their own. A wrong label seen in training would draw its image into the wrong cluster and hide there. The
+classifiers are dealt the same folds and say how likely each class is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from scipy.linalg import orthogonal_procrustes
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from winnow.classifier import class_probabilities
 from winnow.contrastive import embed
 from winnow.encoder import Encoder
 from winnow.network import pick_device
@@ -84,13 +86,48 @@ def held_out(
     return aligned, Neighbours(index, distance)
 
 
+def held_out_probabilities(
+    images: Pixels, folds: Indices, classifiers: Sequence[Sequence[Mapping[str, Tensor]]]
+) -> Points:
+    """(N, K) probability of each class by classifiers that never saw the image, mean over the repeats.
+
+    Args:
+        images: (N, H, W, C).
+        folds: (R, N) fold by repeat, a copy's its root's; an image of NO_FOLD is judged by the first classifier.
+        classifiers: by repeat and fold, the state of the classifier that left this fold out.
+    """
+    asked = [
+        (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), state)
+        for repeat, (row, states) in enumerate(zip(folds, classifiers, strict=True))
+        for fold, state in enumerate(states)
+    ]
+    jobs = [(images, np.flatnonzero(inside), state) for _, inside, state in asked]
+    answers = run_jobs(judge, jobs, steps=len(jobs), label="embed: classifiers")
+    told = np.zeros((len(folds), len(images), answers[0].shape[1]), np.float32)
+    for (repeat, inside, _), answer in zip(asked, answers, strict=True):
+        told[repeat, inside] = answer
+    mean: Points = told.mean(axis=0)
+    return mean
+
+
+def judge(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
+    """(len(rows), K) class probabilities of some of the images, as a worker process finds them."""
+    probabilities = class_probabilities(images[rows], _network(state))
+    tick()
+    return probabilities
+
+
 def place(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
     """(len(rows), D) positions of some of the images, as a worker process finds them."""
-    encoder = Encoder(len(state["head.bias"]), torch.Generator()).to(pick_device())
-    encoder.load_state_dict(dict(state))
-    points = embed(images[rows], encoder)
+    points = embed(images[rows], _network(state))
     tick()
     return points
+
+
+def _network(state: Mapping[str, Tensor]) -> Encoder:
+    network = Encoder(len(state["head.bias"]), torch.Generator()).to(pick_device())
+    network.load_state_dict(dict(state))
+    return network
 
 
 def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[Indices, Points]:

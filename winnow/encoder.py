@@ -1,7 +1,7 @@
 """The encoder: images at the working size to points on a sphere, where images of one class lie together.
 
-A small residual network of our own. Only the fixed model is fixed; this one has to see at the working size what 32
-pixels no longer show.
+A small residual network of our own; with K outputs that are not brought to the sphere it is a classifier. Only the
+fixed model is fixed; this one has to see at the working size what 32 pixels no longer show.
 """
 
 import itertools
@@ -46,6 +46,11 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1], C 1 or 3, to (B, D) of unit length."""
+        return functional.normalize(self.outputs(images), dim=1)
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """(B, D), of any length."""
         x = ((images - GREY_MEAN) / GREY_SPREAD).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 16, H / 2, W / 2)
-        return functional.normalize(self.head(self.blocks(x).mean(dim=(2, 3))).float(), dim=1)
+        found: Tensor = self.head(self.blocks(x).mean(dim=(2, 3)))
+        return found.float()

@@ -1,5 +1,6 @@
-"""What train_encoder leaves behind, read back: the encoders, and the fold that each of them never saw."""
+"""What train_encoder leaves behind, read back: the networks, and the fold that each of them never saw."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,20 @@ from winnow.stage import UserError, read_table
 
 Indices = npt.NDArray[np.int64]
 Folds = dict[str, list[int]]  # id of a source image: its fold by repeat
+States = list[list[dict[str, Tensor]]]
 
 
-def read_encoders(folder: Path) -> tuple[Folds, list[list[dict[str, Tensor]]]]:
-    """The fold by repeat of every source image, and by repeat and fold the encoder that left it out.
+@dataclass(frozen=True)
+class Networks:
+    """By repeat and fold, the states of the networks that left this fold out."""
+
+    folds: Folds
+    encoders: States
+    classifiers: States
+
+
+def read_networks(folder: Path) -> Networks:
+    """Everything that train_encoder wrote.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -28,13 +39,14 @@ def read_encoders(folder: Path) -> tuple[Folds, list[list[dict[str, Tensor]]]]:
         raise UserError(f"{folder / 'folds.parquet'} names no image; run `dvc checkout {folder}`")
     repeats = len(next(iter(dealt.values())))
     folds = 1 + max(fold for row in dealt.values() for fold in row)
-    encoders = [
-        [_encoder(folder / f"space-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)
-    ]
-    return dealt, encoders
+    encoders, classifiers = (
+        [[_state(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
+        for kind in ("space", "class")
+    )
+    return Networks(dealt, encoders, classifiers)
 
 
-def _encoder(path: Path) -> dict[str, Tensor]:
+def _state(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (FileNotFoundError, SafetensorError) as error:

@@ -5,8 +5,8 @@ image lies among other classes; else keep. ``far`` is measured on the class's ow
 deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
 
 Differs, where ``signals`` names more than the neighbours: the support for a label is then the mean of what each
-signal gives it, and the verdicts rest on that mean. And a new label is given only to an image as near as the new
-class's own images are (``near``): junk has neighbours too.
+signal gives it, and the verdicts rest on that mean; a new label needs neighbours and classifier together. And is
+given only to an image as near as the new class's own images are (``near``): junk has neighbours too.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
-SIGNALS = ("neighbours", "score")
+SIGNALS = ("neighbours", "classifier", "score")
 
 Indices = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
@@ -27,9 +27,9 @@ class Rule:
     """When an image goes or changes its label."""
 
     k: int  # neighbours that vote, by repeat
-    signals: list[str]  # neighbours: their share of the label; score: that of the valuation
+    signals: list[str]  # neighbours: their share of the label; classifier: its probability; score: of the valuation
     support: float  # mean of the signals for the image's own label; below it the label is wrong
-    relabel: float  # share of the neighbours that must carry one other label before it is given; else the image goes
+    relabel: float  # share of the neighbours, or its mean with the classifier's probability, that gives another label
     near: float  # MADs above the other class's median distance; an image further from it is none of it, and goes
     far: float  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
 
@@ -100,6 +100,7 @@ def judge_labels(
     *,
     classes: Sequence[str],
     rule: Rule,
+    probability: Array | None = None,
     score: Array | None = None,
     copies: npt.NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
@@ -111,6 +112,7 @@ def judge_labels(
         distance: (N,) to the closest neighbour.
         classes: K names.
         rule: when.
+        probability: (N, K) of each class, by the classifier. Counts where the rule names it.
         score: (N,) support of the valuation for the own label, in [0, 1]; NaN where it has none, and the neighbours
             decide alone. Counts where the rule names it.
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
@@ -119,10 +121,18 @@ def judge_labels(
     copied = np.zeros(len(labels), dtype=bool) if copies is None else copies
     shares = vote_shares(voted, classes=len(classes))  # (N, K)
     own = shares[np.arange(len(labels)), labels]
-    known = np.full(len(labels), np.nan) if score is None or "score" not in rule.signals else score
-    voices = np.stack([own if "neighbours" in rule.signals else known, known])  # (2, N)
-    support = np.where(np.isnan(known), own, voices.mean(axis=0))
-    others = shares.copy()
+    judged = None
+    if "classifier" in rule.signals:
+        if probability is None:
+            raise ValueError("the rule asks the classifier, but its probabilities are missing")
+        judged = probability
+    support = _support(
+        rule.signals,
+        neighbours=own,
+        classifier=None if judged is None else judged[np.arange(len(labels)), labels],
+        score=score,
+    )
+    others = shares.copy() if judged is None else (shares + judged) / 2
     others[np.arange(len(labels)), labels] = 0
     rival = others.argmax(axis=1) if len(labels) else labels
     far, near = (
@@ -132,7 +142,8 @@ def judge_labels(
     verdicts = []
     for i, label in enumerate(labels.tolist()):
         share, name = float(others[i, rival[i]]), classes[rival[i]]
-        told = f"{share:.0%} of its neighbours are {name}"
+        told = f"{shares[i, rival[i]]:.0%} of its neighbours are {name}"
+        told += "" if judged is None else f", the classifier gives that {judged[i, rival[i]]:.0%}"
         belongs = share >= rule.relabel and distance[i] <= near[rival[i]]
         if support[i] < rule.support and belongs and not copied[i]:
             verdicts.append(Verdict(RELABEL, int(rival[i]), told, float(support[i])))
@@ -145,3 +156,12 @@ def judge_labels(
         else:
             verdicts.append(Verdict(KEEP, label, f"support {support[i]:.2f}", float(support[i])))
     return verdicts
+
+
+def _support(signals: Sequence[str], *, neighbours: Array, classifier: Array | None, score: Array | None) -> Array:
+    """(N,) mean of the signals named, of each image those that speak (are not NaN); of its neighbours if none does."""
+    given = {"neighbours": neighbours, "classifier": classifier, "score": score}
+    voices = np.stack([voice for name in signals if (voice := given[name]) is not None] or [neighbours])  # (S, N)
+    heard = ~np.isnan(voices)
+    total = np.where(heard, voices, 0.0).sum(axis=0) / np.maximum(1, heard.sum(axis=0))
+    return np.where(heard.any(axis=0), total, neighbours)

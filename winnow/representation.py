@@ -10,7 +10,7 @@ import pyarrow as pa
 from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import class_names, column, label_indices, only_source, read_images
-from winnow.embedding import Neighbours
+from winnow.embedding import Neighbours, Points
 from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
 from winnow.plane_view import plane_view
 from winnow.rulings import Ruling, overruled, removed, rulings_on
@@ -25,17 +25,23 @@ class Cleansed:
 
     verdicts: pa.Table  # of every train and val image, copies too
     samples: pa.Table  # that are left
-    signals: pa.Table  # a row a source image without a label by people: id, neighbours, score (or NaN), support
+    signals: pa.Table  # a row a source image without a label by people: id, each signal (NaN: silent), support
 
 
 def cleanse(
-    samples: pa.Table, near: Neighbours, scores: Mapping[str, float], rule: Rule, rulings: Mapping[str, Ruling]
+    samples: pa.Table,
+    near: Neighbours,
+    probability: Points,
+    scores: Mapping[str, float],
+    rule: Rule,
+    rulings: Mapping[str, Ruling],
 ) -> Cleansed:
     """The verdicts and what they leave.
 
     Args:
         samples: source images and copies, N rows.
         near: neighbours of every row, as rows of ``samples``.
+        probability: (N, K) of each class, by classifiers that never saw the image.
         scores: support of the valuation for the label as it stands, by id of a source image; a copy has its source
             image's, and an image without one is judged by its neighbours alone.
         rule: when an image goes.
@@ -54,6 +60,7 @@ def cleanse(
         near.distance[:, suspects, 0].mean(axis=0).astype(np.float64),
         classes=classes,
         rule=rule,
+        probability=probability[suspects].astype(np.float64),
         score=score,
         copies=parents[suspects] != "",
     )
@@ -65,8 +72,13 @@ def cleanse(
     )
     evidence = [[] if ruling else ids[row].tolist() for row, ruling in zip(index[0], ruled, strict=True)]
     told = verdict_rows(judged, verdicts, classes, evidence)
-    share = (voted == labels[suspects][:, None]).mean(axis=1)
-    columns = {"id": ids[suspects], "neighbours": share, "score": score, "support": [one.support for one in doubted]}
+    columns = {
+        "id": ids[suspects],
+        "neighbours": (voted == labels[suspects][:, None]).mean(axis=1),
+        "classifier": probability[suspects, labels[suspects]],
+        "score": score,
+        "support": [one.support for one in doubted],
+    }
     signals = pa.table(columns).filter(pa.array(source & ~removed(column(judged, "given_label"), ruled)))
     return Cleansed(told, cleansed(samples, told, classes), signals)
 
@@ -100,6 +112,19 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
         raise UserError(f"{path} names the image {error}, which the dataset lacks; run `dvc repro`") from None
     distance = np.array(table["distances"].to_pylist(), dtype=np.float32)
     return Neighbours(np.array(by_image, dtype=np.int64).transpose(1, 0, 2), distance.transpose(1, 0, 2))
+
+
+def read_probabilities(path: Path, samples: pa.Table) -> Points:
+    """(N, K) what embed's classifiers say of the samples.
+
+    Raises:
+        UserError: it is about another dataset.
+    """
+    table = read_table(path, columns=["id", "probability"])
+    probability = np.array(table["probability"].to_pylist(), dtype=np.float32)
+    if table["id"].to_pylist() != samples["id"].to_pylist() or probability.shape[1:] != (len(class_names(samples)),):
+        raise UserError(f"{path} is about other images or classes than the dataset holds; run `dvc repro`")
+    return probability
 
 
 def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes:
