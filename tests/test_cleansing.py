@@ -120,12 +120,14 @@ def test_the_classifier_is_heard_where_the_rule_names_it(neighbours) -> None:  #
     samples, near = neighbours
     probability = EVEN.copy()
     probability[0] = (0.1, 0.9)  # a, which its neighbours support
-    probability[3] = (0.2, 0.8)  # d, which they do not
-    heard = dataclasses.replace(RULE, signals=["neighbours", "classifier"], relabel=0.9)
+    probability[3] = (0.125, 0.875)  # d, which they do not
+    heard = dataclasses.replace(RULE, signals=["neighbours", "classifier"], relabel=0.8)
     result = cleanse(samples, near, probability, {}, heard, {})
     told = {row["id"]: (row["action"], row["score"], row["reason"]) for row in result.verdicts.to_pylist()}
     assert told["a"] == (KEEP, pytest.approx(0.55), "support 0.55")
-    assert told["d"] == (RELABEL, pytest.approx(0.1), "100% of its neighbours are ii, the classifier gives that 80%")
+    assert told["d"] == (RELABEL, pytest.approx(0.0625), "100% of its neighbours are ii, the classifier gives that 88%")
+    stricter = cleanse(samples, near, probability, {}, dataclasses.replace(heard, relabel=0.9), {}).verdicts
+    assert {row["id"]: row["action"] for row in stricter.to_pylist()}["d"] == DROP  # the neighbours alone do not do
     assert {row["id"]: row["classifier"] for row in result.signals.to_pylist()}["a"] == pytest.approx(0.1)
 
 

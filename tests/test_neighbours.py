@@ -25,7 +25,7 @@ def reference(label, voted, distance, probability, score, rule, by_class):  # ty
     given = {"neighbours": shares[label], "classifier": probability[label], "score": score}
     voices = [given[name] for name in rule.signals if given[name] is not None] or [shares[label]]
     if "classifier" in rule.signals:
-        shares = {c: (share + probability[c]) / 2 for c, share in shares.items()}
+        shares = {c: min(share, probability[c]) for c, share in shares.items()}
     rivals = {c: share for c, share in shares.items() if c != label}
     if statistics.mean(voices) < rule.support:
         best = max(rivals, key=lambda c: (rivals[c], -c))

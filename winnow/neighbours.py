@@ -4,9 +4,10 @@ The rule as published: relabel when all neighbours carry one other label; drop w
 image lies among other classes; else keep. ``far`` is measured on the class's own scale, median and median absolute
 deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
 
-Differs, where ``signals`` names more than the neighbours: the support for a label is then the mean of what each
-signal gives it, and the verdicts rest on that mean; a new label needs neighbours and classifier together. And is
-given only to an image as near as the new class's own images are (``near``): junk has neighbours too.
+Differs, where ``signals`` names others than the neighbours: the support for a label is then the mean of what each
+signal gives it, and the verdicts rest on that mean; a new label needs the word of the neighbours and, if named, of the
+classifier. And it is given only to an image as near as the new class's own images are (``near``): junk has neighbours
+too.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class Rule:
     k: int  # neighbours that vote, by repeat
     signals: list[str]  # neighbours: their share of the label; classifier: its probability; score: of the valuation
     support: float  # mean of the signals for the image's own label; below it the label is wrong
-    relabel: float  # share of the neighbours, or its mean with the classifier's probability, that gives another label
+    relabel: float  # share of the neighbours, and probability by the classifier if named, that gives another label
     near: float  # MADs above the other class's median distance; an image further from it is none of it, and goes
     far: float  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
 
@@ -132,7 +133,7 @@ def judge_labels(
         classifier=None if judged is None else judged[np.arange(len(labels)), labels],
         score=score,
     )
-    others = shares.copy() if judged is None else (shares + judged) / 2
+    others = shares.copy() if judged is None else np.minimum(shares, judged)
     others[np.arange(len(labels)), labels] = 0
     rival = others.argmax(axis=1) if len(labels) else labels
     far, near = (
