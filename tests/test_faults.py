@@ -116,7 +116,7 @@ def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, l
         ("\ngate:", "\ngaet:", "gaet is unknown"),
         ("\ngate:", "\nextra: {a: 1}\ngate:", "extra is unknown"),
         ("votes:", "vote:", "cleanse_influence.vote is unknown"),
-        ("  guard: true", "  guard: 1", "cleanse_influence.guard must be bool"),
+        ("  guard: true", "  guard: 2", "cleanse_influence.guard must be bool"),
         ("\ngate:", "\n<<<<<<< HEAD\ngate:", "merge conflict"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_full_disk_stops_every_writing_stage_and_the_way_back_works(workspace:
         assert "git checkout dvc.lock metrics" in done.stderr
         assert "Traceback" not in done.stderr, f"{name}: {done.stderr}"
         workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")
-        workspace.dvc("checkout", "--quiet")
+        workspace.dvc("checkout", "--force", "--quiet")
     assert not list(workspace.folder.rglob("*.partial"))
     assert back_to(workspace, locked)
 
@@ -206,5 +206,5 @@ def test_a_full_cache_disk_leaves_what_was_there(workspace: Workspace, locked: b
         (workspace.folder / ".dvc/config.local").unlink()
         subprocess.run(["umount", str(small_disk)], check=True)
     workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")
-    workspace.dvc("checkout")
+    workspace.dvc("checkout", "--force")
     assert back_to(workspace, locked)

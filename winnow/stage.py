@@ -33,7 +33,7 @@ PARAMS = ROOT / "params.yaml"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's quota, the process's limit
 WAY_BACK = (
     "make room and run the same command again, or go back to what dvc.lock names with "
-    "`git checkout dvc.lock metrics` and `dvc checkout`"
+    "`git checkout dvc.lock metrics` and `dvc checkout --force`"
 )
 
 
