@@ -6,7 +6,7 @@ Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
         --encoders   folder of train_encoder
         --earlier    verdict table of cleanse_neighbours: an image relabelled there has no score any more
         --scores     table: id, score (of the valuation)
-        --overrides  CSV of what people said of images: it holds, whatever the neighbours say
+        --overrides  CSV of what people said of images: it holds, whatever the networks say
         --prepared   dataset as prepared, whose train and val images the overrides name
 Writes  --refined    the dataset without what was dropped, new labels set; the image shards handed on unchanged
         --verdicts   table: one row a train or val image, copies too, with the ids of its neighbours as evidence
@@ -16,7 +16,7 @@ Params  cleanse_final
 
 from pathlib import Path
 
-from winnow.dataset import column, read_images, read_samples, write_dataset
+from winnow.dataset import class_names, column, label_indices, read_images, read_samples, write_dataset
 from winnow.embedding import held_out, held_out_probabilities
 from winnow.encoder_files import read_networks, with_folds
 from winnow.neighbours import RELABEL, Rule
@@ -42,11 +42,11 @@ def main(
     """Run the stage on the files given."""
     rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
-    networks = read_networks(encoders)
+    networks = read_networks(encoders, classes=len(class_names(samples)))
     roots, folds = with_folds(samples, networks.folds, encoders)
     images = read_images(dataset, samples["id"].to_pylist())
     _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
-    probability = held_out_probabilities(images, folds, networks.classifiers)
+    probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
     score = read_scores(scores)
     before = read_table(earlier)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():

@@ -5,7 +5,7 @@ Reads   --dataset      dataset: source images and their augmented copies
         --classes      table: id, probability of each class
         --embeddings   table: id, x, y
         --scores       table: id, score (of the valuation, of train and val as they came in)
-        --overrides    CSV of what people said of images: it holds, whatever the neighbours say
+        --overrides    CSV of what people said of images: it holds, whatever the networks say
         --prepared     dataset as prepared, whose train and val images the overrides name
 Writes  --neighboured  the dataset without what was dropped, new labels set; copies follow their source image; the image
                        shards handed on unchanged
@@ -60,7 +60,7 @@ def main(
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
-    write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, read_table(embeddings)))
+    write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, read_table(embeddings, columns=["id", "x", "y"])))
     print(f"cleanse_neighbours: {told_counts(result.verdicts)}{mention(rulings)}")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.dataset import read_images, read_samples
+from winnow.dataset import class_names, label_indices, read_images, read_samples
 from winnow.embedding import held_out, held_out_probabilities
 from winnow.encoder_files import read_networks, with_folds
 from winnow.plane import plane
@@ -39,12 +39,12 @@ class Params:
 def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, neighbours: Path, classes: Path) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
-    networks = read_networks(encoders)
+    networks = read_networks(encoders, classes=len(class_names(samples)))
     roots, folds = with_folds(samples, networks.folds, encoders)
     ids = samples["id"].to_pylist()
     images = read_images(dataset, ids)
     points, nearest = held_out(images, roots, folds, networks.encoders, k=params.neighbours)
-    probability = held_out_probabilities(images, folds, networks.classifiers)
+    probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
     source = roots == np.arange(len(ids))
     places = np.zeros((len(ids), 2))
     places[source], places[~source] = plane(points[source], seed=params.seed, placed=points[~source])

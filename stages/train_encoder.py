@@ -56,7 +56,7 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
     shared = [(images, labels, row != fold, int(rng.integers(2**31))) for row in folds for fold in range(params.folds)]
     jobs = [(images, labels, members, params.contrast, seed) for images, labels, members, seed in shared]
     states = run_jobs(train_encoder, jobs, steps=len(jobs) * params.contrast.training.epochs, label="encoders: epochs")
-    judges = run_jobs(
+    classifiers = run_jobs(
         train_classifier,
         [
             (images, labels, members, params.classifier, len(class_names(samples)), seed)
@@ -66,10 +66,10 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
         label="classifiers: epochs",
     )
     fresh_folder(encoders)
-    for number, (state, judge) in enumerate(zip(states, judges, strict=True)):
+    for number, (state, classifier) in enumerate(zip(states, classifiers, strict=True)):
         repeat, fold = divmod(number, params.folds)
         write_bytes(encoders / f"space-{repeat}-{fold}.safetensors", save(state))
-        write_bytes(encoders / f"class-{repeat}-{fold}.safetensors", save(judge))
+        write_bytes(encoders / f"class-{repeat}-{fold}.safetensors", save(classifier))
     by_image = pa.array(np.stack(folds, axis=1).tolist(), pa.list_(pa.int64()))
     write_table(encoders / "folds.parquet", pa.table({"id": source["id"].combine_chunks(), "folds": by_image}))
     print(f"train_encoder: {len(jobs)} encoders ({params.contrast.loss} loss) and classifiers on {len(source)} images")

@@ -54,9 +54,10 @@ def test_a_memorising_classifier_shows_the_leak_only_when_folds_are_off() -> Non
     folds = np.arange(48) % 2
     by_heart = dataclasses.replace(HEART, epochs=40)
     states = [train_classifier(images, labels, folds != f, by_heart, 2, f, lambda: None) for f in range(2)]
-    blind = held_out_probabilities(images, folds[None], [states])
+    roots = np.arange(48)
+    blind = held_out_probabilities(images, labels, roots, folds[None], [states])
     assert blind[WRONG, truth[WRONG]] > 0.8  # the error shows
-    seeing = held_out_probabilities(images, folds[None], [states[::-1]])
+    seeing = held_out_probabilities(images, labels, roots, folds[None], [states[::-1]])
     assert seeing[WRONG, labels[WRONG]] > 0.5  # the error hides
 
 
@@ -64,7 +65,8 @@ def test_repeats_are_averaged_and_the_label_book_is_judged_by_the_first() -> Non
     images, _ = stripes(6, np.random.default_rng(1))
     folds = np.array([[0, 1, 0, 1, 0, NO_FOLD], [1, 0, 0, 1, 1, NO_FOLD]])
     states = [[dict(Encoder(2, torch.Generator().manual_seed(2 * r + f)).state_dict()) for f in (0, 1)] for r in (0, 1)]
-    found = held_out_probabilities(images, folds, states)
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    found = held_out_probabilities(images, labels, np.arange(6), folds, states)
     for row in range(6):
         answers = []
         for repeat in range(2):
@@ -72,6 +74,15 @@ def test_repeats_are_averaged_and_the_label_book_is_judged_by_the_first() -> Non
             classifier.load_state_dict(states[repeat][max(0, folds[repeat, row])])
             answers.append(class_probabilities(images[[row]], classifier)[0])
         np.testing.assert_allclose(found[row], np.mean(answers, axis=0), atol=1e-4)
+
+
+def test_a_class_that_a_classifier_never_saw_gets_no_probability() -> None:
+    images, _ = stripes(5, np.random.default_rng(1))
+    labels, folds = np.array([0, 1, 0, 0, 0]), np.array([0, 1, 1, 0, 1])  # class 1 has one image, in fold 1
+    roots = np.array([0, 1, 2, 3, 1])  # the last is its copy, which teaches nobody
+    states = [[dict(Encoder(2, torch.Generator().manual_seed(f)).state_dict()) for f in (0, 1)]]
+    found = held_out_probabilities(images, labels, roots, folds[None], states)
+    assert np.isnan(found).tolist() == [[False, row in (1, 2, 4)] for row in range(5)]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,11 @@ def test_the_classifier_is_heard_where_the_rule_names_it(neighbours) -> None:  #
     result = cleanse(samples, near, probability, {}, heard, {})
     told = {row["id"]: (row["action"], row["score"], row["reason"]) for row in result.verdicts.to_pylist()}
     assert told["a"] == (KEEP, pytest.approx(0.55), "support 0.55")
-    assert told["d"] == (RELABEL, pytest.approx(0.0625), "100% of its neighbours are ii, the classifier gives that 88%")
+    assert told["d"] == (
+        RELABEL,
+        pytest.approx(0.0625),
+        "100% of its neighbours are ii, the classifier sees ii (88%), i at 12%",
+    )
     stricter = cleanse(samples, near, probability, {}, dataclasses.replace(heard, relabel=0.9), {}).verdicts
     assert {row["id"]: row["action"] for row in stricter.to_pylist()}["d"] == DROP  # the neighbours alone do not do
     assert {row["id"]: row["classifier"] for row in result.signals.to_pylist()}["a"] == pytest.approx(0.1)

@@ -74,6 +74,24 @@ def test_folds_hold_every_suspect_once_and_spread_every_class() -> None:
         assert least <= counts.min() <= counts.max() <= most
 
 
+@pytest.mark.parametrize(("classes", "each", "folds"), [(4, 2, 4), (10, 2, 4), (3, 1, 3), (1, 5, 5)])
+def test_no_fold_is_empty_while_there_are_images_enough(classes: int, each: int, folds: int) -> None:
+    labels = np.repeat(np.arange(classes), each)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        dealt = deal_folds(labels, np.ones(len(labels), bool), folds=folds, rng=rng)
+        assert set(dealt) == set(range(folds))
+
+
+def test_an_empty_fold_asks_nothing(filed) -> None:  # type: ignore[no-untyped-def]
+    images, labels, _ = filed
+    folds = np.zeros(8, np.int64)
+    folds[4:] = NO_FOLD
+    encoders = trained(images[:8], labels[:8], folds)
+    _, found = held_out(images[:8], np.arange(8), folds[None], [encoders], k=2)
+    assert found.index.shape == (1, 8, 2)
+
+
 def test_more_neighbours_than_images_gives_all_of_them(filed) -> None:  # type: ignore[no-untyped-def]
     images, labels, _ = filed
     folds = np.arange(8) % 2

@@ -28,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_every_fold_of_every_repeat_has_its_networks(trained: tuple[Path, Path]) -> None:
     dataset, folder = trained
-    networks = read_networks(folder)
+    networks = read_networks(folder, classes=3)
     dealt, encoders = networks.folds, networks.encoders
     samples = {row["id"]: row["split"] for row in read_samples(dataset).to_pylist()}
     assert set(dealt) == {identifier for identifier, split in samples.items() if split != "test"}
@@ -48,7 +48,7 @@ def test_equal_runs_give_equal_bytes(trained: tuple[Path, Path], tmp_path: Path)
 
 def test_copies_have_the_fold_of_their_source_image(trained: tuple[Path, Path]) -> None:
     dataset, folder = trained
-    dealt = read_networks(folder).folds
+    dealt = read_networks(folder, classes=3).folds
     rows = [row for row in read_samples(dataset).to_pylist() if row["split"] in ("train", "val")]
     copies = [{**row, "id": f"copy of {row['id']}", "parent": row["id"], "origin": "random"} for row in rows[:5]]
     samples = samples_table([*copies, *rows], ["i", "ii", "iii"])
@@ -66,13 +66,18 @@ def test_a_missing_or_damaged_encoder_is_told(trained: tuple[Path, Path], tmp_pa
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "space-1-0.safetensors").write_bytes(b"no weights")
     with pytest.raises(UserError, match=r"space-1-0\.safetensors is missing or damaged"):
-        read_networks(tmp_path)
+        read_networks(tmp_path, classes=3)
     (tmp_path / "space-1-0.safetensors").unlink()
     with pytest.raises(UserError, match="run `dvc checkout"):
-        read_networks(tmp_path)
+        read_networks(tmp_path, classes=3)
     pq.write_table(pq.read_table(tmp_path / "folds.parquet").slice(0, 0), tmp_path / "folds.parquet")
     with pytest.raises(UserError, match=r"folds\.parquet names no image"):
-        read_networks(tmp_path)
+        read_networks(tmp_path, classes=3)
+
+
+def test_classifiers_of_other_classes_are_told(trained: tuple[Path, Path]) -> None:
+    with pytest.raises(UserError, match="classifiers of 3 classes, the dataset has 4; run `dvc repro`"):
+        read_networks(trained[1], classes=4)
 
 
 def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:

@@ -22,10 +22,11 @@ def limit(distances, deviations):  # type: ignore[no-untyped-def]
 def reference(label, voted, distance, probability, score, rule, by_class):  # type: ignore[no-untyped-def]
     """Action and label, as ALGORITHMS would say it in plain words."""
     shares = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3)}
-    given = {"neighbours": shares[label], "classifier": probability[label], "score": score}
+    seen = None if np.isnan(probability[label]) else probability[label]
+    given = {"neighbours": shares[label], "classifier": seen, "score": score}
     voices = [given[name] for name in rule.signals if given[name] is not None] or [shares[label]]
     if "classifier" in rule.signals:
-        shares = {c: min(share, probability[c]) for c, share in shares.items()}
+        shares = {c: min(share, np.nan_to_num(probability[c])) for c, share in shares.items()}
     rivals = {c: share for c, share in shares.items() if c != label}
     if statistics.mean(voices) < rule.support:
         best = max(rivals, key=lambda c: (rivals[c], -c))
@@ -59,6 +60,7 @@ def test_equal_to_the_reference(data: st.DataObject) -> None:
     )
     eighths = data.draw(st.lists(st.lists(st.integers(0, 8), min_size=3, max_size=3), min_size=count, max_size=count))
     probability = np.array(eighths) / 8
+    probability[np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count))), 2] = np.nan
     verdicts = judge_labels(labels, voted, distance, classes=CLASSES, rule=rule, probability=probability, score=score)
     for i, verdict in enumerate(verdicts):
         given_score = None if np.isnan(score[i]) else score[i]

@@ -109,7 +109,8 @@ class Project:
             self.folder / "encoders/folds.parquet", pa.table({"id": [*ids, *book], "folds": [*folds, *[[-1]] * 3]})
         )
         for kind, fold in itertools.product(("space", "class"), range(2)):
-            state = Encoder(8, torch.Generator().manual_seed(fold)).state_dict()
+            outputs = len(CLASSES) if kind == "class" else 8
+            state = Encoder(outputs, torch.Generator().manual_seed(fold)).state_dict()
             save_file(
                 {name: value.contiguous() for name, value in state.items()},
                 self.folder / f"encoders/{kind}-0-{fold}.safetensors",

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -161,13 +161,8 @@ def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
     wanted = {identifier: position for position, identifier in enumerate(ids)}
     images: Pixels | None = None  # filled in place: a list of images and a stack of it would need twice the memory
     missing = set(wanted)
-    for shard in sorted((folder / "images").glob("*.parquet")):
-        try:
-            table = pq.read_table(shard, columns=["id", "image"])
-            contents = table["image"].combine_chunks().field("bytes")
-        except (pa.ArrowException, OSError, KeyError):
-            raise UserError(f"{shard} is no whole shard of images; run `dvc checkout {folder}`") from None
-        for row, identifier in enumerate(table["id"].to_pylist()):
+    for shard, ids_there, contents in read_shards(folder):
+        for row, identifier in enumerate(ids_there):
             if identifier not in missing:
                 continue
             image = _decode(contents[row].as_py(), shard, identifier)
@@ -183,6 +178,22 @@ def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
         first = next(identifier for identifier in ids if identifier in missing)
         raise UserError(f"{folder}/images lacks {len(missing)} images, {first} first; run `dvc checkout {folder}`")
     return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
+
+
+def read_shards(folder: Path) -> Iterator[tuple[Path, list[str], pa.Array]]:
+    """Each image shard of a dataset: its file, the ids in it, and their PNG bytes, in the same order.
+
+    Raises:
+        UserError: a shard is damaged.
+    """
+    for shard in sorted((folder / "images").glob("*.parquet")):
+        try:
+            table = pq.read_table(shard, columns=["id", "image"])
+            if not table.schema.equals(SHARD_SCHEMA):
+                raise KeyError
+        except (pa.ArrowException, OSError, KeyError):
+            raise UserError(f"{shard} is no whole shard of images; run `dvc checkout {folder}`") from None
+        yield shard, table["id"].to_pylist(), table["image"].combine_chunks().field("bytes")
 
 
 def _decode(content: bytes | None, shard: Path, identifier: str) -> Pixels:

@@ -64,7 +64,7 @@ def held_out(
         for row, states in zip(folds, encoders, strict=True)
         for fold, state in enumerate(states)
     ]
-    spaces = iter(zip(jobs, run_jobs(place, jobs, steps=len(jobs), label="embed: encoders"), strict=True))
+    spaces = iter(zip(jobs, run_jobs(place, jobs, steps=len(jobs), label="place: folds"), strict=True))
     index = np.zeros((len(folds), len(images), asked), np.int64)
     distance = np.zeros(index.shape, np.float32)
     aligned: Points | None = None
@@ -87,30 +87,40 @@ def held_out(
 
 
 def held_out_probabilities(
-    images: Pixels, folds: Indices, classifiers: Sequence[Sequence[Mapping[str, Tensor]]]
+    images: Pixels,
+    labels: Indices,
+    roots: Indices,
+    folds: Indices,
+    classifiers: Sequence[Sequence[Mapping[str, Tensor]]],
 ) -> Points:
     """(N, K) probability of each class by classifiers that never saw the image, mean over the repeats.
 
+    NaN for a class of which no classifier asked learnt an image: it cannot tell.
+
     Args:
         images: (N, H, W, C).
+        labels: (N,) class indices.
+        roots: (N,) row of the source image that each was made from; its own row for a source image.
         folds: (R, N) fold by repeat, a copy's its root's; an image of NO_FOLD is judged by the first classifier.
         classifiers: by repeat and fold, the state of the classifier that left this fold out.
     """
+    source = roots == np.arange(len(images))
     asked = [
-        (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), state)
+        (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), labels[source & (row != fold)], state)
         for repeat, (row, states) in enumerate(zip(folds, classifiers, strict=True))
         for fold, state in enumerate(states)
     ]
-    jobs = [(images, np.flatnonzero(inside), state) for _, inside, state in asked]
-    answers = run_jobs(judge, jobs, steps=len(jobs), label="embed: classifiers")
+    jobs = [(images, np.flatnonzero(inside), state) for _, inside, _, state in asked]
+    answers = run_jobs(classify, jobs, steps=len(jobs), label="classify: folds")
     told = np.zeros((len(folds), len(images), answers[0].shape[1]), np.float32)
-    for (repeat, inside, _), answer in zip(asked, answers, strict=True):
-        told[repeat, inside] = answer
-    mean: Points = told.mean(axis=0)
-    return mean
+    for (repeat, inside, learnt, _), answer in zip(asked, answers, strict=True):
+        told[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), learnt), answer, np.nan)
+    heard = ~np.isnan(told)
+    total: Points = np.where(heard, told, 0).sum(axis=0) / np.maximum(1, heard.sum(axis=0))
+    return np.where(heard.any(axis=0), total, np.float32(np.nan))
 
 
-def judge(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
+def classify(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
     """(len(rows), K) class probabilities of some of the images, as a worker process finds them."""
     probabilities = class_probabilities(images[rows], _network(state))
     tick()
@@ -139,6 +149,8 @@ def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[In
         among: rows of those that may be found; one that asks is never its own neighbour.
         k: neighbours; fewer where fewer are left.
     """
+    if not len(asking):
+        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
     found = NearestNeighbors(n_neighbors=min(k + 1, len(among)), algorithm="brute").fit(points[among])
     distance, position = found.kneighbors(points[asking])
     rows = among[position]  # (n, k + 1)
@@ -148,9 +160,10 @@ def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[In
 
 
 def deal_folds(labels: Indices, suspects: npt.NDArray[np.bool_], *, folds: int, rng: np.random.Generator) -> Indices:
-    """(N,) fold of each suspect, every class spread evenly; NO_FOLD for the others."""
-    dealt = np.full(len(labels), NO_FOLD, np.int64)
+    """(N,) fold of each suspect, every class spread evenly and no fold left empty; NO_FOLD for the others."""
+    dealt, start = np.full(len(labels), NO_FOLD, np.int64), int(rng.integers(folds))
     for label in np.unique(labels[suspects]):
         members = rng.permutation(np.flatnonzero(suspects & (labels == label)))
-        dealt[members] = (np.arange(len(members)) + rng.integers(folds)) % folds
+        dealt[members] = (start + np.arange(len(members))) % folds
+        start += len(members)  # the next class goes on there: a fold is empty only where images are fewer than folds
     return dealt

@@ -27,11 +27,15 @@ class Networks:
     classifiers: States
 
 
-def read_networks(folder: Path) -> Networks:
+def read_networks(folder: Path, *, classes: int) -> Networks:
     """Everything that train_encoder wrote.
 
+    Args:
+        folder: its output.
+        classes: K of the dataset that the networks will be asked about.
+
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: a file is missing or damaged, or the classifiers know other classes.
     """
     table = read_table(folder / "folds.parquet", columns=["id", "folds"])
     dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
@@ -43,6 +47,9 @@ def read_networks(folder: Path) -> Networks:
         [[_state(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
         for kind in ("space", "class")
     )
+    known = {len(state["head.bias"]) for row in classifiers for state in row}
+    if known != {classes}:
+        raise UserError(f"{folder} has classifiers of {max(known)} classes, the dataset has {classes}; run `dvc repro`")
     return Networks(dealt, encoders, classifiers)
 
 

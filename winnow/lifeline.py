@@ -29,7 +29,10 @@ def end_with_dvc() -> None:
     """
     if "DVC_STAGE" not in os.environ:
         return
-    master = next((one for one in psutil.Process().parents() if one.name() not in SHELLS), None)
+    try:
+        master = next((one for one in psutil.Process().parents() if one.name() not in SHELLS), None)
+    except psutil.Error:  # one of them ended meanwhile
+        master = None
     # An orphan's parent is the system's, which leads a session of its own; DVC and its stage share one.
     if master is None or not _shares_session(master):
         raise SystemExit("DVC was killed while this stage started")

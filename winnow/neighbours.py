@@ -1,4 +1,4 @@
-"""What an image's neighbours say of its label: keep it, drop the image, or file it under another class.
+"""What an image's neighbours, and a classifier, say of its label: keep it, drop the image, or give it another one.
 
 The rule as published: relabel when all neighbours carry one other label; drop when the closest one is far, or when the
 image lies among other classes; else keep. ``far`` is measured on the class's own scale, median and median absolute
@@ -113,9 +113,9 @@ def judge_labels(
         distance: (N,) to the closest neighbour.
         classes: K names.
         rule: when.
-        probability: (N, K) of each class, by the classifier. Counts where the rule names it.
-        score: (N,) support of the valuation for the own label, in [0, 1]; NaN where it has none, and the neighbours
-            decide alone. Counts where the rule names it.
+        probability: (N, K) of each class, by the classifier; NaN where it cannot tell. Counts where the rule names it.
+        score: (N,) support of the valuation for the own label, in [0, 1]; NaN where it has none. Counts where the rule
+            names it. Of an image, the signals that are NaN are passed over; if all are, its neighbours decide.
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
             source images'. None: there are none.
     """
@@ -133,7 +133,7 @@ def judge_labels(
         classifier=None if judged is None else judged[np.arange(len(labels)), labels],
         score=score,
     )
-    others = shares.copy() if judged is None else np.minimum(shares, judged)
+    others = shares.copy() if judged is None else np.minimum(shares, np.nan_to_num(judged))
     others[np.arange(len(labels)), labels] = 0
     rival = others.argmax(axis=1) if len(labels) else labels
     far, near = (
@@ -144,12 +144,12 @@ def judge_labels(
     for i, label in enumerate(labels.tolist()):
         share, name = float(others[i, rival[i]]), classes[rival[i]]
         told = f"{shares[i, rival[i]]:.0%} of its neighbours are {name}"
-        told += "" if judged is None else f", the classifier gives that {judged[i, rival[i]]:.0%}"
+        told += "" if judged is None else f", the classifier {_sees(judged[i], label, classes)}"
         belongs = share >= rule.relabel and distance[i] <= near[rival[i]]
         if support[i] < rule.support and belongs and not copied[i]:
             verdicts.append(Verdict(RELABEL, int(rival[i]), told, float(support[i])))
         elif support[i] < rule.support:
-            reason = f"support {support[i]:.2f} for {classes[label]}, {told}" if share else f"support {support[i]:.2f}"
+            reason = f"support {support[i]:.2f} for {classes[label]}, {told}"
             verdicts.append(Verdict(DROP, None, reason, float(support[i])))
         elif distance[i] > far[label]:
             reason = f"closest neighbour at {distance[i]:.2f}, the class allows {far[label]:.2f}"
@@ -157,6 +157,14 @@ def judge_labels(
         else:
             verdicts.append(Verdict(KEEP, label, f"support {support[i]:.2f}", float(support[i])))
     return verdicts
+
+
+def _sees(probability: Array, label: int, classes: Sequence[str]) -> str:
+    """ "sees ii (90%), i at 5%": the classifier's first choice, and what it gives the label if that is another one."""
+    known = np.nan_to_num(probability)
+    first = int(known.argmax())
+    rest = "" if first == label or np.isnan(probability[label]) else f", {classes[label]} at {known[label]:.0%}"
+    return f"sees {classes[first]} ({known[first]:.0%}){rest}"
 
 
 def _support(signals: Sequence[str], *, neighbours: Array, classifier: Array | None, score: Array | None) -> Array:

@@ -1,4 +1,4 @@
-"""The views that a pair of the contrastive training shows: six changes that leave a class as it is.
+"""The views that the out-of-fold networks train on: six changes that leave a class as it is.
 
 Shear, inversion, shift, rotation, zoom and Gaussian noise, as the method has them. Each view is sampled once from the
 working size, the border's own colour outside.

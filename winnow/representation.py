@@ -1,4 +1,4 @@
-"""Cleansing by representation: neighbours found out of fold, turned into verdicts and a cleaner samples table."""
+"""Cleansing by representation: what networks say out of fold, turned into verdicts and a cleaner samples table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def cleanse(
         near: neighbours of every row, as rows of ``samples``.
         probability: (N, K) of each class, by classifiers that never saw the image.
         scores: support of the valuation for the label as it stands, by id of a source image; a copy has its source
-            image's, and an image without one is judged by its neighbours alone.
+            image's, and an image without one is judged by the other signals.
         rule: when an image goes.
         rulings: by id, what people said; it holds of the image and its copies whatever the rule says.
     """
@@ -101,7 +101,7 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
     Raises:
         UserError: they are those of another dataset.
     """
-    table = read_table(path)
+    table = read_table(path, columns=["id", "neighbours", "distances"])
     ids = samples["id"].to_pylist()
     if table["id"].to_pylist() != ids:
         raise UserError(f"{path} is about other images than the dataset holds; run `dvc repro`")

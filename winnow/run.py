@@ -212,8 +212,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("run: interrupted; params.yaml is as it was, and the same command goes on from where this one stopped")
     print_table()
-    if options.source:
-        print("\nparams.yaml now names this source; `git checkout params.yaml` goes back to the embedded one.")
+    if changes:
+        named = ", ".join(changes)
+        print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` goes back.")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

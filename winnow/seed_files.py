@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from winnow.stage import UserError, digest, write_bytes, write_json, write_table
+from winnow.stage import UserError, digest, read_table, write_bytes, write_json, write_table
 
 PREDICTIONS = pa.schema([("id", pa.string()), ("label", pa.string()), ("predicted", pa.string())])
 
@@ -92,12 +91,7 @@ class SeedFiles:
         Raises:
             UserError: the table is missing or no such table.
         """
-        try:
-            table = pq.read_table(self.predictions)
-        except FileNotFoundError:
-            raise UserError(f"{self.predictions} is missing; run `dvc repro`, or `dvc pull`") from None
-        except pa.ArrowInvalid:
-            raise UserError(f"{self.predictions} is not a parquet table; delete it and run `dvc repro`") from None
+        table = read_table(self.predictions)
         if not table.schema.equals(PREDICTIONS):
             raise UserError(f"{self.predictions} holds other columns than the judge writes; delete it, `dvc repro`")
         return table.sort_by("id")

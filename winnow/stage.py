@@ -183,14 +183,15 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """
     back = f"run `dvc repro`, or bring it back with `dvc checkout {path}`"
     try:
-        table = pq.read_table(path, columns=None if columns is None else list(columns))
+        there = set(pq.read_schema(path).names)
+        lacking = [name for name in columns or () if name not in there]
+        table = None if lacking else pq.read_table(path, columns=None if columns is None else list(columns))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {back}") from None
     except (pa.ArrowException, OSError):
         raise UserError(f"{path} is not a whole parquet table; {back}") from None
-    for name in columns or ():
-        if name not in table.column_names:
-            raise UserError(f"{path} has no column {name}; {back}")
+    if table is None:
+        raise UserError(f"{path} has no column {lacking[0]}; {back}")
     return table
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from winnow.dataset import read_shards
 from winnow.stage import UserError
 
 
@@ -16,14 +15,12 @@ def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
         ids: each once or more.
 
     Raises:
-        UserError: an id has no image in the dataset's shards.
+        UserError: an id has no image in the dataset's shards, or one of these is damaged.
     """
     wanted = dict.fromkeys(ids)
     found: dict[str, bytes] = {}
-    for shard in sorted((folder / "images").glob("*.parquet")):
-        table = pq.read_table(shard, columns=["id", "image"])
-        contents = table["image"].combine_chunks().field("bytes")
-        for row, identifier in enumerate(table["id"].to_pylist()):
+    for _, there, contents in read_shards(folder):
+        for row, identifier in enumerate(there):
             if identifier in wanted and identifier not in found:
                 found[identifier] = contents[row].as_py()
     missing = [identifier for identifier in wanted if identifier not in found]
