@@ -239,7 +239,7 @@ def test_trouble_is_one_sentence(project: Project) -> None:
     with pytest.raises(UserError, match="arm full was judged on other test images or with another profile"):
         project.summarise()
     (project.folder / "models/full/seed-3.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"seed-3\.parquet is not a parquet table"):
+    with pytest.raises(UserError, match=r"seed-3\.parquet is not a whole parquet table"):
         project.summarise()
 
 
