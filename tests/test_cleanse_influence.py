@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
         }
         for identifier, split in SPLITS.items()
     ]
-    child = rows[0] | {"id": "a2", "parent": "a", "origin": "random", "split": "augmented"}
+    child = rows[0] | {"id": "a2", "parent": "a", "origin": "random"}
     png = encode_png(np.zeros((4, 4, 1), np.uint8))
     table = samples_table([*rows, child], ["k"])
     write_dataset(tmp_path / "in", table, images=((identifier, png) for identifier in [*SPLITS, "a2"]))

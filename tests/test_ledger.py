@@ -41,7 +41,9 @@ def test_an_empty_ledger_is_no_file(tmp_path: Path) -> None:
 
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     (tmp_path / LEDGER).write_bytes(b"PAR1 no")
-    with pytest.raises(UserError, match="not a whole parquet table; run `dvc repro`, or bring it back with `dvc checkout"):
+    with pytest.raises(
+        UserError, match="not a whole parquet table; run `dvc repro`, or bring it back with `dvc checkout"
+    ):
         read_ledger(tmp_path)
     write_ledger(tmp_path, extended(read_ledger(tmp_path / "none"), {}))
     (tmp_path / LEDGER).unlink()

@@ -3,6 +3,7 @@
 joblib's backend can be exchanged (``joblib.parallel_config("ray")``) without touching a stage.
 """
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import joblib
 from tqdm import tqdm
 
 from winnow.lifeline import end_with_parent
+from winnow.stage import DISK_FULL
 
 Result = TypeVar("Result")
 Tick = Callable[[], None]
@@ -70,6 +72,12 @@ def run_jobs(
                 for job, tick in zip(jobs, ticks, strict=True)
             )
             return list(workers(calls))
+        except Exception as error:
+            # Large arrays reach the workers as files, and joblib tells of a disk too full for them in words alone.
+            code = next((code for code in DISK_FULL if os.strerror(code) in str(error.__cause__)), None)
+            if code is None:
+                raise
+            raise OSError(code, os.strerror(code), tempfile.gettempdir()) from error
         finally:
             done.set()
             watcher.join()
