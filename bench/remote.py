@@ -120,7 +120,7 @@ def _write_loose(dataset: Path, folder: Path) -> None:
 def _run(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     """What a Python command printed last."""
     variables = {**environment, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=variables, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=variables, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed in {folder}:\n{done.stderr}")
     return done.stdout.strip().rpartition("\n")[2]
