@@ -49,7 +49,7 @@ class Params:
 
 def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, edge_augmented: Path) -> None:
     """Run the stage on the files given."""
-    samples, found = read_samples(dataset), read_table(edge_cases)
+    samples, found = read_samples(dataset), read_table(edge_cases, columns=["id", "distance", "edge"])
     classes = class_names(samples)
     train = only_splits(samples, "train")
     source = only_source(train)  # N rows

@@ -48,7 +48,7 @@ def main(
     _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
     probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
     score = read_scores(scores)
-    before = read_table(earlier)
+    before = read_table(earlier, columns=["id", "action"])
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         score.pop(identifier, None)
     result = cleanse(samples, near, probability, score, rule, rulings)

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from winnow.cleansing import obeyed
 from winnow.dataset import (
+    VERDICT_SCHEMA,
     class_names,
     label_indices,
     only_source,
@@ -79,7 +80,7 @@ def main(
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
-        tables = {(path.parts[-3], path.parts[-2]): read_table(path) for path in verdicts}
+        tables = {(path.parts[-3], path.parts[-2]): read_table(path, VERDICT_SCHEMA.names) for path in verdicts}
     else:
         write_dataset(accepted, came_in, shards_from=[incoming])
         tables = {(accepted.parts[-2], "gate"): told}

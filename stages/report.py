@@ -69,8 +69,8 @@ def main(
         planes=[_plane(path, prepared, samples, tables, chapters) for path in embeddings],
         sheets=[Sheet(path.parts[-2], path.stem, png_uri(path.read_bytes())) for path in sheets],
         gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
-        rejected=read_table(prepared / "rejected.parquet").to_pylist(),
-        leaks=read_table(prepared / "leaks.parquet").to_pylist(),
+        rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
+        leaks=read_table(prepared / "leaks.parquet", columns=["name", "split", "label", "kept_in"]).to_pylist(),
         prepared=prepared.as_posix(),
         evidence_shown=params.evidence,
     )

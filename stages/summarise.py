@@ -55,7 +55,7 @@ def main(
     table = compare(results)
     figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
-        truth=read_table(truth),
+        truth=read_table(truth, columns=["id", "label", "noise"]),
         scores=read_table(scores, columns=["id", "score"]),
         signals=read_table(signals),
         ledger=read_ledger(refined),

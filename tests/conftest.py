@@ -1,9 +1,11 @@
 """Shared fixtures."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.workspace import TINY, Workspace
 
@@ -15,6 +17,15 @@ def real_data() -> Path:
     if not (folder / "roman-numerals.zip").exists():
         pytest.skip(f"real data is absent: no roman-numerals.zip in {folder}; set WINNOW_REAL_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Training here and not in a worker, but on one thread as there."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

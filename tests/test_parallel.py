@@ -1,12 +1,12 @@
 """The seam to many cores: order, progress, one thread a worker, errors that come through."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -60,29 +60,36 @@ def sleep_long(folder: str, tick: object) -> None:
     time.sleep(600)
 
 
-def alive(pid: int) -> bool:
-    try:
-        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
+class NeverSent:
+    """An argument on which the stage hangs while it hands the job over, when its workers wait for one already."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> str:
+        sleep_long(self.folder, None)
+        return "never"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:
-    code = "from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
-    code += f"run_jobs(sleep_long, [({str(tmp_path)!r},), ({str(tmp_path)!r},)], steps=1, label='sleep')"
+def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
+    """What of its workers lives on 15 seconds after a stage was killed, well after it wrote into the folder."""
+    code = "from winnow.parallel import run_jobs; from tests.test_parallel import NeverSent, sleep_long\n"
+    code += f"run_jobs(sleep_long, [({argument},), ({argument},)], steps=1, label='sleep')"
     stage = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
-    for _ in range(600):
-        if any(tmp_path.iterdir()):
-            break
+    while not any(folder.iterdir()):
+        assert stage.poll() is None
         time.sleep(0.1)
-    workers = [int(path.name) for path in tmp_path.iterdir()]
-    assert workers
-    assert all(alive(worker) for worker in workers)
-    stage.send_signal(signal.SIGKILL)
+    time.sleep(4)  # its workers have started
+    workers = psutil.Process(stage.pid).children(recursive=True)
+    assert len(workers) >= 2
+    stage.kill()
     stage.wait()
-    for _ in range(150):
-        if not any(alive(worker) for worker in workers):
-            return
-        time.sleep(0.1)
-    raise AssertionError("a worker lives on 15 seconds after its stage was killed")
+    return psutil.wait_procs(workers, timeout=15)[1]
+
+
+def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:
+    assert killed_stage(repr(str(tmp_path)), tmp_path) == []
+
+
+def test_workers_end_when_their_stage_is_killed_before_it_gave_them_a_job(tmp_path: Path) -> None:
+    assert killed_stage(f"NeverSent({str(tmp_path)!r})", tmp_path) == []

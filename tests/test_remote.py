@@ -226,7 +226,7 @@ def test_a_shared_folder_serves_as_well(pushed: Repository, tmp_path: Path) -> N
     failed = there.winnow("pull", "--remote", "folder", REFINED, check=False)
     assert failed.stderr.splitlines()[-2] == f"pull: {REFINED}/samples.parquet is damaged there"
     assert "1 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
-    there.winnow("pull", "--remote", "folder", REFINED)
+    assert "objects fetched, 3 held" in there.winnow("pull", "--remote", "folder", REFINED).stdout
     assert there.dvc("status", "--quiet").returncode == 0
 
 

@@ -97,6 +97,15 @@ def test_a_class_that_cannot_be_judged_takes_the_strictest_limit() -> None:
     assert rows(found, "d", "recognised") == [None] * 4
 
 
+def test_an_operation_that_most_classes_do_not_survive_is_refused_for_all() -> None:
+    ruined, whole = [40, 2, 2, 2, 2], [40] * 5
+    few = decide(*answers({"a": ruined, "b": whole, "c": whole}, wrong="b"), NAMES, ["invert"], CHECK)
+    assert few.limits == {"invert": {"a": 0.0, "b": 1.0, "c": 1.0}}
+    most = decide(*answers({"a": ruined, "b": ruined, "c": whole}), NAMES, ["invert"], CHECK)
+    assert most.limits == {"invert": dict.fromkeys(NAMES, 0.0)}
+    assert rows(most, "c", "verdict") == ["survives"] * 4
+
+
 def test_where_no_class_can_be_judged_nothing_is_cut() -> None:
     taken_for, labels = answers({"a": [5, 0, 0, 0, 0]}, n=5, wrong="b")
     found = decide(taken_for, labels, NAMES, ["rotate"], CHECK)

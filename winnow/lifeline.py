@@ -15,10 +15,13 @@ EVERY = 0.5  # seconds between two looks
 _WATCHER = "lifeline"
 
 
-def end_with_parent() -> None:
-    """For a worker: end when the process that started it has ended."""
-    parent = os.getppid()
-    _watch(lambda: os.getppid() == parent)
+def end_with(pid: int) -> None:
+    """For a worker, as it starts: end when the stage of this process id ends, at once if it ended already."""
+    try:
+        stage = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        os._exit(1)  # an exception would come back as a broken pool to nobody
+    _watch(lambda: _lives(stage))
 
 
 def end_with_dvc() -> None:

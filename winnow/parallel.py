@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import joblib
 from tqdm import tqdm
 
-from winnow.lifeline import end_with_parent
+from winnow.lifeline import end_with
 from winnow.stage import DISK_FULL
 
 Result = TypeVar("Result")
@@ -32,7 +32,6 @@ class _FileTick:
 
 
 def _single_thread(function: Callable[..., Result], arguments: tuple[Any, ...], tick: Tick) -> Result:
-    end_with_parent()
     # One thread a worker: sums are then added in one order, so that equal inputs give equal bytes on any core count.
     import torch  # here, so that the parent need not load it
 
@@ -66,7 +65,14 @@ def run_jobs(
         watcher.start()
         try:
             # Copy on write: workers share large arrays, which PyTorch takes as they are, since they can be written.
-            workers = joblib.Parallel(n_jobs=min(len(jobs), joblib.cpu_count()) or 1, batch_size=1, mmap_mode="c")
+            # A worker that is told of its stage by its first job only would outlive one that was killed before that.
+            workers = joblib.Parallel(
+                n_jobs=min(len(jobs), joblib.cpu_count()) or 1,
+                batch_size=1,
+                mmap_mode="c",
+                initializer=end_with,
+                initargs=(os.getpid(),),
+            )
             calls = (
                 joblib.delayed(_single_thread)(function, job, _FileTick(tick))
                 for job, tick in zip(jobs, ticks, strict=True)

@@ -38,7 +38,7 @@ class Done:
     """What a push or a pull did."""
 
     remote: str
-    sent: int  # objects that went over the line
+    moved: int  # objects that went over the line
     held: int  # objects that were held against their hashes, those included
 
 
@@ -88,14 +88,14 @@ def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
     """
     ends = _ends(repo, remote)
     outputs = _outputs(repo, targets)
-    sent = _fetch(ends, outputs)
+    moved = _fetch(ends, outputs)
     files = _files(ends.cache, outputs)
-    sent += _fetch(ends, files)
+    moved += _fetch(ends, files)
     repo.checkout(targets=list(targets) or None)
     changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
     if changed:  # DVC remembers that it wrote the right bytes there once, and does not look again
         raise UserError(_told(changed, "something wrote into it in place: remove it, and pull again"))
-    return Done(ends.remote, sent, len({*outputs.values(), *files.values()}))
+    return Done(ends.remote, moved, len({*outputs.values(), *files.values()}))
 
 
 def _ends(repo: Repo, remote: str | None) -> Ends:
@@ -218,7 +218,9 @@ def main() -> None:
         sys.exit(f"{options.action}: interrupted; the same command goes on from where this one stopped")
     except Exception as error:  # each kind of remote has its own errors, and none of them is ours to trace
         sys.exit(f"{options.action}: the remote does not answer; its word: {_sentence(error)}")
-    print(f"{options.action}: remote {done.remote!r}: {done.sent} objects sent, {done.held} held against their hashes")
+    went = {"push": "sent", "pull": "fetched"}[options.action]
+    counts = f"{done.moved} objects {went}, {done.held} held against their hashes"
+    print(f"{options.action}: remote {done.remote!r}: {counts}")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

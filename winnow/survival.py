@@ -84,7 +84,8 @@ def decide(
     With u_i and t_i whether image i is recognised untouched and transformed, a magnitude is cut where the lower bound
     of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation); all above it go with it.
     A class that cannot be judged gets the strictest limit of those that can: it has too few images, or is recognised
-    no better than by chance, so that it has nothing to lose.
+    no better than by chance, so that it has nothing to lose. An operation that most judged classes do not survive at
+    any magnitude is refused for all: on the few others alone, its look would tell their class.
 
     Args:
         taken_for: (operations, 1 + magnitudes, N) class indices, untouched first.
@@ -102,6 +103,8 @@ def decide(
             report.extend({"operation": name, "class": label, **row} for row in rows)
             if limit is not None:
                 judged[label] = limit
+        if 2 * sum(limit == 0 for limit in judged.values()) > len(judged):
+            judged = dict.fromkeys(judged, 0.0)
         strictest = min(judged.values(), default=1.0)
         limits[name] = {label: judged.get(label, strictest) for label in classes}
     return Survival(limits, report)
