@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
-from winnow.policy import Policy
+from winnow.policy import Policy, within_limits
 from winnow.policy_view import TABLE, policy_sheet, policy_table
 from winnow.search import CURVE, Settings, search
 from winnow.stage import UserError, run_stage, write_bytes, write_csv, write_json
@@ -55,7 +55,7 @@ def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Pat
         )
     limits = np.array([[survival.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
     found, losses = search(pixels, labels, limits, replace(params.search, operations=kept), seed=params.seed)
-    final = Policy(tuple(offered), found.sub_policies, survival.limits, tuple(survival.report))
+    final = within_limits(Policy(tuple(offered), found.sub_policies, survival.limits, tuple(survival.report)))
     rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
     write_csv(curve, ["step", *CURVE], rows)
     write_csv(table, TABLE, policy_table(final))

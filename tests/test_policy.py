@@ -12,7 +12,17 @@ from scipy.stats import chisquare
 
 from winnow.contact_sheet import contact_sheet
 from winnow.operations import apply, to_images, to_pixels
-from winnow.policy import Applied, Policy, Step, carry_out, draw_at_random, draw_from_policy, load_policy, sample
+from winnow.policy import (
+    Applied,
+    Policy,
+    Step,
+    carry_out,
+    draw_at_random,
+    draw_from_policy,
+    load_policy,
+    sample,
+    within_limits,
+)
 from winnow.policy_view import TABLE, policy_sheet, policy_table
 from winnow.relaxed_policy import RelaxedPolicy, relaxed_bernoulli
 from winnow.stage import UserError, write_json
@@ -36,6 +46,23 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def pixels(count: int, channels: int = 1) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 12, 10, channels), dtype=np.uint8)
+
+
+def test_no_magnitude_is_written_above_what_some_class_survives() -> None:
+    limits = {"rotate": {"iv": 0.5, "v": 0.25}, "invert": {"iv": 0.0, "v": 0.0}, "shear_x": {"iv": 0.1, "v": 1.0}}
+    policy = Policy(OFFERED, POLICY.sub_policies, limits)
+    assert within_limits(policy) == Policy(
+        OFFERED,
+        (
+            (Step("rotate", 0.3, 0.5), Step("invert", 0.5, 0.0)),
+            (Step("shear_x", 0.9, 0.7), Step("rotate", 0.6, 0.2)),
+            (Step("gaussian_noise", 1.0, 0.5), Step("shear_x", 0.0, 1.0)),
+        ),
+        limits,
+    )
+    labels = ["iv", "v"] * 50
+    plans = [draw_from_policy(one, labels, generator()) for one in (policy, within_limits(policy))]
+    assert plans[0] == plans[1]
 
 
 # --- the file ---------------------------------------------------------------------------------------------------

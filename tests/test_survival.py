@@ -103,7 +103,8 @@ def test_an_operation_that_most_classes_do_not_survive_is_refused_for_all() -> N
     assert few.limits == {"invert": {"a": 0.0, "b": 1.0, "c": 1.0}}
     most = decide(*answers({"a": ruined, "b": ruined, "c": whole}), NAMES, ["invert"], CHECK)
     assert most.limits == {"invert": dict.fromkeys(NAMES, 0.0)}
-    assert rows(most, "c", "verdict") == ["survives"] * 4
+    assert rows(most, "a", "verdict") == ["cut"] * 4
+    assert rows(most, "c", "verdict") == ["refused for all"] * 4
 
 
 def test_where_no_class_can_be_judged_nothing_is_cut() -> None:

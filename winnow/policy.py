@@ -7,7 +7,7 @@ and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,18 @@ class Policy:
             "limits": {operation: dict(sorted(by_class.items())) for operation, by_class in self.limits.items()},
             "cut": [dict(row) for row in self.cut],
         }
+
+
+def within_limits(policy: Policy) -> Policy:
+    """The same policy, no magnitude above the largest that any class survives: as written, so done."""
+    most = {name: max(by_class.values(), default=1.0) for name, by_class in policy.limits.items()}
+    return replace(
+        policy,
+        sub_policies=tuple(
+            tuple(replace(step, magnitude=min(step.magnitude, most.get(step.operation, 1.0))) for step in steps)
+            for steps in policy.sub_policies
+        ),
+    )
 
 
 # --- sampling ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from winnow.parallel import run_jobs
 from winnow.survival_job import Check, Indices, Pixels, judge_fold
 from winnow.valuation import stratified_folds
 
-SURVIVES, CUT, UNJUDGED = "survives", "cut", "not judged"
+SURVIVES, CUT, UNJUDGED, REFUSED = "survives", "cut", "not judged", "refused for all"
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,16 @@ def decide(
     report: list[dict[str, object]] = []
     for name, answers in zip(operations, taken_for, strict=True):
         judged: dict[str, float] = {}
+        told: list[dict[str, object]] = []
         for k, label in enumerate(classes):
             rows, limit = _judge_class(answers[:, labels == k], k, classes, check)
-            report.extend({"operation": name, "class": label, **row} for row in rows)
+            told.extend({"operation": name, "class": label, **row} for row in rows)
             if limit is not None:
                 judged[label] = limit
         if 2 * sum(limit == 0 for limit in judged.values()) > len(judged):
             judged = dict.fromkeys(judged, 0.0)
+            told = [{**row, "verdict": REFUSED} if row["verdict"] == SURVIVES else row for row in told]
+        report.extend(told)
         strictest = min(judged.values(), default=1.0)
         limits[name] = {label: judged.get(label, strictest) for label in classes}
     return Survival(limits, report)
