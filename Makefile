@@ -17,6 +17,8 @@ help: ## list the targets
 $(VENV)/.installed: requirements.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --requirement requirements.txt
+	@# `python -m stages.x` then works from any directory.
+	@echo $(call quote,$(CURDIR)) > "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/winnow.pth"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
@@ -38,7 +40,7 @@ reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS
 	@$(RUN) -m winnow.run --reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-compare: $(VENV)/.installed ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
+compare: $(VENV)/.installed-remote ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
 	@echo 'metrics that differ:'
 	@$(RUN) -m dvc metrics diff --precision 4 $(call quote,$(or $(REV),main))
 	@echo && $(RUN) -m winnow.diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1

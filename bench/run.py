@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import augment, influence, judge, memory, prepare, remote, representation, search
+from bench import augment, diff, influence, judge, memory, prepare, remote, representation, rounds, search
 from bench.timing import Figure, machine
 from winnow.stage import write_json
 
@@ -22,6 +22,8 @@ TOPICS: dict[str, Callable[..., list[Figure]]] = {
     "search": search.measure,
     "representation": representation.measure,
     "remote": remote.measure,
+    "diff": diff.measure,
+    "round": rounds.measure,
 }
 
 

@@ -8,7 +8,7 @@ Params  judge.max_images
 from pathlib import Path
 
 from winnow.dataset import column, only_splits, read_samples, write_dataset
-from winnow.stage import UserError, run_stage
+from winnow.stage import Sections, UserError, run_stage
 
 
 def main(max_images: int, *, dataset: Path, arm: Path) -> None:
@@ -27,5 +27,7 @@ def main(max_images: int, *, dataset: Path, arm: Path) -> None:
     print(f"arm: {arm.name} is {dataset}: {(splits == 'train').sum()} train and {(splits == 'val').sum()} val images")
 
 
+SECTIONS: Sections = {"max_images": ("judge.max_images", int)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"max_images": ("judge.max_images", int)})
+    run_stage(main, __doc__, SECTIONS)

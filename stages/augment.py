@@ -32,7 +32,7 @@ from winnow.dataset import (
     write_dataset,
 )
 from winnow.policy import load_policy
-from winnow.stage import run_stage
+from winnow.stage import Sections, run_stage
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,7 @@ def main(
     )
 
 
+SECTIONS: Sections = {"params": ("augment", Params), "max_images": ("judge.max_images", int)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("augment", Params), "max_images": ("judge.max_images", int)})
+    run_stage(main, __doc__, SECTIONS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from winnow.affine import Ranges, random_affine
@@ -26,7 +27,11 @@ from winnow.dataset import (
     write_dataset,
 )
 from winnow.edge_cases import choose_edge_parents
-from winnow.stage import UserError, read_table, run_stage
+from winnow.stage import Sections, UserError, read_table, run_stage
+
+EDGE_SCHEMA = pa.schema(
+    [pa.field(n, t, nullable=False) for n, t in (("id", pa.string()), ("distance", pa.float64()), ("edge", pa.bool_()))]
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Params:
 
 def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, edge_augmented: Path) -> None:
     """Run the stage on the files given."""
-    samples, found = read_samples(dataset), read_table(edge_cases, columns=["id", "distance", "edge"])
+    samples, found = read_samples(dataset), read_table(edge_cases, EDGE_SCHEMA)
     classes = class_names(samples)
     train = only_splits(samples, "train")
     source = only_source(train)  # N rows
@@ -91,5 +96,7 @@ def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, ed
     )
 
 
+SECTIONS: Sections = {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", int)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", int)})
+    run_stage(main, __doc__, SECTIONS)

@@ -16,14 +16,14 @@ Params  cleanse_final
 
 from pathlib import Path
 
-from winnow.dataset import class_names, column, label_indices, read_images, read_samples, write_dataset
+from winnow.dataset import VERDICT_SCHEMA, class_names, column, label_indices, read_images, read_samples, write_dataset
 from winnow.embedding import held_out, held_out_probabilities
 from winnow.encoder_files import read_networks, with_folds
 from winnow.neighbours import RELABEL, Rule
 from winnow.overrides import read_rulings
 from winnow.representation import cleanse, read_scores, told_counts, verdict_sheet
 from winnow.rulings import mention
-from winnow.stage import read_table, run_stage, write_bytes, write_table
+from winnow.stage import Sections, read_table, run_stage, write_bytes, write_table
 
 
 def main(
@@ -48,7 +48,7 @@ def main(
     _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
     probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
     score = read_scores(scores)
-    before = read_table(earlier, columns=["id", "action"])
+    before = read_table(earlier, VERDICT_SCHEMA)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         score.pop(identifier, None)
     result = cleanse(samples, near, probability, score, rule, rulings)
@@ -58,5 +58,7 @@ def main(
     print(f"cleanse_final: {told_counts(result.verdicts)}{mention(rulings)}")
 
 
+SECTIONS: Sections = {"rule": ("cleanse_final", Rule)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"rule": ("cleanse_final", Rule)})
+    run_stage(main, __doc__, SECTIONS)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from winnow.cleansing import cleansed, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import (
+    SCORE_SCHEMA,
     class_names,
     column,
     label_indices,
@@ -32,7 +33,7 @@ from winnow.dataset import (
 from winnow.neighbours import DROP, KEEP, Verdict
 from winnow.overrides import read_rulings
 from winnow.rulings import mention, overruled, removed, rulings_on
-from winnow.stage import UserError, read_table, run_stage, write_bytes, write_table
+from winnow.stage import Sections, UserError, read_table, run_stage, write_bytes, write_table
 from winnow.threshold import harmful_votes, spare_last_of_class
 
 SHEET_IMAGES = 160
@@ -112,9 +113,9 @@ def _effects(
     scores: Path, suspects: list[str], trusted: list[str]
 ) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) scores."""
-    table = read_table(scores)
-    missing = [name for name in ("id", "score", *trusted) if name not in table.column_names]
-    if missing or sorted(table["id"].to_pylist()) != sorted(suspects):
+    effects = [pa.field(name, pa.float64(), nullable=False) for name in trusted]
+    table = read_table(scores, pa.schema([*SCORE_SCHEMA, *effects]))
+    if sorted(table["id"].to_pylist()) != sorted(suspects):
         raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")
     order = {identifier: row for row, identifier in enumerate(table["id"].to_pylist())}
     matrix = np.stack([table[name].to_numpy() for name in trusted], axis=1)
@@ -136,5 +137,7 @@ def _reason(voters: int, *, spared: bool, defended: float | None) -> str:
     return f"{text}, but is the last of its class here" if spared else text
 
 
+SECTIONS: Sections = {"params": ("cleanse_influence", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("cleanse_influence", Params)})
+    run_stage(main, __doc__, SECTIONS)

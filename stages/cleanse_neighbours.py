@@ -31,7 +31,7 @@ from winnow.representation import (
     verdict_sheet,
 )
 from winnow.rulings import mention
-from winnow.stage import read_table, run_stage, write_bytes, write_table
+from winnow.stage import Sections, read_table, run_stage, write_bytes, write_table
 
 
 def main(
@@ -64,5 +64,7 @@ def main(
     print(f"cleanse_neighbours: {told_counts(result.verdicts)}{mention(rulings)}")
 
 
+SECTIONS: Sections = {"rule": ("cleanse_neighbours", Rule)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"rule": ("cleanse_neighbours", Rule)})
+    run_stage(main, __doc__, SECTIONS)

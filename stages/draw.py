@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.numerals import CLASSES
-from winnow.stage import run_stage, write_bytes
+from winnow.stage import Sections, run_stage, write_bytes
 from winnow.synthetic import Pool, draw, plan_clean, plan_faulty, png_bytes, source_sheet, writer_pool, zip_bytes
 
 
@@ -78,5 +78,7 @@ def _pool(params: Params, split: str) -> Pool:
     return Pool(writer_pool(params.seed, split, count, spread=spread), inverted)
 
 
+SECTIONS: Sections = {"params": ("draw", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("draw", Params)})
+    run_stage(main, __doc__, SECTIONS)

@@ -19,7 +19,7 @@ from winnow.dataset import class_names, label_indices, read_images, read_samples
 from winnow.embedding import held_out, held_out_probabilities
 from winnow.encoder_files import read_networks, with_folds
 from winnow.plane import plane
-from winnow.stage import run_stage, write_table
+from winnow.stage import Sections, run_stage, write_table
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,7 @@ def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, nei
     )
 
 
+SECTIONS: Sections = {"params": ("embed", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("embed", Params)})
+    run_stage(main, __doc__, SECTIONS)

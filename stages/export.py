@@ -16,7 +16,7 @@ from winnow.container import shown
 from winnow.dataset import column, only_splits, read_samples
 from winnow.export import manifest, missing_classes
 from winnow.ledger import by_stage, read_ledger
-from winnow.stage import UserError, fresh_folder, run_stage, write_table
+from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_table
 from winnow.stored_images import stored_images
 
 
@@ -53,5 +53,7 @@ def main(max_images: int, *, dataset: Path, export: Path) -> None:
         )
 
 
+SECTIONS: Sections = {"max_images": ("judge.max_images", int)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"max_images": ("judge.max_images", int)})
+    run_stage(main, __doc__, SECTIONS)

@@ -22,7 +22,7 @@ from winnow.feature_job import features
 from winnow.judge import Labelled, Profile
 from winnow.parallel import run_jobs
 from winnow.plane import plane
-from winnow.stage import UserError, run_stage, write_bytes, write_table
+from winnow.stage import Sections, UserError, run_stage, write_bytes, write_table
 
 COLUMNS, TILE = 12, 64  # of the sheet: images a class, pixels each
 
@@ -75,5 +75,7 @@ def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> Non
     print(f"find_edge_cases: {found.edge.sum()} of {source.num_rows} training images lie apart in their class")
 
 
+SECTIONS: Sections = {"params": ("find_edge_cases", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("find_edge_cases", Params)})
+    run_stage(main, __doc__, SECTIONS)

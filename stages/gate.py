@@ -39,7 +39,7 @@ from winnow.ledger import extended, read_ledger, write_ledger
 from winnow.overrides import read_rulings
 from winnow.parallel import run_jobs
 from winnow.rulings import mention
-from winnow.stage import UserError, read_table, run_stage, write_json
+from winnow.stage import Sections, UserError, read_table, run_stage, write_json
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def main(
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
-        tables = {(path.parts[-3], path.parts[-2]): read_table(path, VERDICT_SCHEMA.names) for path in verdicts}
+        tables = {(path.parts[-3], path.parts[-2]): read_table(path, VERDICT_SCHEMA) for path in verdicts}
     else:
         write_dataset(accepted, came_in, shards_from=[incoming])
         tables = {(accepted.parts[-2], "gate"): told}
@@ -103,5 +103,7 @@ def _labelled(dataset: Path, samples: pa.Table, *splits: str) -> Labelled:
     return Labelled(read_images(dataset, samples["id"].to_pylist()), label_indices(samples))
 
 
+SECTIONS: Sections = {"params": ("gate", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("gate", Params)})
+    run_stage(main, __doc__, SECTIONS)

@@ -22,7 +22,7 @@ from winnow.judge import Labelled, Profile
 from winnow.parallel import run_jobs
 from winnow.seed_files import SeedFiles, remove_others, source_code
 from winnow.seed_job import Task, judge_seed
-from winnow.stage import UserError, digest, run_stage
+from winnow.stage import Sections, UserError, digest, run_stage
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,7 @@ def read_task(params: Params, *, arm: Path, test: Path) -> Task:
     return Task(**data, test_ids=ids["test"], classes=classes, profile_name=params.profile, profile=params.chosen)
 
 
+SECTIONS: Sections = {"params": ("judge", Params), "seeds": ("compare.seeds", list[int])}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("judge", Params), "seeds": ("compare.seeds", list[int])})
+    run_stage(main, __doc__, SECTIONS)

@@ -26,7 +26,7 @@ from winnow.decode import PIXEL_LIMIT
 from winnow.ingest import complete, count, ingest, keep_apart
 from winnow.source import open_source, resolve_source
 from winnow.splits import PRECEDENCE, SplitPlan
-from winnow.stage import run_stage, write_json, write_table
+from winnow.stage import Sections, run_stage, write_json, write_table
 from winnow.truth import match_names
 
 TEXT = pa.string()
@@ -126,5 +126,7 @@ def _table(schema: pa.Schema, rows: Sequence[Sequence[object]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
 
 
+SECTIONS: Sections = {"source": ("dataset.source", str), "params": ("prepare", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"source": ("dataset.source", str), "params": ("prepare", Params)})
+    run_stage(main, __doc__, SECTIONS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winnow.dataset import read_samples, write_dataset
 from winnow.ledger import read_ledger, write_ledger
-from winnow.stage import run_stage
+from winnow.stage import Sections, run_stage
 
 
 def main(*, accepted: Path, refined: Path) -> None:
@@ -20,5 +20,7 @@ def main(*, accepted: Path, refined: Path) -> None:
     print(f"refined: {samples.num_rows} images, {copies} of them augmented copies")
 
 
+SECTIONS: Sections = {}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {})
+    run_stage(main, __doc__, SECTIONS)

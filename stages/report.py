@@ -24,7 +24,7 @@ from winnow.ledger import LEDGER, by_stage, read_ledger
 from winnow.picture import picture_uri, png_uri
 from winnow.report import Known, Plane, Report, Sheet, render
 from winnow.report_planes import report_plane
-from winnow.stage import read_table, run_stage, write_bytes
+from winnow.stage import Sections, read_table, run_stage, write_bytes
 from winnow.stored_images import stored_images
 
 
@@ -116,5 +116,7 @@ def _plane(
     )
 
 
+SECTIONS: Sections = {"params": ("report", Params), "rounds": ("rounds", dict[str, dict[str, str]])}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("report", Params), "rounds": ("rounds", dict[str, dict[str, str]])})
+    run_stage(main, __doc__, SECTIONS)

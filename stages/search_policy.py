@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from winnow.balance import demand_pairs
 from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
 from winnow.policy import Policy, within_limits
 from winnow.policy_view import TABLE, policy_sheet, policy_table
 from winnow.search import CURVE, Settings, search
-from winnow.stage import UserError, run_stage, write_bytes, write_csv, write_json
+from winnow.stage import Sections, UserError, run_stage, write_bytes, write_csv, write_json
 from winnow.survival import Survival, find_limits
 from winnow.survival_job import Check
 
@@ -40,11 +41,7 @@ def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Pat
     samples = read_samples(dataset)
     train = only_splits(only_source(samples), "train")  # N rows
     classes, labels = class_names(samples), label_indices(train)
-    for index, count in enumerate(np.bincount(labels, minlength=len(classes)).tolist()):
-        if count < 2:
-            raise UserError(
-                f"{dataset}: class {classes[index]} has {count} training images, a search needs 2; add some"
-            )
+    demand_pairs(samples, dataset)
     pixels = read_images(dataset, train["id"].to_pylist())
     offered = params.search.operations
     survival = find_limits(pixels, labels, classes, offered, params.survival, seed=params.seed)
@@ -72,5 +69,7 @@ def _summary(survival: Survival, kept: list[str]) -> str:
     )
 
 
+SECTIONS: Sections = {"params": ("search_policy", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("search_policy", Params)})
+    run_stage(main, __doc__, SECTIONS)

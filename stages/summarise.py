@@ -23,11 +23,11 @@ from pathlib import Path
 
 from winnow.comparison import compare, mean_curves, read_arm
 from winnow.comparison_table import comparison_text
-from winnow.dataset import only_splits, read_samples
+from winnow.dataset import SCORE_SCHEMA, only_splits, read_samples
 from winnow.ledger import read_ledger
 from winnow.refinement import refine
 from winnow.seed_files import SeedFiles
-from winnow.stage import UserError, read_table, run_stage, write_csv, write_json
+from winnow.stage import Sections, UserError, read_table, run_stage, write_csv, write_json
 
 
 def main(
@@ -56,7 +56,7 @@ def main(
     figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
         truth=read_table(truth, columns=["id", "label", "noise"]),
-        scores=read_table(scores, columns=["id", "score"]),
+        scores=read_table(scores, SCORE_SCHEMA),
         signals=read_table(signals),
         ledger=read_ledger(refined),
         prepare=json.loads(prepare_metrics.read_bytes()),
@@ -69,5 +69,7 @@ def main(
     print(comparison_text(table, figures))
 
 
+SECTIONS: Sections = {"arms": ("compare.arms", dict[str, str]), "seeds": ("compare.seeds", list[int])}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"arms": ("compare.arms", dict[str, str]), "seeds": ("compare.seeds", list[int])})
+    run_stage(main, __doc__, SECTIONS)

@@ -18,7 +18,7 @@ from winnow.contrastive import Contrast, train_encoder
 from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
 from winnow.embedding import deal_folds
 from winnow.parallel import run_jobs
-from winnow.stage import UserError, fresh_folder, run_stage, write_bytes, write_table
+from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_bytes, write_table
 from winnow.view_training import Training
 
 
@@ -75,5 +75,7 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
     print(f"train_encoder: {len(jobs)} encoders ({params.contrast.loss} loss) and classifiers on {len(source)} images")
 
 
+SECTIONS: Sections = {"params": ("train_encoder", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("train_encoder", Params)})
+    run_stage(main, __doc__, SECTIONS)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from winnow.dataset import class_names, label_indices, only_source, only_splits, read_images, read_samples
 from winnow.parallel import run_jobs
-from winnow.stage import UserError, run_stage, write_csv, write_table
+from winnow.stage import Sections, UserError, run_stage, write_csv, write_table
 from winnow.trajectory import Sgd, Views
 from winnow.valuation import Plan, combine, harm_score, stratified_folds, value_trajectory
 
@@ -110,5 +110,7 @@ def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> N
     write_csv(path, [name, "images"], [(f"{edge:.4g}", n) for edge, n in zip(edges, counts, strict=False)])
 
 
+SECTIONS: Sections = {"params": ("value", Params)}
+
 if __name__ == "__main__":
-    run_stage(main, __doc__, {"params": ("value", Params)})
+    run_stage(main, __doc__, SECTIONS)

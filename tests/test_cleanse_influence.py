@@ -110,5 +110,5 @@ def test_scores_of_other_images_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="does not value the images of this dataset; run `dvc repro`"):
         run(folder, votes=1)
     pq.write_table(table.drop_columns(["y"]), folder / "scores.parquet")
-    with pytest.raises(UserError, match="does not value the images of this dataset"):
+    with pytest.raises(UserError, match="has no column y; run `dvc repro`"):
         run(folder, votes=1)

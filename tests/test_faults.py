@@ -1,5 +1,7 @@
 """Accidents and slips around a finished pipeline: what is said, and that the next run makes the same bytes again."""
 
+import pickle
+import re
 import resource
 import shlex
 import shutil
@@ -70,6 +72,15 @@ def test_an_output_gone_from_the_cache_is_made_again(workspace: Workspace, locke
     assert back_to(workspace, locked)
 
 
+UNPICKLED = b"cos\nmkdir\n(Vunpickled\ntR."  # a pickle that makes a folder where it is loaded
+
+
+def test_the_planted_pickle_would_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pickle.loads(UNPICKLED)
+    assert (tmp_path / "unpickled").is_dir()
+
+
 @pytest.mark.parametrize(
     ("path", "spoil", "stage", "words"),
     [
@@ -78,7 +89,9 @@ def test_an_output_gone_from_the_cache_is_made_again(workspace: Workspace, locke
         ("data/r1/influenced/samples.parquet", lambda old: old[:-20], "augment@r1", "no whole parquet|not a whole"),
         ("data/r1/influenced/samples.parquet", lambda old: b"", "search_policy@r1", "not a whole parquet table"),
         ("data/prepared/images", lambda old: old[: len(old) // 2], "value@r1", "no whole shard"),
-        ("models/r1/encoders/space-0-0.safetensors", lambda old: b"\x80\x04N.", "embed@r1", "space-0-0.safetensors"),
+        ("models/r1/encoders/space-0-0.safetensors", lambda old: UNPICKLED, "embed@r1", "space-0-0.safetensors"),
+        ("models/r1/policy.json", lambda old: UNPICKLED, "augment@r1", "is not valid JSON"),
+        ("data/r1/influenced/samples.parquet", lambda old: UNPICKLED, "augment@r1", "not a whole parquet table"),
         ("models/r1/encoders/class-0-1.safetensors", lambda old: old[:-9], "cleanse_final@r1", "class-0-1.safetensors"),
         ("data/r1/embeddings/classes.parquet", lambda old: old[9:], "cleanse_neighbours@r1", "classes.parquet"),
         ("data/r1/influence/scores.parquet", lambda old: b"PAR1", "cleanse_influence@r1", "scores.parquet"),
@@ -93,13 +106,15 @@ def test_a_tampered_input_stops_the_stage_with_a_reason(
     before = file.read_bytes()
     file.write_bytes(spoil(before))
     done = workspace.run(*shlex.split(stages_in(locked)[stage]["cmd"]), check=False)
-    file.write_bytes(before)
-    workspace.run("git", "checkout", "--quiet", "--", ".")
-    workspace.dvc("checkout")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+    assert not (workspace.folder / "unpickled").exists()
     assert any(word in done.stderr for word in words.split("|")), done.stderr
-    assert "`dvc repro`" in done.stderr or "`dvc checkout" in done.stderr
+    (way_back,) = re.findall("`dvc (checkout --force [^`]+)`", done.stderr)
+    workspace.dvc(*way_back.split())
+    assert file.read_bytes() == before
+    workspace.run("git", "checkout", "--quiet", "--", ".")
+    workspace.dvc("checkout", "--force")
 
 
 def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, locked: bytes) -> None:
@@ -120,6 +135,8 @@ def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, l
         ("\ngate:", "\nextra: {a: 1}\ngate:", "extra is unknown"),
         ("votes:", "vote:", "cleanse_influence.vote is unknown"),
         ("  guard: true", "  guard: 2", "cleanse_influence.guard must be bool"),
+        ("operations: [", "operations: [shear_z, ", "operations names 'shear_z', which is unknown"),
+        ("  budget: ", "  budget: 1 #", "augment.budget is 1"),
         ("\ngate:", "\n<<<<<<< HEAD\ngate:", "merge conflict"),
     ],
 )
@@ -137,6 +154,7 @@ def test_a_slip_in_the_params_is_one_sentence(
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert "stages.value" not in done.stdout  # before any training
     assert back_to(workspace, locked)
 
 

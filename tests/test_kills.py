@@ -6,6 +6,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,7 +76,16 @@ def wait_for_stage(process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+def forget_seeds(workspace: Workspace, stage: str) -> None:
+    """The judge takes up whole seeds: without them it trains, and there is something to kill."""
+    name, _, arm = stage.partition("@")
+    if name == "judge":
+        for top in ("models", "metrics"):
+            shutil.rmtree(workspace.folder / top / "judge" / arm)
+
+
 def undisturbed_seconds(workspace: Workspace, stage: str) -> float:
+    forget_seeds(workspace, stage)
     process = start(workspace, stage)
     wait_for_stage(process)
     began = time.monotonic()
@@ -100,13 +110,16 @@ def plan() -> Iterator[tuple[int, str, float, bool]]:
 def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) -> None:
     lock = (workspace.folder / "dvc.lock").read_bytes()
     seconds: dict[str, float] = {}
+    landed = 0
     for number, stage, share, alone in plan():
         if stage not in seconds:
             seconds[stage] = undisturbed_seconds(workspace, stage)
+        forget_seeds(workspace, stage)
         process = start(workspace, stage)
         wait_for_stage(process)
         time.sleep(share * seconds[stage])
         family = below(process)
+        landed += running_stage(process)
         if alone:
             process.kill()
         else:
@@ -121,6 +134,8 @@ def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) ->
         workspace.dvc("status", "--quiet")
         assert workspace.run("git", "status", "--porcelain").stdout == ""
         assert not [path for path in partial_files(workspace.folder)]
+    print(f"{landed} of {KILLS} kills met the stage at work")
+    assert 2 * landed > KILLS
 
 
 def partial_files(folder: Path) -> list[Path]:

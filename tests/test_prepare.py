@@ -140,6 +140,22 @@ def test_odd_names_reach_the_tables(tmp_path):
     assert set(run.splits()) == set(files)
 
 
+def test_a_hostile_source_writes_nothing_outside_the_outputs(tmp_path):
+    root = tmp_path / "a/b/c"  # as deep as any of the names could climb
+    odd = ["..", "...", ".. ", "%2e%2e%2fevil", "new\nline", "~", "$HOME", "CON"]
+    files = bare_files(8) | {f"a/{name}.png": noise_png(500 + i) for i, name in enumerate(odd)}
+    make_zip(root / "odd.zip", files)
+    for number, name in enumerate(("../evil.png", "a/../../../evil.png", f"{tmp_path}/evil.png")):
+        make_zip(root / f"escape-{number}.zip", files | {name: noise_png(700)})
+    before = digest([tmp_path])
+    for number in range(3):
+        assert "would lead outside" in refused(root / f"escape-{number}.zip", root / "out")
+    run = Prepared(root / "odd.zip", root / "out")
+    assert set(run.splits()) <= set(files)  # names that start with a dot are clutter
+    shutil.rmtree(root / "out")
+    assert digest([tmp_path]) == before
+
+
 # --- splits ---------------------------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.datasets import make_dataset
 from tests.imports import ROOT
-from winnow.run import changed_params, check_overrides, stored_source, unrolled
+from winnow.run import changed_params, check_classes, check_overrides, stored_source, unrolled
 from winnow.stage import UserError, read_params
 
 PARAMS = (ROOT / "params.yaml").read_bytes()
@@ -77,3 +78,9 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: the action must be one of keep, drop, relabel"):
         check_overrides(overrides)
     assert "a,hide" in overrides.read_text()
+
+
+def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Path) -> None:
+    check_classes(make_dataset(tmp_path / "enough", {"train": 6, "val": 3}))
+    with pytest.raises(UserError, match="class iii has 1 training images, a search needs 2"):
+        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}))

@@ -1,6 +1,7 @@
 """The stage edge: strict params, whole-or-nothing writes, the command line."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from winnow.stage import ParamsError, digest, load_params, write_bytes, write_json, write_table
+from tests.imports import ROOT
+from winnow.stage import ParamsError, UserError, digest, load_params, read_table, write_bytes, write_json, write_table
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,23 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
+def test_a_table_fits_its_schema_or_says_why_not(tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("score", pa.float64(), nullable=False), ("id", pa.string())])
+    path = tmp_path / "t.parquet"
+    write_table(path, pa.table({"id": ["x", None], "score": pa.array([1, 2], pa.float32()), "more": [0, 0]}))
+    assert read_table(path, schema).equals(pa.table({"score": [1.0, 2.0], "id": ["x", None]}, schema=schema))
+    for column, message in (
+        (["low", "high"], "column score must hold double, got string; run `dvc repro`"),
+        ([1.0, None], "column score has gaps; run `dvc repro`"),
+    ):
+        write_table(path, pa.table({"id": ["x", "y"], "score": column}))
+        with pytest.raises(UserError, match=message):
+            read_table(path, schema)
+    write_table(path, pa.table({"id": ["x", "y"]}))
+    with pytest.raises(UserError, match="has no column score; run `dvc repro`"):
+        read_table(path, schema)
+
+
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_table(tmp_path / name, pa.table({"id": ["x", "y"], "score": [0.5, 1.0]}))
@@ -145,3 +164,28 @@ def test_a_stage_is_told_its_paths_and_says_its_errors_in_one_line(tmp_path: Pat
     script.write_text(STAGE.replace("k != 1", "k == 1"))
     failed = run("--into", "out")
     assert (failed.returncode, failed.stderr) == (1, "sample_stage: k is off; set it to 1\n")
+
+
+HELP_OF_ALL = """
+import contextlib, io, runpy, sys
+for name in sys.argv[1:]:
+    sys.argv, told = [name, "--help"], io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        runpy.run_module(f"stages.{name}", run_name="__main__", alter_sys=True)
+    print(name, "usage: " in told.getvalue() and "Writes  --" in told.getvalue())
+"""
+
+
+def test_every_stage_explains_itself_from_any_directory(tmp_path: Path) -> None:
+    stages = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    told = python("-c", HELP_OF_ALL, *stages)  # in one process: the imports take seconds
+    assert told.stdout.splitlines() == [f"{name} True" for name in stages], told.stderr
+    alone = python("-m", "stages.refined")
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "the following arguments are required: --accepted" in alone.stderr

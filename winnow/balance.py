@@ -6,6 +6,7 @@ no class may be larger than that already.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,22 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
         n_val=only_splits(originals, "val").num_rows,
         max_images=max_images,
     )
+
+
+def demand_pairs(samples: pa.Table, dataset: Path) -> None:
+    """Stop where a class has fewer than the two training images that a search of a policy needs.
+
+    Args:
+        samples: a samples table; copies do not count.
+        dataset: where it is from, for the sentence.
+
+    Raises:
+        UserError: a class has one or none.
+    """
+    counts = Counter(only_splits(only_source(samples), "train")["label"].to_pylist())
+    for name in class_names(samples):
+        if counts[name] < 2:
+            raise UserError(f"{dataset}: class {name} has {counts[name]} training images, a search needs 2; add some")
 
 
 def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_images: int) -> int:

@@ -53,6 +53,8 @@ VERDICT_SCHEMA = pa.schema(
         ("evidence", pa.list_(pa.string())),  # the validation ids or neighbour ids that decided
     ]
 )
+# What is read of the valuation's table; it has a column a label-book image as well.
+SCORE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)])
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -89,7 +91,7 @@ def read_samples(folder: Path) -> pa.Table:
         UserError: the table is missing or is no samples table.
     """
     path = folder / "samples.parquet"
-    back = f"bring it back with `dvc checkout {folder}`"
+    back = f"bring it back with `dvc checkout --force {folder}`"
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -169,14 +171,18 @@ def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
             if images is None:
                 images = np.empty((len(wanted), *image.shape), np.uint8)
             if image.shape[:2] != images.shape[1:3]:
-                raise UserError(f"{shard}: {identifier} has another size than the rest; run `dvc checkout {folder}`")
+                raise UserError(
+                    f"{shard}: {identifier} has another size than the rest; run `dvc checkout --force {folder}`"
+                )
             if image.shape[-1] > images.shape[-1]:  # the first image in colour
                 images = np.repeat(images, image.shape[-1], axis=-1)
             images[wanted[identifier]] = image
             missing.remove(identifier)
     if missing:
         first = next(identifier for identifier in ids if identifier in missing)
-        raise UserError(f"{folder}/images lacks {len(missing)} images, {first} first; run `dvc checkout {folder}`")
+        raise UserError(
+            f"{folder}/images lacks {len(missing)} images, {first} first; run `dvc checkout --force {folder}`"
+        )
     return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
 
 
@@ -192,7 +198,7 @@ def read_shards(folder: Path) -> Iterator[tuple[Path, list[str], pa.Array]]:
             if not table.schema.equals(SHARD_SCHEMA):
                 raise KeyError
         except (pa.ArrowException, OSError, KeyError):
-            raise UserError(f"{shard} is no whole shard of images; run `dvc checkout {folder}`") from None
+            raise UserError(f"{shard} is no whole shard of images; run `dvc checkout --force {folder}`") from None
         yield shard, table["id"].to_pylist(), table["image"].combine_chunks().field("bytes")
 
 
@@ -202,7 +208,7 @@ def _decode(content: bytes | None, shard: Path, identifier: str) -> Pixels:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for bytes of others
         pixels = None
     if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-        raise UserError(f"{shard}: the image of {identifier} is damaged; run `dvc checkout {shard.parents[1]}`")
+        raise UserError(f"{shard}: the image of {identifier} is damaged; run `dvc checkout --force {shard.parents[1]}`")
     return pixels
 
 

@@ -40,7 +40,7 @@ def read_networks(folder: Path, *, classes: int) -> Networks:
     table = read_table(folder / "folds.parquet", columns=["id", "folds"])
     dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
     if not dealt:
-        raise UserError(f"{folder / 'folds.parquet'} names no image; run `dvc checkout {folder}`")
+        raise UserError(f"{folder / 'folds.parquet'} names no image; run `dvc checkout --force {folder}`")
     repeats = len(next(iter(dealt.values())))
     folds = 1 + max(fold for row in dealt.values() for fold in row)
     encoders, classifiers = (
@@ -57,7 +57,7 @@ def _state(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (FileNotFoundError, SafetensorError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}); run `dvc checkout {path.parent}`") from None
+        raise UserError(f"{path} is missing or damaged ({error}); run `dvc checkout --force {path.parent}`") from None
 
 
 def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:

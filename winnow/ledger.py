@@ -27,7 +27,7 @@ def read_ledger(dataset: Path) -> pa.Table:
         return LEDGER_SCHEMA.empty_table()
     ledger = read_table(path)
     if not ledger.schema.equals(LEDGER_SCHEMA):
-        raise UserError(f"{path} is no ledger; bring it back with `dvc checkout {dataset}`")
+        raise UserError(f"{path} is no ledger; bring it back with `dvc checkout --force {dataset}`")
     return ledger
 
 

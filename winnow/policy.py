@@ -235,7 +235,7 @@ def load_policy(path: Path) -> Policy:
     Raises:
         UserError: the file is missing, no JSON, or no policy.
     """
-    remedy = f"run `dvc repro`, or `dvc checkout {path}` to bring back what a run made"
+    remedy = f"run `dvc repro`, or `dvc checkout --force {path}` to bring back what a run made"
     try:
         return parse_policy(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

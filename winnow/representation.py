@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
-from winnow.dataset import class_names, column, label_indices, only_source, read_images
+from winnow.dataset import SCORE_SCHEMA, class_names, column, label_indices, only_source, read_images
 from winnow.embedding import Neighbours, Points
 from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
 from winnow.plane_view import plane_view
@@ -85,7 +85,7 @@ def cleanse(
 
 def read_scores(path: Path) -> dict[str, float]:
     """The valuation's score of each train and val image, by id."""
-    table = read_table(path, columns=["id", "score"])
+    table = read_table(path, SCORE_SCHEMA)
     return dict(zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True))
 
 

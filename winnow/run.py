@@ -3,12 +3,13 @@
     python -m winnow.run [--source PATH]
     python -m winnow.run --reproduce --source PATH [--seeds 5] [--profile competition] [--rounds 2]
 
-The source and overrides.csv are checked before anything else happens. params.yaml is changed where asked, keeps its
-comments, and is put back if the run does not end well. ``--reproduce`` judges arm by arm and says how long the rest
-will take; stopped, it goes on where it was when started again.
+The source, params.yaml and overrides.csv are checked before anything else happens, and the classes before any training.
+params.yaml is changed where asked, keeps its comments, and is put back if the run does not end well. ``--reproduce``
+judges arm by arm and says how long the rest will take; stopped, it goes on where it was when started again.
 """
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from winnow.comparison_table import comparison_text
-from winnow.stage import PARAMS, ROOT, UserError, load_params, read_params, write_bytes, write_csv
+from winnow.stage import PARAMS, ROOT, Sections, UserError, load_params, read_params, write_bytes, write_csv
 
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
 OVERRIDES = ROOT / "overrides.csv"
@@ -174,6 +175,25 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
             raise UserError(f"{params.name}: section {section} is unknown; known: {', '.join(sorted(known))}")
 
 
+def check_params() -> None:
+    """Stop before anything long if a stage would refuse its section of params.yaml."""
+    for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
+        sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS
+        for section, kind in sections.values():
+            load_params(section, kind)
+
+
+def check_classes(dataset: Path = ROOT / "data/prepared") -> None:
+    """Stop before any training if the classes cannot be augmented as params.yaml asks."""
+    from winnow.balance import demand_balance, demand_pairs
+    from winnow.dataset import read_samples
+
+    samples = read_samples(dataset)
+    demand_pairs(samples, dataset)
+    budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
+    demand_balance(samples, budget=budget, max_images=most)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -188,6 +208,7 @@ def main() -> None:
     try:
         check_merged()
         check_sections()
+        check_params()
         check_overrides()
         if options.source:
             changes["dataset.source"] = stored_source(options.source, Path.cwd())
@@ -203,6 +224,8 @@ def main() -> None:
             changes |= {"compare.seeds": list(range(options.seeds)), "judge.profile": options.profile}
             changes |= unrolled(options.rounds)
         with changed_params(changes):
+            dvc("repro", "prepare")
+            check_classes()
             if options.reproduce:
                 reproduce()
             else:

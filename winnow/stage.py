@@ -175,23 +175,40 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_bytes(path, sink.getvalue().to_pybytes())
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> pa.Table:
     """A table that a stage wrote, or some of its columns.
 
+    Args:
+        path: the file.
+        columns: names, or a schema that the columns must fit; a field that is not nullable has no gaps.
+
     Raises:
-        UserError: it is missing, damaged, or lacks a column.
+        UserError: it is missing, damaged, lacks a column, or does not fit.
     """
-    back = f"run `dvc repro`, or bring it back with `dvc checkout {path}`"
+    back = f"run `dvc repro`, or bring it back with `dvc checkout --force {path}`"
+    names = columns.names if isinstance(columns, pa.Schema) else columns
     try:
         there = set(pq.read_schema(path).names)
-        lacking = [name for name in columns or () if name not in there]
-        table = None if lacking else pq.read_table(path, columns=None if columns is None else list(columns))
+        lacking = [name for name in names or () if name not in there]
+        table = None if lacking else pq.read_table(path, columns=None if names is None else list(names))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {back}") from None
     except (pa.ArrowException, OSError):
         raise UserError(f"{path} is not a whole parquet table; {back}") from None
     if table is None:
         raise UserError(f"{path} has no column {lacking[0]}; {back}")
+    if isinstance(columns, pa.Schema):
+        for field in columns:
+            column = table[field.name]
+            if not field.nullable and column.null_count:
+                raise UserError(f"{path}: column {field.name} has gaps; {back}")
+            try:
+                column.cast(field.type)
+            except pa.ArrowException:
+                raise UserError(
+                    f"{path}: column {field.name} must hold {field.type}, got {column.type}; {back}"
+                ) from None
+        return table.select(columns.names).cast(columns)
     return table
 
 
@@ -222,14 +239,18 @@ def digest(paths: Iterable[Path]) -> str:
 # --- the command line -------------------------------------------------------------------------------------------
 
 
-def run_stage(main: Callable[..., None], description: str | None, sections: Mapping[str, tuple[str, Any]]) -> None:
+# By positional argument of a stage's main, its section of params.yaml and the section's type.
+Sections = Mapping[str, tuple[str, Any]]
+
+
+def run_stage(main: Callable[..., None], description: str | None, sections: Sections) -> None:
     """Run a stage's ``main`` with its params and with the paths of the command line.
 
     Args:
         main: keyword-only arguments are the command line's options (``Path``, ``str`` or ``list[Path]``), each
             required; positional ones are the params.
         description: the stage's docstring, shown by ``--help``.
-        sections: by positional argument of ``main``, the section of params.yaml and its type.
+        sections: of the params that it reads.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     hints = typing.get_type_hints(main)

@@ -25,5 +25,7 @@ def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
                 found[identifier] = contents[row].as_py()
     missing = [identifier for identifier in wanted if identifier not in found]
     if missing:
-        raise UserError(f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout {folder}`")
+        raise UserError(
+            f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout --force {folder}`"
+        )
     return {identifier: found[identifier] for identifier in wanted}

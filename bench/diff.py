@@ -1,0 +1,71 @@
+"""How long two revisions of a refined set take to compare, sample by sample, as a person waits for it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+
+from bench.memory import write_random
+from bench.pipeline import pretend_run
+from bench.timing import Figure, figure, interleaved
+from winnow.dataset import VERDICT_SCHEMA, read_samples, samples_table, write_dataset
+from winnow.remote_demo import copy_repository
+from winnow.stage import ROOT, write_table
+
+COUNT = 10_000
+EVERY = 20  # one sample in so many is dropped, and another relabelled
+STAGE = "cleanse_neighbours"
+
+
+def measure(*, images: int, rounds: int) -> list[Figure]:
+    """Seconds of the whole command; ``images`` is of the other benchmarks."""
+    with tempfile.TemporaryDirectory() as name:
+        repository, dataset = Path(name) / "repository", Path(name) / "random"
+        copy_repository(ROOT, repository)
+        write_random(dataset, COUNT)
+        pretend_run(repository, dataset, os.environ)
+        _commit(repository, dataset, refined=False)
+        _commit(repository, dataset, refined=True)
+        times = interleaved({"diff": lambda: _diff(repository)}, rounds=rounds)
+    return [figure(f"winnow.diff between two revisions of {COUNT} samples", times["diff"], "s", at_most=3.0)]
+
+
+def _commit(repository: Path, dataset: Path, *, refined: bool) -> None:
+    """Record the pipeline with or without verdicts that drop and relabel."""
+    samples = read_samples(dataset)
+    train = [row for row in samples.to_pylist() if row["split"] == "train"]
+    other = {row["id"]: train[(number + 1) % len(train)]["label"] for number, row in enumerate(train)}
+    told, left = [], [row for row in samples.to_pylist() if row["split"] != "train"]
+    for number, row in enumerate(train):
+        action = {0: "drop", 1: "relabel"}.get(number % EVERY, "keep") if refined else "keep"
+        after = {"drop": None, "relabel": other[row["id"]], "keep": row["label"]}[action]
+        words = {"reason": "support 0.10", "score": 0.1, "evidence": [train[0]["id"]] * 10}
+        told.append({"id": row["id"], "action": action, "label_before": row["label"], "label_after": after, **words})
+        if after is not None:
+            left.append({**row, "label": after})
+    kept = [{**row, "action": "keep", "label_after": row["label_before"]} for row in told]
+    for path in (repository / "data").rglob("verdicts.parquet"):
+        rows = told if path.parent.name == STAGE else kept
+        write_table(path, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
+    classes = sorted({row["label"] for row in train})
+    write_dataset(repository / "data/refined", samples_table(left, classes), shards_from=[dataset])
+    _run("dvc", "commit", "--quiet", "--force", repository=repository)
+    author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+    subprocess.run(["git", *author, "commit", "--quiet", "--all", "-m", "refined"], cwd=repository, check=True)
+
+
+def _diff(repository: Path) -> None:
+    told = _run("winnow.diff", "HEAD~1", "HEAD", repository=repository, code=1)
+    if f"{COUNT // EVERY}" not in told:
+        raise SystemExit(f"the difference is not what was planted:\n{told}")
+
+
+def _run(module: str, *arguments: str, repository: Path, code: int = 0) -> str:
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    if done.returncode != code:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode} in {repository}:\n{done.stderr}")
+    return done.stdout
