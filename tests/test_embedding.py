@@ -8,7 +8,7 @@ import torch
 
 from tests.test_contrastive import CONTRAST, STILL, TRAINING, stripes
 from winnow.contrastive import embed, train_encoder
-from winnow.embedding import NO_FOLD, deal_folds, held_out
+from winnow.embedding import NO_FOLD, deal_folds, held_out, nearest
 from winnow.encoder import Encoder
 from winnow.plane import plane
 
@@ -112,3 +112,11 @@ def test_the_plane_is_the_same_every_time_and_takes_any_count() -> None:
     for count in (0, 1, 3, 4):
         assert plane(points[:count], seed=0)[0].shape == (count, 2)
     assert np.isfinite(plane(np.ones((20, 3), np.float32), seed=0)[0]).all()  # all images equal
+
+
+def test_identical_images_are_each_others_neighbours_and_never_their_own() -> None:
+    rows = np.arange(12)
+    index, distance = nearest(np.ones((12, 4), np.float32), rows, rows, 5)
+    assert index.shape == (12, 5)
+    assert all(i not in near and len(set(near)) == 5 for i, near in enumerate(index.tolist()))
+    assert (distance == 0).all()

@@ -135,7 +135,7 @@ def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, l
         ("\ngate:", "\nextra: {a: 1}\ngate:", "extra is unknown"),
         ("votes:", "vote:", "cleanse_influence.vote is unknown"),
         ("  guard: true", "  guard: 2", "cleanse_influence.guard must be bool"),
-        ("operations: [", "operations: [shear_z, ", "operations names 'shear_z', which is unknown"),
+        ("- shear_x\n", "- shear_z\n", "operations names 'shear_z', which is unknown"),
         ("  budget: ", "  budget: 1 #", "augment.budget is 1"),
         ("\ngate:", "\n<<<<<<< HEAD\ngate:", "merge conflict"),
     ],

@@ -197,19 +197,20 @@ def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> 
         raise UserError(f"{path} is not a whole parquet table; {back}") from None
     if table is None:
         raise UserError(f"{path} has no column {lacking[0]}; {back}")
-    if isinstance(columns, pa.Schema):
-        for field in columns:
-            column = table[field.name]
-            if not field.nullable and column.null_count:
-                raise UserError(f"{path}: column {field.name} has gaps; {back}")
-            try:
-                column.cast(field.type)
-            except pa.ArrowException:
-                raise UserError(
-                    f"{path}: column {field.name} must hold {field.type}, got {column.type}; {back}"
-                ) from None
-        return table.select(columns.names).cast(columns)
-    return table
+    return _fitted(table, columns, path, back) if isinstance(columns, pa.Schema) else table
+
+
+def _fitted(table: pa.Table, schema: pa.Schema, path: Path, back: str) -> pa.Table:
+    for field in schema:
+        column = table[field.name]
+        if not field.nullable and column.null_count:
+            raise UserError(f"{path}: column {field.name} has gaps; {back}")
+        try:
+            column.cast(field.type)
+        except pa.ArrowException:
+            wrong = f"column {field.name} must hold {field.type}, got {column.type}"
+            raise UserError(f"{path}: {wrong}; {back}") from None
+    return table.select(schema.names).cast(schema)
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
