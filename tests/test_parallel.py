@@ -1,6 +1,7 @@
 """The seam to many cores: order, progress, one thread a worker, errors that come through."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,6 +86,32 @@ def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
     stage.kill()
     stage.wait()
     return psutil.wait_procs(workers, timeout=15)[1]
+
+
+def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path: Path) -> None:
+    code = "from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
+    code += f"try: run_jobs(sleep_long, [({str(tmp_path)!r},), ({str(tmp_path)!r},)], steps=1, label='sleep')\n"
+    code += "except KeyboardInterrupt: print('interrupted')"
+    for pause in (0.0, 0.1, 0.3, 1.0, 3.0):
+        stage = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        )
+        while not any("popen_loky" in " ".join(one.cmdline()) for one in psutil.Process(stage.pid).children()):
+            assert stage.poll() is None
+            time.sleep(0.01)
+        time.sleep(pause)
+        family = psutil.Process(stage.pid).children(recursive=True)
+        os.killpg(stage.pid, signal.SIGINT)
+        output = stage.communicate(timeout=60)[0]
+        assert "interrupted" in output
+        assert "Traceback" not in output
+        assert psutil.wait_procs(family, timeout=15)[1] == []
 
 
 def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ joblib's backend can be exchanged (``joblib.parallel_config("ray")``) without to
 """
 
 import os
+import signal
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +43,21 @@ def _single_thread(function: Callable[..., Result], arguments: tuple[Any, ...], 
     # Nothing here reads memory before writing it; filling it first would cost 7 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return function(*arguments, tick)
+
+
+@contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Ctrl-C reaches every process of the group, and one that is still starting would answer it with a traceback.
+
+    What this thread starts inherits its mask for good, so that workers hear nothing; a thread that was started before
+    still takes the signal here, and the stage ends its workers.
+    """
+    ensure_running()  # multiprocessing's tracker, which a pool starts, lifts the mask as it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run_jobs(
@@ -77,7 +95,8 @@ def run_jobs(
                 joblib.delayed(_single_thread)(function, job, _FileTick(tick))
                 for job, tick in zip(jobs, ticks, strict=True)
             )
-            return list(workers(calls))
+            with _interrupts_kept_from_children():
+                return list(workers(calls))
         except Exception as error:
             # Large arrays reach the workers as files, and joblib tells of a disk too full for them in words alone.
             code = next((code for code in DISK_FULL if os.strerror(code) in str(error.__cause__)), None)
