@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 
+from bench.command import run_python
 from bench.memory import write_random
 from bench.pipeline import pretend_run
 from bench.timing import Figure, figure, interleaved
@@ -52,20 +52,12 @@ def _commit(repository: Path, dataset: Path, *, refined: bool) -> None:
         write_table(path, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
     classes = sorted({row["label"] for row in train})
     write_dataset(repository / "data/refined", samples_table(left, classes), shards_from=[dataset])
-    _run("dvc", "commit", "--quiet", "--force", repository=repository)
+    run_python("-m", "dvc", "commit", "--quiet", "--force", folder=repository)
     author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     subprocess.run(["git", *author, "commit", "--quiet", "--all", "-m", "refined"], cwd=repository, check=True)
 
 
 def _diff(repository: Path) -> None:
-    told = _run("winnow.diff", "HEAD~1", "HEAD", repository=repository, code=1)
+    told = run_python("-m", "winnow.diff", "HEAD~1", "HEAD", folder=repository, code=1)
     if f"{COUNT // EVERY}" not in told:
         raise SystemExit(f"the difference is not what was planted:\n{told}")
-
-
-def _run(module: str, *arguments: str, repository: Path, code: int = 0) -> str:
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-    if done.returncode != code:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode} in {repository}:\n{done.stderr}")
-    return done.stdout

@@ -7,8 +7,6 @@ without DVC's own start, which is a second however much there is to move.
 
 import functools
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from bench.command import run_python
 from bench.embedded import draw_source, prepare_source
 from bench.memory import write_random
 from bench.pipeline import pretend_run
@@ -120,7 +119,4 @@ def _write_loose(dataset: Path, folder: Path) -> None:
 def _run(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     """What a Python command printed last."""
     variables = {**environment, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=variables, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed in {folder}:\n{done.stderr}")
-    return done.stdout.strip().rpartition("\n")[2]
+    return run_python(*arguments, folder=folder, environment=variables).strip().rpartition("\n")[2]

@@ -1,7 +1,5 @@
 """What a round costs: each of its stages run anew on the embedded source, in a copy of this repository."""
 
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import yaml
 from dvc.repo import Repo
 
+from bench.command import run_python
 from bench.timing import Figure, figure
 from winnow.remote_demo import copy_repository
 from winnow.stage import ROOT
@@ -40,7 +39,4 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
 
 
 def _dvc(repository: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"dvc {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    run_python("-m", "dvc", *arguments, folder=repository)
