@@ -1,0 +1,17 @@
+"""The stages, scripts of `dvc.yaml`. One that is interrupted while it still imports ends with a sentence as well.
+
+What is here decides no output, so that no stage names it among its dependencies.
+"""
+
+import sys
+from types import TracebackType
+
+
+def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted before anything was written; run the same command again to go on", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = _show

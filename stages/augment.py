@@ -4,10 +4,10 @@ The four datasets have the same originals and the same parents: they differ in w
 Validation and label book ride along untouched; copies made earlier are left behind.
 
 Reads   --dataset   dataset with split train; any others
-        --policy    the found policy, and the operations that it was found among
+        --policy    the found policy, the operations that it was found among, and what each class's label survives
 Writes  --augmented-random    copies under the same operations, probability and magnitude uniform
         --augmented           copies under the found policy
-        --augmented-inverted  the same, a share of them inverted
+        --augmented-inverted  the same, a share of them inverted; none of a class whose label does not survive it
         --augmented-affine    copies under a mild affine chosen by hand
 Params  augment, judge.max_images
 """
@@ -41,7 +41,7 @@ class Params:
 
     seed: int
     budget: int  # training images after augmentation, originals included, in all classes together
-    inverted_share: float  # of a class's copies in the inverted dataset, in [0, 1]
+    inverted_share: float  # of the copies of a class that survives it, in the inverted dataset, in [0, 1]
     affine: Ranges  # of the affine chosen by hand
 
     def __post_init__(self) -> None:
@@ -70,7 +70,8 @@ def main(
     rng = np.random.default_rng(params.seed)
     chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng)  # (M,) rows of train
     parents = train.take(chosen)
-    inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng)  # (M,)
+    survives = np.array([found.limit("invert", label) > 0 for label in parents["label"].to_pylist()])  # (M,)
+    inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng) & survives  # (M,)
     pixels = read_images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
 
     def copies(origin: str, draw: Draw) -> Copies:
@@ -94,7 +95,8 @@ def main(
     still = sum(len(unchanged(made.pixels, pixels)) for made in written.values())
     print(
         f"augment: {per_class} training images in each of {len(class_names(samples))} classes, {len(chosen)} of them "
-        f"copies; {still} of the {len(written) * len(chosen)} copies drawn equal their parent"
+        f"copies; {still} of the {len(written) * len(chosen)} copies drawn equal their parent; "
+        f"{inverted.sum()} are inverted in the inverted dataset"
     )
 
 

@@ -2,6 +2,7 @@
 
 Reads   --dataset         dataset: train and others
         --edge-cases      table: id, distance, edge
+        --policy          whether each class's label survives inversion; none of the others is inverted
 Writes  --edge-augmented  dataset: the same and the copies; every class of train has the same count, and train and val
                           together as many as an arm may hold
 Params  augment_edge_cases, judge.max_images
@@ -27,6 +28,7 @@ from winnow.dataset import (
     write_dataset,
 )
 from winnow.edge_cases import choose_edge_parents
+from winnow.policy import load_policy
 from winnow.stage import Sections, UserError, read_table, run_stage
 
 EDGE_SCHEMA = pa.schema(
@@ -40,7 +42,7 @@ class Params:
 
     seed: int
     copies: int  # at most of one image while its class has others
-    inverted_share: float  # of the copies
+    inverted_share: float  # of the copies of a class that survives it
     affine: Ranges
 
     def __post_init__(self) -> None:
@@ -52,9 +54,12 @@ class Params:
             raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
 
 
-def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, edge_augmented: Path) -> None:
+def main(
+    params: Params, max_images: int, *, dataset: Path, edge_cases: Path, policy: Path, edge_augmented: Path
+) -> None:
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), read_table(edge_cases, EDGE_SCHEMA)
+    checked = load_policy(policy)
     classes = class_names(samples)
     train = only_splits(samples, "train")
     source = only_source(train)  # N rows
@@ -86,7 +91,9 @@ def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, ed
         parents["label"].to_pylist(),
         generator,
     )
-    made = invert_some(made, rng.random(len(chosen)) < params.inverted_share, origin="edge_case")
+    survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()])  # (M,)
+    inverted = (rng.random(len(chosen)) < params.inverted_share) & survives
+    made = invert_some(made, inverted, origin="edge_case")
     children = list(child_rows(made, parents.to_pylist()))
     table = samples_table([*samples.to_pylist(), *(row for row, _ in children)], classes)
     write_dataset(edge_augmented, table, images=[image for _, image in children], shards_from=[dataset])

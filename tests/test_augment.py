@@ -121,6 +121,14 @@ def test_inverted_copies_are_the_found_ones_turned_dark(arms: dict[str, Path]) -
     assert turned
 
 
+def test_no_copy_is_inverted_of_a_class_whose_label_does_not_survive_it(source: Path, tmp_path: Path) -> None:
+    arms = augment(tmp_path / "out", source, policy={**POLICY, "limits": {"invert": {"ii": 0.0, "iii": 0.5}}})
+    labels = Counter(row["label"] for row in children(arms["augmented_inverted"]) if row["origin"] == "inversion")
+    assert labels == {"i": 3, "iii": 4}
+    for row in children(arms["augmented_inverted"]):
+        assert row["label"] != "ii" or "invert" not in str(row["operations"])
+
+
 def test_the_found_policy_keeps_to_a_classs_limits(arms: dict[str, Path]) -> None:
     rows = children(arms["augmented"])
     steps = [(row["label"], step) for row in rows for step in json.loads(str(row["operations"]))]

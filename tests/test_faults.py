@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
+from tests.processes import commands_below
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -165,7 +165,7 @@ def test_two_runs_at_once_do_not_spoil_each_other(workspace: Workspace, locked: 
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "value@r1"]
     kinds: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     first = subprocess.Popen(command, cwd=workspace.folder, env=workspace.environment(), **kinds)
-    while not any("stages.value" in child.cmdline() for child in psutil.Process(first.pid).children(recursive=True)):
+    while not any("stages.value" in command for command in commands_below(first.pid)):
         assert first.poll() is None
         time.sleep(0.02)
     second = workspace.run(*command, check=False)
@@ -199,6 +199,7 @@ def test_a_full_disk_stops_every_writing_stage_and_the_way_back_works(workspace:
         )
         assert done.returncode == 1, f"{name}: {done.stderr}"
         assert "no room" in done.stderr, f"{name}: {done.stderr}"
+        assert " bytes needed, " in done.stderr, f"{name}: {done.stderr}"
         assert "git checkout dvc.lock metrics" in done.stderr
         assert "Traceback" not in done.stderr, f"{name}: {done.stderr}"
         workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")

@@ -3,7 +3,6 @@
 ``make faults`` runs the long campaign; here are a few kills. WINNOW_KILLS says how many, WINNOW_KILL_SEED which.
 """
 
-import contextlib
 import os
 import random
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import below, commands_below
 from tests.workspace import Workspace, stage_names
 
 KILLS = int(os.environ.get("WINNOW_KILLS", "3"))
@@ -51,23 +51,8 @@ def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def below(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def commands_below(process: subprocess.Popen[str]) -> list[list[str]]:
-    commands = []
-    for child in below(process):
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            commands.append(child.cmdline())
-    return commands
-
-
 def running_stage(process: subprocess.Popen[str]) -> bool:
-    return any(word.startswith("stages.") for words in commands_below(process) for word in words)
+    return any(word.startswith("stages.") for words in commands_below(process.pid) for word in words)
 
 
 def wait_for_stage(process: subprocess.Popen[str]) -> None:
@@ -118,7 +103,7 @@ def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) ->
         process = start(workspace, stage)
         wait_for_stage(process)
         time.sleep(share * seconds[stage])
-        family = below(process)
+        family = below(process.pid)
         landed += running_stage(process)
         if alone:
             process.kill()
@@ -144,10 +129,10 @@ def partial_files(folder: Path) -> list[Path]:
 
 def test_an_interrupt_leaves_a_sentence_and_no_process(workspace: Workspace) -> None:
     process = start(workspace, "value@r1")
-    while not any("loky" in " ".join(words) for words in commands_below(process)):
+    while not any("loky" in " ".join(words) for words in commands_below(process.pid)):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
-    family = below(process)
+    family = below(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0

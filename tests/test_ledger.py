@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from winnow.dataset import VERDICT_SCHEMA
@@ -47,8 +48,6 @@ def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
         read_ledger(tmp_path)
     write_ledger(tmp_path, extended(read_ledger(tmp_path / "none"), {}))
     (tmp_path / LEDGER).unlink()
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / LEDGER)
-    with pytest.raises(UserError, match="is no ledger"):
+    with pytest.raises(UserError, match="has no column round; run"):
         read_ledger(tmp_path)

@@ -1,6 +1,7 @@
 """The seam to many cores: order, progress, one thread a worker, errors that come through."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from tests.imports import ROOT
+from tests.processes import below, commands_below
 from winnow.parallel import run_jobs
 
 
@@ -81,7 +83,7 @@ def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
         assert stage.poll() is None
         time.sleep(0.1)
     time.sleep(4)  # its workers have started
-    workers = psutil.Process(stage.pid).children(recursive=True)
+    workers = below(stage.pid)
     assert len(workers) >= 2
     stage.kill()
     stage.wait()
@@ -102,11 +104,16 @@ def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
         )
-        while not any("popen_loky" in " ".join(one.cmdline()) for one in psutil.Process(stage.pid).children()):
-            assert stage.poll() is None
-            time.sleep(0.01)
+        try:
+            while not any("popen_loky" in " ".join(command) for command in commands_below(stage.pid)):
+                assert stage.poll() is None
+                time.sleep(0.01)
+        except BaseException:  # no stage left behind
+            stage.kill()
+            stage.communicate()
+            raise
         time.sleep(pause)
-        family = psutil.Process(stage.pid).children(recursive=True)
+        family = below(stage.pid)
         os.killpg(stage.pid, signal.SIGINT)
         output = stage.communicate(timeout=60)[0]
         assert "interrupted" in output
@@ -120,3 +127,18 @@ def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:
 
 def test_workers_end_when_their_stage_is_killed_before_it_gave_them_a_job(tmp_path: Path) -> None:
     assert killed_stage(f"NeverSent({str(tmp_path)!r})", tmp_path) == []
+
+
+def test_a_disk_too_full_for_the_workers_is_told_with_what_was_needed(tmp_path: Path) -> None:
+    code = "import numpy as np; from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
+    code += "shared = np.zeros(3_000_000, np.uint8)\n"
+    code += "run_jobs(sleep_long, [(shared,), (shared,)], steps=1, label='sleep')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
+    )
+    assert "UserError: no room in " in done.stderr
+    assert "for what the workers read: 3,000,000 bytes needed, " in done.stderr

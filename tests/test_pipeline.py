@@ -83,9 +83,9 @@ def test_the_cleansing_and_the_gate_know_the_overrides() -> None:
     assert naming == {"cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate"}
 
 
-def test_packages_are_empty_at_the_top() -> None:
-    for package in ("winnow", "stages"):
-        assert (ROOT / package / "__init__.py").read_text() == ""
+def test_packages_bring_no_module_in_at_the_top() -> None:
+    assert (ROOT / "winnow" / "__init__.py").read_text() == ""
+    assert import_closure(ROOT / "stages" / "__init__.py") == {"stages/__init__.py"}
 
 
 def test_no_params_key_has_a_name_that_the_run_cache_ignores() -> None:

@@ -20,7 +20,8 @@ from winnow.dataset import read_images, read_samples
 from winnow.edge_cases import Rule
 from winnow.embedding import NO_FOLD
 from winnow.pair_views import PairViews
-from winnow.stage import UserError, write_table
+from winnow.policy import Policy, Step
+from winnow.stage import UserError, write_json, write_table
 from winnow.view_training import Training
 
 VIEWS = PairViews(shear=0.1, invert=0.2, shift=0.05, rotate_degrees=5.0, zoom=0.05, noise=0.05)
@@ -36,9 +37,11 @@ EDGES = find_edge_cases.Params(seed=0, profile=profile(epochs=1), rule=Rule(k=3,
 COPIES = augment_edge_cases.Params(
     seed=0,
     copies=12,
-    inverted_share=0.5,
+    inverted_share=0.9,
     affine=Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.0),
 )
+REFUSED = CLASSES[1]  # inversion ruins its label, says the policy
+POLICY = Policy(("invert",), ((Step("invert", 1.0, 1.0),),), {"invert": {REFUSED: 0.0}})
 MOST = 36  # images in train and val
 
 
@@ -48,8 +51,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("representation")
     dataset = make_dataset(folder / "set", {"train": 20, "val": 6, "label_book": 3})  # 7, 7 and 6
     edges, augmented, encoders = folder / "edges.parquet", folder / "augmented", folder / "encoders"
+    policy = folder / "policy.json"
+    write_json(policy, POLICY.to_json())
     find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png")
-    augment_edge_cases.main(COPIES, MOST, dataset=dataset, edge_cases=edges, edge_augmented=augmented)
+    augment_edge_cases.main(COPIES, MOST, dataset=dataset, edge_cases=edges, policy=policy, edge_augmented=augmented)
     train_encoder.main(ENCODERS, dataset=augmented, encoders=encoders)
     embed.main(
         embed.Params(seed=0, neighbours=4),
@@ -88,11 +93,23 @@ def test_copies_fill_the_classes_up_to_what_an_arm_may_hold(folder: Path) -> Non
     assert all(row["parent"] in edges for row in children if row["label"] in with_edges)
 
 
+def test_edge_cases_of_a_class_are_inverted_if_its_label_survives_it(folder: Path) -> None:
+    children = [row for row in read_samples(folder / "augmented").to_pylist() if row["parent"] is not None]
+    inverted = Counter(row["label"] for row in children if '"invert"' in row["operations"])
+    assert set(inverted) == set(CLASSES) - {REFUSED}
+    assert any(row["label"] == REFUSED for row in children)
+
+
 def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> None:
     write_table(tmp_path / "edges.parquet", pq.read_table(folder / "edges.parquet").slice(1))
     with pytest.raises(UserError, match="is about other images than"):
         augment_edge_cases.main(
-            COPIES, MOST, dataset=folder / "set", edge_cases=tmp_path / "edges.parquet", edge_augmented=tmp_path / "out"
+            COPIES,
+            MOST,
+            dataset=folder / "set",
+            edge_cases=tmp_path / "edges.parquet",
+            policy=folder / "policy.json",
+            edge_augmented=tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,3 +191,20 @@ def test_every_stage_explains_itself_from_any_directory(tmp_path: Path) -> None:
     alone = python("-m", "stages.refined")
     assert (alone.returncode, alone.stdout) == (2, "")
     assert "the following arguments are required: --accepted" in alone.stderr
+
+
+def test_an_interrupt_while_a_stage_imports_leaves_no_traceback() -> None:
+    stage = subprocess.Popen(
+        [sys.executable, "-m", "stages.value"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )
+    while "libtorch" not in Path(f"/proc/{stage.pid}/maps").read_text():  # its own imports have begun
+        assert stage.poll() is None
+        time.sleep(0.01)
+    stage.send_signal(signal.SIGINT)
+    assert stage.communicate()[0] == "interrupted before anything was written; run the same command again to go on\n"
+    assert stage.returncode == -signal.SIGINT

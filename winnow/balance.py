@@ -29,14 +29,8 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
     Raises:
         UserError: the dataset cannot be balanced so.
     """
-    originals = only_source(samples)
-    counts = Counter(only_splits(originals, "train")["label"].to_pylist())
-    return images_per_class(
-        {name: counts[name] for name in class_names(samples)},
-        budget=budget,
-        n_val=only_splits(originals, "val").num_rows,
-        max_images=max_images,
-    )
+    n_val = only_splits(only_source(samples), "val").num_rows
+    return images_per_class(_training_images(samples), budget=budget, n_val=n_val, max_images=max_images)
 
 
 def demand_pairs(samples: pa.Table, dataset: Path) -> None:
@@ -49,10 +43,15 @@ def demand_pairs(samples: pa.Table, dataset: Path) -> None:
     Raises:
         UserError: a class has one or none.
     """
+    for name, count in _training_images(samples).items():
+        if count < 2:
+            raise UserError(f"{dataset}: class {name} has {count} training images, a search needs 2; add some")
+
+
+def _training_images(samples: pa.Table) -> dict[str, int]:
+    """Training images by class, copies left out; every class of the dataset is a key."""
     counts = Counter(only_splits(only_source(samples), "train")["label"].to_pylist())
-    for name in class_names(samples):
-        if counts[name] < 2:
-            raise UserError(f"{dataset}: class {name} has {counts[name]} training images, a search needs 2; add some")
+    return {name: counts[name] for name in class_names(samples)}
 
 
 def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_images: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from winnow.dataset import VERDICT_SCHEMA, column
-from winnow.stage import UserError, read_table, write_table
+from winnow.stage import read_table, write_table
 
 LEDGER = "ledger.parquet"
 LEDGER_SCHEMA = pa.schema([("round", pa.string()), ("stage", pa.string()), *VERDICT_SCHEMA])
@@ -20,15 +20,12 @@ def read_ledger(dataset: Path) -> pa.Table:
     """The ledger of a dataset; no rows where nothing was decided yet.
 
     Raises:
-        UserError: the file is no ledger.
+        UserError: the file is damaged or no ledger.
     """
     path = dataset / LEDGER
     if not path.exists():
         return LEDGER_SCHEMA.empty_table()
-    ledger = read_table(path)
-    if not ledger.schema.equals(LEDGER_SCHEMA):
-        raise UserError(f"{path} is no ledger; bring it back with `dvc checkout --force {dataset}`")
-    return ledger
+    return read_table(path, LEDGER_SCHEMA)
 
 
 def extended(ledger: pa.Table, verdicts: Mapping[tuple[str, str], pa.Table]) -> pa.Table:

@@ -4,20 +4,23 @@ joblib's backend can be exchanged (``joblib.parallel_config("ray")``) without to
 """
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
+import numpy as np
 from tqdm import tqdm
 
 from winnow.lifeline import end_with
-from winnow.stage import DISK_FULL
+from winnow.stage import DISK_FULL, WAY_BACK, UserError
 
 Result = TypeVar("Result")
 Tick = Callable[[], None]
@@ -60,6 +63,21 @@ def _interrupts_kept_from_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _array_bytes(value: object) -> int:
+    """Of the arrays in it, one that several jobs share once."""
+    arrays: dict[int, int] = {}
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, np.ndarray):
+            arrays[id(one)] = one.nbytes
+        elif isinstance(one, (list, tuple)):
+            todo += one
+        elif is_dataclass(one):
+            todo += [getattr(one, field.name) for field in fields(one)]
+    return sum(arrays.values())
+
+
 def run_jobs(
     function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], *, steps: int, label: str
 ) -> list[Result]:
@@ -70,6 +88,9 @@ def run_jobs(
         jobs: arguments of each job, picklable.
         steps: ticks of all jobs together, the length of the progress bar.
         label: what the bar says.
+
+    Raises:
+        UserError: no room on the disk over which the workers read large arrays.
     """
     with tempfile.TemporaryDirectory() as folder, tqdm(total=steps, desc=label, disable=None, smoothing=0.05) as bar:
         ticks = [Path(folder) / str(number) for number in range(len(jobs))]
@@ -99,10 +120,14 @@ def run_jobs(
                 return list(workers(calls))
         except Exception as error:
             # Large arrays reach the workers as files, and joblib tells of a disk too full for them in words alone.
-            code = next((code for code in DISK_FULL if os.strerror(code) in str(error.__cause__)), None)
-            if code is None:
+            why = next((os.strerror(code) for code in DISK_FULL if os.strerror(code) in str(error.__cause__)), None)
+            if why is None:
                 raise
-            raise OSError(code, os.strerror(code), tempfile.gettempdir()) from error
+            temporary = tempfile.gettempdir()
+            told = (
+                f"{_array_bytes(jobs):,} bytes needed, {shutil.disk_usage(temporary).free:,} free on its disk ({why})"
+            )
+            raise UserError(f"no room in {temporary} for what the workers read: {told}; {WAY_BACK}") from error
         finally:
             done.set()
             watcher.join()

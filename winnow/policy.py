@@ -50,6 +50,10 @@ class Policy:
     limits: Limits = field(default_factory=dict)
     cut: tuple[Mapping[str, Any], ...] = ()  # the report of what the label check cut back, a row a finding
 
+    def limit(self, operation: str, label: str) -> float:
+        """The largest magnitude that the label of a class survives; 1 where the label check has not judged it."""
+        return self.limits.get(operation, {}).get(label, 1.0)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, as policy.json has them."""
         return {
@@ -107,8 +111,7 @@ def draw_from_policy(policy: Policy, labels: Sequence[str], generator: torch.Gen
 
 
 def _limited(policy: Policy, step: Step, label: str) -> Applied:
-    limit = policy.limits.get(step.operation, {}).get(label, 1.0)
-    return Applied(step.operation, min(step.magnitude, limit))
+    return Applied(step.operation, min(step.magnitude, policy.limit(step.operation, label)))
 
 
 def draw_at_random(

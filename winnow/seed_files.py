@@ -91,10 +91,7 @@ class SeedFiles:
         Raises:
             UserError: the table is missing or no such table.
         """
-        table = read_table(self.predictions)
-        if not table.schema.equals(PREDICTIONS):
-            raise UserError(f"{self.predictions} holds other columns than the judge writes; delete it, `dvc repro`")
-        return table.sort_by("id")
+        return read_table(self.predictions, PREDICTIONS).sort_by("id")
 
 
 def remove_others(models: Path, metrics: Path, seeds: Iterable[int]) -> None:
