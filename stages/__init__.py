@@ -14,4 +14,5 @@ def _show(kind: type[BaseException], error: BaseException, traceback: TracebackT
         sys.__excepthook__(kind, error, traceback)
 
 
-sys.excepthook = _show
+if any(word.startswith(f"{__name__}.") for word in sys.orig_argv):  # a stage, and nothing that imports one
+    sys.excepthook = _show

@@ -70,7 +70,7 @@ def main(
     rng = np.random.default_rng(params.seed)
     chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng)  # (M,) rows of train
     parents = train.take(chosen)
-    survives = np.array([found.limit("invert", label) > 0 for label in parents["label"].to_pylist()])  # (M,)
+    survives = np.array([found.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng) & survives  # (M,)
     pixels = read_images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
 

@@ -4,7 +4,7 @@ Reads   --dataset         dataset: train and others
         --edge-cases      table: id, distance, edge
         --policy          whether each class's label survives inversion; none of the others is inverted
 Writes  --edge-augmented  dataset: the same and the copies; every class of train has the same count, and train and val
-                          together as many as an arm may hold
+                          together as many as an arm may hold; a class that new labels overfilled loses copies
 Params  augment_edge_cases, judge.max_images
 """
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 import torch
 
 from winnow.affine import Ranges, random_affine
+from winnow.balance import without_surplus
 from winnow.copies import child_rows, invert_some, make_copies
 from winnow.dataset import (
     class_names,
@@ -61,19 +62,19 @@ def main(
     samples, found = read_samples(dataset), read_table(edge_cases, EDGE_SCHEMA)
     checked = load_policy(policy)
     classes = class_names(samples)
-    train = only_splits(samples, "train")
-    source = only_source(train)  # N rows
+    source = only_source(only_splits(samples, "train"))  # N rows
     if found["id"].to_pylist() != source["id"].to_pylist():
         raise UserError(f"{edge_cases} is about other images than {dataset} holds; run `dvc repro`")
-    counts = np.bincount(label_indices(train), minlength=len(classes))  # (K,)
-    room = max_images - only_splits(samples, "val").num_rows
-    per_class = max(room // len(classes), int(counts.max()))
-    if per_class * len(classes) > room:
-        raise UserError(
-            f"{dataset}: {len(classes)} classes of {per_class} images pass the {room} that judge.max_images leaves "
-            f"beside val; lower augment.budget"
-        )
     rng = np.random.default_rng(params.seed)
+    per_class = (max_images - only_splits(samples, "val").num_rows) // len(classes)
+    samples = without_surplus(samples, per_class=per_class, rng=rng)
+    counts = np.bincount(label_indices(only_splits(samples, "train")), minlength=len(classes))  # (K,)
+    if counts.max() > per_class:
+        largest = classes[int(counts.argmax())]
+        raise UserError(
+            f"{dataset}: class {largest} has {counts.max()} training images, but judge.max_images leaves {per_class} "
+            f"for each of {len(classes)} classes beside val; raise it, or take images of {largest} away"
+        )
     chosen = choose_edge_parents(
         label_indices(source),
         found["distance"].to_numpy(),
@@ -91,7 +92,7 @@ def main(
         parents["label"].to_pylist(),
         generator,
     )
-    survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()])  # (M,)
+    survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     inverted = (rng.random(len(chosen)) < params.inverted_share) & survives
     made = invert_some(made, inverted, origin="edge_case")
     children = list(child_rows(made, parents.to_pylist()))

@@ -16,7 +16,7 @@ from winnow.container import shown
 from winnow.dataset import column, only_splits, read_samples
 from winnow.export import manifest, missing_classes
 from winnow.ledger import by_stage, read_ledger
-from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_table
+from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_bytes, write_table
 from winnow.stored_images import stored_images
 
 
@@ -38,7 +38,7 @@ def main(max_images: int, *, dataset: Path, export: Path) -> None:
         (root / folder).mkdir(parents=True)
     images = stored_images(dataset, listed["id"].to_pylist())
     for file, identifier in zip(listed["file"].to_pylist(), listed["id"].to_pylist(), strict=True):
-        (root / file).write_bytes(images[identifier])
+        write_bytes(root / file, images[identifier])
     write_table(root / "manifest.parquet", listed)  # last, so that a folder with a manifest is a whole export
     pairs = zip(listed["label"].to_pylist(), listed["folder"].to_pylist(), strict=True)
     renamed = sorted({label for label, folder in pairs if label != folder})

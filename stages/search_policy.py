@@ -1,7 +1,8 @@
 """Search an augmentation policy that keeps to the data, and cut it back to what every class's label survives.
 
 Reads   --dataset  dataset; of its train split the images that are no copies
-Writes  --policy   JSON: sub_policies; operations offered; limits by operation and class; cut, the label check's report
+Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
+                   the label check
         --table    CSV, a row a stage of a sub-policy
         --curve    CSV, a row a step: losses and gradient penalty, means over the searches
         --sheet    PNG, originals beside augmented ones
@@ -21,6 +22,8 @@ from winnow.search import CURVE, Settings, search
 from winnow.stage import Sections, UserError, run_stage, write_bytes, write_csv, write_json
 from winnow.survival import Survival, find_limits
 from winnow.survival_job import Check
+
+INVERSION = "invert"  # judged even if it is not offered: augment inverts copies of its own accord
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Pat
     demand_pairs(samples, dataset)
     pixels = read_images(dataset, train["id"].to_pylist())
     offered = params.search.operations
-    survival = find_limits(pixels, labels, classes, offered, params.survival, seed=params.seed)
+    checked = [*offered, *({INVERSION} - set(offered))]
+    survival = find_limits(pixels, labels, classes, checked, params.survival, seed=params.seed)
     kept = [name for name in offered if max(survival.limits[name].values()) > 0]
     if not kept:
         raise UserError(

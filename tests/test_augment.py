@@ -195,6 +195,13 @@ def test_a_class_of_one_image_is_augmented_from_it(tmp_path: Path) -> None:
         assert len({row["parent"] for row in rows}) == 1
 
 
+def test_a_set_that_is_balanced_already_is_handed_on(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 9, "val": 3})
+    folders = augment(tmp_path / "out", dataset, Params(seed=0, budget=9, inverted_share=0.5, affine=RANGES))
+    for folder in folders.values():
+        assert read_samples(folder).equals(read_samples(dataset))
+
+
 def test_refusals_come_before_anything_is_written(source: Path, tmp_path: Path) -> None:
     too_small = Params(seed=3, budget=11, inverted_share=0.4, affine=RANGES)
     with pytest.raises(UserError, match=r"^params.yaml: augment.budget is 11, .* raise it to 12 or more$"):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.datasets import make_dataset
-from winnow.balance import choose_parents, choose_share, demand_balance, images_per_class
+from winnow.balance import choose_parents, choose_share, demand_balance, images_per_class, without_surplus
 from winnow.dataset import read_samples, samples_table
 from winnow.stage import UserError
 
@@ -90,6 +90,27 @@ def test_children_do_not_count_and_validation_does(tmp_path: Path) -> None:
     assert demand_balance(samples, budget=9, max_images=14) == 3  # the largest class has 3, not 5
     with pytest.raises(UserError, match="5 validation images"):
         demand_balance(samples, budget=9, max_images=13)
+
+
+def test_copies_above_the_share_of_a_class_go_and_nothing_else_does(tmp_path: Path) -> None:
+    samples = read_samples(make_dataset(tmp_path / "set", {"train": 7, "val": 5}))
+    parents = samples.to_pylist()
+    copies = [
+        {**parents[0], "id": f"{split}{n}", "parent": parents[0]["id"], "split": split}
+        for split in ("train", "val")
+        for n in range(4)
+    ]
+    samples = samples_table([*parents, *copies], ["i", "ii", "iii"])
+
+    def left(per_class: int) -> Counter[tuple[str, bool]]:
+        kept = without_surplus(samples, per_class=per_class, rng=np.random.default_rng(0))
+        assert kept.schema.equals(samples.schema, check_metadata=True)
+        return Counter((row["split"], row["parent"] is None) for row in kept.to_pylist())
+
+    whole = {("train", True): 7, ("val", True): 5, ("train", False): 4, ("val", False): 4}
+    assert left(7) == whole  # i has 3 images and 4 copies in train
+    assert left(5) == whole | {("train", False): 2}
+    assert left(1) == {key: count for key, count in whole.items() if key != ("train", False)}
 
 
 def test_a_class_without_training_images_is_named(tmp_path: Path) -> None:

@@ -101,13 +101,22 @@ def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbou
     assert by_id["d"]["action"] == RELABEL
     assert (by_id["d"]["label_after"], by_id["d"]["evidence"]) == ("ii", ["e", "f"])
     assert by_id["d"]["score"] == pytest.approx(0.1)  # mean of 0 of 2 neighbours and 0.2
-    assert by_id["d1"]["action"] == DROP  # a copy has its source image's score, and is not relabelled
-    assert {row["id"]: row["label"] for row in left.to_pylist()}["d"] == "ii"
-    assert "d1" not in left["id"].to_pylist()
+    assert (by_id["d1"]["action"], by_id["d1"]["label_after"]) == (RELABEL, "ii")  # with its source image
+    assert by_id["d1"]["reason"] == "as its source image; support 1.00"  # of both neighbours; the score was of i
+    assert {row["id"]: row["label"] for row in left.to_pylist() if row["id"] in ("d", "d1")} == {"d": "ii", "d1": "ii"}
     signals = {row["id"]: row for row in result.signals.to_pylist()}
     assert set(signals) == {"a", "b", "c", "d", "e", "f"}
     assert (signals["d"]["neighbours"], signals["d"]["score"]) == (0.0, 0.2)
     assert np.isnan(signals["b"]["score"])
+
+
+def test_a_copy_that_does_not_show_its_source_images_new_label_goes(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    index = near.index.copy()
+    index[0, 6] = (0, 1)  # d1 among i
+    told = cleanse(samples, Neighbours(index, near.distance), EVEN, {"d": 0.2}, RULE, {}).verdicts
+    by_id = {row["id"]: (row["action"], row["score"]) for row in told.to_pylist()}
+    assert (by_id["d"][0], by_id["d1"]) == (RELABEL, (DROP, 0.0))
 
 
 def test_a_score_can_save_an_image_from_its_neighbours(neighbours) -> None:  # type: ignore[no-untyped-def]

@@ -1,5 +1,6 @@
 import os
 import struct
+import tracemalloc
 import unicodedata
 import warnings
 import zipfile
@@ -241,6 +242,33 @@ def test_zip_bomb(tmp_path):
     path.write_bytes(content)
     assert "would unpack from" in refused(path)
     assert "as a zip bomb does" in refused(path)
+
+
+def understated(path: Path, entry: str, packing: int) -> Path:
+    """A zip whose one entry unpacks to 100 MB and declares ten bytes."""
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr(entry, bytes(100_000_000))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, 22, 10)  # local header
+    struct.pack_into("<I", content, central_headers(bytes(content))[0] + 24, 10)
+    path.write_bytes(content)
+    return path
+
+
+def test_an_entry_larger_than_it_says_is_damaged_and_takes_no_memory(tmp_path: Path) -> None:
+    with open_container(understated(tmp_path / "packed.zip", "a/1.png", zipfile.ZIP_DEFLATED)) as source:
+        tracemalloc.start()
+        with pytest.raises(UnreadableError):
+            source.read("a/1.png")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_cannot_be_bounded_is_refused(tmp_path: Path, packing: int) -> None:
+    path = understated(tmp_path / "packed.zip", "a/1.png", packing)
+    assert "the entry 'a/1.png' is packed in a rare way; pack it again as an ordinary zip" in refused(path)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling"])

@@ -116,6 +116,9 @@ def test_a_missing_a_broken_and_a_foreign_table_say_what_to_do(tmp_path: Path) -
         read_samples(tmp_path)
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -134,8 +137,8 @@ def test_a_tampered_table_is_refused_with_the_reason(tmp_path: Path, rows: list[
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no image", encode_png(pixels(0))[:40], encode_png(pixels(0)).replace(b"IDAT", b"IDOT")],
-    ids=["empty", "foreign", "cut", "damaged"],
+    [b"", b"no image", encode_png(pixels(0))[:40], encode_png(pixels(0)).replace(b"IDAT", b"IDOT"), EPS],
+    ids=["empty", "foreign", "cut", "damaged", "a program for Ghostscript"],
 )
 def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
     write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", content)])

@@ -1,10 +1,15 @@
 """Encoders written and read back; what is missing, damaged or of another dataset is told in one sentence."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from stages.train_encoder import Params, main
 from tests.datasets import make_dataset
@@ -70,9 +75,26 @@ def test_a_missing_or_damaged_encoder_is_told(trained: tuple[Path, Path], tmp_pa
     (tmp_path / "space-1-0.safetensors").unlink()
     with pytest.raises(UserError, match="run `dvc checkout"):
         read_networks(tmp_path, classes=3)
-    pq.write_table(pq.read_table(tmp_path / "folds.parquet").slice(0, 0), tmp_path / "folds.parquet")
-    with pytest.raises(UserError, match=r"folds\.parquet names no image"):
+    save_file({"head.bias": torch.zeros(8)}, tmp_path / "space-1-0.safetensors")
+    with pytest.raises(UserError, match=r"space-1-0\.safetensors holds other weights than train_encoder writes; run"):
         read_networks(tmp_path, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([], "deals no image"),
+        ([[0, 1], [0]], "deals no image"),
+        ([["a"], ["b"]], "must hold list"),
+        ([[], []], "deals"),
+    ],
+)
+def test_tampered_folds_are_told(trained: tuple[Path, Path], tmp_path: Path, folds: Any, message: str) -> None:
+    shutil.copytree(trained[1], tmp_path / "encoders")
+    ids = ["a", "b"][: len(folds)]
+    pq.write_table(pa.table({"id": pa.array(ids, pa.string()), "folds": folds}), tmp_path / "encoders/folds.parquet")
+    with pytest.raises(UserError, match=f"folds.parquet.* {message}"):
+        read_networks(tmp_path / "encoders", classes=3)
 
 
 def test_classifiers_of_other_classes_are_told(trained: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """The neighbours' verdicts against ten plain lines, and the cases that break such rules."""
 
 import dataclasses
+import math
 import statistics
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
 
 CLASSES = ["i", "ii", "iii"]
-PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=1000.0, far=4.0)
+PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=math.inf, far=4.0)
 
 
 def limit(distances, deviations):  # type: ignore[no-untyped-def]

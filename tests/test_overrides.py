@@ -199,6 +199,9 @@ def test_odd_names_are_found_in_any_unicode_form() -> None:
         (["", "nobody,drop"], "line 3: 'nobody' is no train or val image of this source; delete the row, or look"),
         (["i/b.png,drop"], r"line 2: 'i/b\.png' is no train or val .*; did you mean 'train/i/b\.png'\?"),
         (["train/i/bb.png,drop"], r"line 2: .*; did you mean 'train/i/b+\.png'\?"),
+        (["test/i/a.png,drop"], "line 2: 'test/i/a.png' is no train or val image .* the test set; delete the row"),
+        (["val/i/a.png,drop"], r"line 2: .*; (?!did you mean 'train)"),
+        (["a,drop", "<<<<<<< HEAD", "b,drop"], "line 3: a merge conflict; keep the rows you want, delete the marks"),
         (["x,keep"], "line 2: 'x' is trusted, an image of the label book; delete the row, and mend the source"),
         (["label_book/i/x.png,drop"], "line 2: 'label_book/i/x.png' is trusted"),
         (["a,relabel,iv"], "line 2: 'iv' is no class of this source; write one of 'i', 'ii', 'v'"),
@@ -317,6 +320,7 @@ def test_copies_of_an_overridden_image_are_not_judged() -> None:
     result = cleanse(samples, against(samples), silent(samples), {}, RULE, rulings)
     told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
     assert told["c"] == told["c1"] == (KEEP, "override by mia")
-    assert told["b1"][0] == DROP
+    assert told["b"][0] == told["b1"][0] == RELABEL
+    assert told["b1"][1].startswith("as its source image; ")
     left = {row["id"]: row["label"] for row in result.samples.to_pylist()}
     assert (left["c"], left["c1"]) == ("v", "v")

@@ -100,7 +100,7 @@ def changed(*path: str | int, to: Any) -> dict[str, Any]:
         (changed("operations", to=["rotate", "rotat"]), "'rotat', which is unknown"),
         (changed("operations", to=[["rotate"]]), "list of names"),
         (changed("limits", "rotate", "iv", to=-0.1), r"limits\.rotate\.iv .* got -0\.1"),
-        (changed("limits", "flip_y", to={}), r"limits\.flip_y must be one of operations"),
+        (changed("limits", "flop", to={}), r"limits\.flop must be an operation"),
         (changed("limits", "rotate", to=0.5), r"limits\.rotate must"),
         (changed("cut", to=[1]), "cut must be"),
         (changed("limits", to=None), "the file must have exactly the keys"),
@@ -115,7 +115,7 @@ def test_a_tampered_file_is_refused_with_its_place_and_a_remedy(tmp_path: Path, 
     assert "dvc checkout" in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"", b"[" * 200_000])
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "policy.json").write_bytes(content)
     with pytest.raises(UserError, match="not valid JSON"):

@@ -1,5 +1,6 @@
 """The stages around the representation, one after another on a small set, held to their contracts."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ from tests.datasets import CLASSES, make_dataset
 from tests.profiles import profile
 from winnow.affine import Ranges
 from winnow.contrastive import Contrast
-from winnow.dataset import read_images, read_samples
+from winnow.dataset import read_images, read_samples, samples_table
 from winnow.edge_cases import Rule
 from winnow.embedding import NO_FOLD
 from winnow.pair_views import PairViews
 from winnow.policy import Policy, Step
+from winnow.representation import read_neighbours, read_probabilities
 from winnow.stage import UserError, write_json, write_table
 from winnow.view_training import Training
 
@@ -100,6 +102,27 @@ def test_edge_cases_of_a_class_are_inverted_if_its_label_survives_it(folder: Pat
     assert any(row["label"] == REFUSED for row in children)
 
 
+def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path: Path) -> None:
+    """As left by a cleansing that relabels into a class that was full."""
+    classes, before = CLASSES, read_samples(folder / "augmented").to_pylist()
+    moved = [row for row in before if row["split"] == "train" and row["label"] == "ii" and row["parent"] is None][:2]
+    roots = {row["id"] for row in moved}
+    rows = [{**row, "label": "i"} if roots & {row["id"], row["parent"]} else row for row in before]
+    shutil.copytree(folder / "augmented", tmp_path / "set")
+    write_table(tmp_path / "set/samples.parquet", samples_table(rows, classes))
+    find_edge_cases.main(
+        EDGES, dataset=tmp_path / "set", edge_cases=tmp_path / "edges.parquet", sheet=tmp_path / "edges.png"
+    )
+    out = tmp_path / "out"
+    places = {"edge_cases": tmp_path / "edges.parquet", "policy": folder / "policy.json", "edge_augmented": out}
+    augment_edge_cases.main(COPIES, MOST, dataset=tmp_path / "set", **places)
+    after = read_samples(out).to_pylist()
+    assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(classes, (MOST - 6) // 3)
+    assert [row for row in after if row["parent"] is None] == [row for row in rows if row["parent"] is None]
+    with pytest.raises(UserError, match=r"class i has 9 training images, but judge\.max_images leaves 8 for each"):
+        augment_edge_cases.main(COPIES, 30, dataset=tmp_path / "set", **places)
+
+
 def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> None:
     write_table(tmp_path / "edges.parquet", pq.read_table(folder / "edges.parquet").slice(1))
     with pytest.raises(UserError, match="is about other images than"):
@@ -172,3 +195,25 @@ def test_class_probabilities_sum_to_one(folder: Path) -> None:
     probability = np.array(table["probability"].to_pylist())
     assert probability.shape == (read_samples(folder / "augmented").num_rows, 3)
     assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "first"),
+    [
+        ("neighbours", "distances", [[0.1]]),
+        ("neighbours", "distances", [[float("nan")] * 4]),
+        ("neighbours", "neighbours", None),
+        ("classes", "probability", [0.5]),
+        ("classes", "probability", [7.0, 0.0, 0.0]),
+    ],
+)
+def test_a_tampered_table_is_told(folder: Path, tmp_path: Path, name: str, column: str, first: object) -> None:
+    table = pq.read_table(folder / f"{name}.parquet")
+    values = [first, *table[column].to_pylist()[1:]]
+    place = table.column_names.index(column)
+    write_table(tmp_path / "told.parquet", table.set_column(place, column, pa.array(values)))
+    read = read_neighbours if name == "neighbours" else read_probabilities
+    samples = read_samples(folder / "augmented")
+    assert read(folder / f"{name}.parquet", samples) is not None
+    with pytest.raises(UserError, match=r"told\.parquet: .*; run `dvc checkout --force "):
+        read(tmp_path / "told.parquet", samples)

@@ -18,7 +18,7 @@ from winnow.stage import UserError, digest, write_table
 from winnow.survival_job import Check
 from winnow.trajectory import Views
 
-OFFERED = ["shear_x", "invert", "gaussian_noise"]
+OFFERED = ["shear_x", "gaussian_noise"]
 PARAMS = Params(
     seed=0,
     search=Settings(
@@ -62,9 +62,10 @@ def test_the_stage_writes_a_policy_and_what_people_look_at(tmp_path: Path) -> No
     out = run(tmp_path / "first", dataset)
     policy = load_policy(out / "policy.json")
     assert list(policy.operations) == OFFERED
-    assert set(policy.limits) == set(OFFERED)
+    assert set(policy.limits) == {*OFFERED, "invert"}  # augment inverts copies whatever is offered
     assert all(list(by_class) == CLASSES for by_class in policy.limits.values())
-    assert {(row["operation"], row["class"]) for row in policy.cut} == {(o, c) for o in OFFERED for c in CLASSES}
+    assert {(row["operation"], row["class"]) for row in policy.cut} == {(o, c) for o in policy.limits for c in CLASSES}
+    assert "invert" not in OFFERED
     refused = {name for name, by_class in policy.limits.items() if max(by_class.values()) == 0}
     assert not refused & {step.operation for steps in policy.sub_policies for step in steps}
     table = list(csv.reader(io.StringIO((out / "table.csv").read_text())))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset import class_names, only_source, only_splits
+from winnow.dataset import class_names, column, only_source, only_splits
 from winnow.stage import UserError
 
 Indices = npt.NDArray[np.int64]
@@ -92,6 +92,23 @@ def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_
             f"or less"
         )
     return share
+
+
+def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generator) -> pa.Table:
+    """The samples without as many copies, in each class that has more training images than ``per_class``, as are over.
+
+    Args:
+        samples: a samples table.
+        per_class: training images that a class may have; source images all stay, even if they are more.
+        rng: chooses the copies that go.
+    """
+    train, copied = column(samples, "split") == "train", column(samples, "parent") != ""
+    stays = np.ones(len(samples), dtype=bool)
+    for name in class_names(samples):
+        members = train & (column(samples, "label") == name)
+        surplus = max(0, int(members.sum()) - per_class)
+        stays[rng.permutation(np.flatnonzero(members & copied))[:surplus]] = False
+    return samples.filter(pa.array(stays))
 
 
 def choose_parents(labels: Sequence[int] | Indices, *, per_class: int, rng: np.random.Generator) -> Indices:

@@ -191,7 +191,9 @@ class _Zip:
         if self.files[name] > MAX_FILE_BYTES:
             raise UnreadableError(TOO_LARGE)
         try:
-            return self._zip.read(self._raw[name])
+            # Bounded by what the zip declares, where ZipFile.read unpacks whatever comes; the checksum tells the rest.
+            with self._zip.open(self._raw[name]) as file:
+                return file.read(self.files[name] + 1)
         except _ZIP_FAULTS:
             raise UnreadableError(DAMAGED_IN_ZIP) from None
 
@@ -209,6 +211,8 @@ def _safe_name(info: zipfile.ZipInfo, where: str) -> str:
         )
     if info.flag_bits & 0x1:
         raise UserError(f"{where} is encrypted; unpack it with its password and give the folder's path")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be unpacked bit by bit
+        raise UserError(f"{where}: the entry {shown(name)} is packed in a rare way; pack it again as an ordinary zip")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UserError(f"{where}: the entry {shown(name)} is a link; pack it again with the linked files themselves")
     if not info.flag_bits & 0x800:  # no UTF-8 flag: cp437 by the standard, UTF-8 by the habit of many packers

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from winnow.stage import UserError, fresh_folder, write_table
+from winnow.stage import UserError, fresh_folder, write_bytes, write_table
 
 SCHEMA = pa.schema(
     [
@@ -72,8 +71,8 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def decode_png(content: bytes) -> Pixels:
-    """(H, W, 1) or (H, W, 3) uint8 pixels of one of our own PNGs."""
-    pixels = np.asarray(Image.open(io.BytesIO(content)))
+    """(H, W, 1) or (H, W, 3) uint8 pixels of one of our own PNGs; nothing else: Pillow starts programs for some."""
+    pixels = np.asarray(Image.open(io.BytesIO(content), formats=("PNG",)))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
@@ -229,7 +228,7 @@ def write_dataset(
     for source in shards_from:
         for shard in sorted((source / "images").glob("*.parquet")):
             if not kept.isdisjoint(pq.read_table(shard, columns=["id"])["id"].to_pylist()):
-                shutil.copyfile(shard, shards / shard.name)
+                write_bytes(shards / shard.name, shard.read_bytes())
     batch: list[tuple[str, bytes]] = []
     for item in images:
         batch.append(item)

@@ -6,13 +6,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from winnow.dataset import column
+from winnow.encoder import Encoder
 from winnow.stage import UserError, read_table
 
+FOLDS = pa.schema(
+    [pa.field("id", pa.string(), nullable=False), pa.field("folds", pa.list_(pa.int64()), nullable=False)]
+)
 Indices = npt.NDArray[np.int64]
 Folds = dict[str, list[int]]  # id of a source image: its fold by repeat
 States = list[list[dict[str, Tensor]]]
@@ -37,11 +42,12 @@ def read_networks(folder: Path, *, classes: int) -> Networks:
     Raises:
         UserError: a file is missing or damaged, or the classifiers know other classes.
     """
-    table = read_table(folder / "folds.parquet", columns=["id", "folds"])
+    table = read_table(folder / "folds.parquet", FOLDS)
     dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
-    if not dealt:
-        raise UserError(f"{folder / 'folds.parquet'} names no image; run `dvc checkout --force {folder}`")
-    repeats = len(next(iter(dealt.values())))
+    lengths = {len(row) for row in dealt.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise UserError(f"{folder / 'folds.parquet'} deals no image into folds; run `dvc checkout --force {folder}`")
+    (repeats,) = lengths
     folds = 1 + max(fold for row in dealt.values() for fold in row)
     encoders, classifiers = (
         [[_state(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
@@ -54,10 +60,16 @@ def read_networks(folder: Path, *, classes: int) -> Networks:
 
 
 def _state(path: Path) -> dict[str, Tensor]:
+    back = f"run `dvc checkout --force {path.parent}`"
     try:
-        return load_file(path)
+        state = load_file(path)
     except (FileNotFoundError, SafetensorError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}); run `dvc checkout --force {path.parent}`") from None
+        raise UserError(f"{path} is missing or damaged ({error}); {back}") from None
+    width = len(state["head.bias"]) if "head.bias" in state and state["head.bias"].ndim else 1
+    expected = Encoder(width, torch.Generator()).state_dict()
+    if {name: one.shape for name, one in state.items()} != {name: one.shape for name, one in expected.items()}:
+        raise UserError(f"{path} holds other weights than train_encoder writes; {back}")
+    return state
 
 
 def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:

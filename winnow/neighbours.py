@@ -10,6 +10,7 @@ classifier. And it is given only to an image as near as the new class's own imag
 too.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,7 +88,7 @@ def class_limits(
         deviations: how many.
     """
     limits = np.full(classes, np.inf)
-    for label in np.unique(labels[source]):
+    for label in np.unique(labels[source]) if math.isfinite(deviations) else ():  # infinitely many times 0 is no limit
         members = distance[source & (labels == label)]
         median = np.median(members)
         limits[label] = median + deviations * np.median(np.abs(members - median))

@@ -75,6 +75,7 @@ def parse_overrides(content: bytes, where: str) -> list[Override]:
         UserError: no such CSV, or a row that says nothing that can be done; with the line and the remedy.
     """
     try:
+        _refuse_merge_marks(content, where)
         rows = _rows(content.decode("utf-8-sig"), where)
         line, header = next(rows, (1, []))
     except UnicodeDecodeError:
@@ -85,6 +86,12 @@ def parse_overrides(content: bytes, where: str) -> list[Override]:
             "name them so, with commas between them"
         )
     return [_override(cells, f"{where}, line {line}", line) for line, cells in rows]
+
+
+def _refuse_merge_marks(content: bytes, where: str) -> None:
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
+            raise UserError(f"{where}, line {number}: a merge conflict; keep the rows you want, delete the marks")
 
 
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
@@ -180,8 +187,15 @@ def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -
 def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequence[Mapping[str, Any]]) -> str:
     if row is not None:
         return f"{shown(wanted)} is trusted, an image of the label book; delete the row, and mend the source"
+    if wanted.strip().startswith("test/"):
+        return (
+            f"{shown(wanted)} is no train or val image of this source, and no word changes the test set; delete the row"
+        )
     names = [image["name"] for image in images if image["split"] in ("train", "val")]
     near = [name for name in names if name.endswith(f"/{wanted.strip()}")]
+    split = wanted.strip().split("/")[0]
+    if split in {name.split("/")[0] for name in names}:  # another split's image is another image
+        names = [name for name in names if name.startswith(f"{split}/")]
     near = near or difflib.get_close_matches(wanted.strip(), names, n=1)
     remedy = f"did you mean {shown(near[0])}?" if near else "delete the row, or look the name up with winnow.why"
     return f"{shown(wanted)} is no train or val image of this source; {remedy}"

@@ -189,7 +189,7 @@ def parse_policy(value: Any) -> Policy:
     return Policy(
         tuple(operations),
         tuple(_parse_steps(steps, f"sub_policies[{n}]", operations) for n, steps in enumerate(sub_policies)),
-        _parse_limits(limits, operations),
+        _parse_limits(limits),
         tuple(cut),
     )
 
@@ -208,12 +208,12 @@ def _parse_step(step: Any, where: str, operations: Sequence[str]) -> Step:
     return Step(step["operation"], *numbers)
 
 
-def _parse_limits(limits: Any, operations: Sequence[str]) -> dict[str, dict[str, float]]:
+def _parse_limits(limits: Any) -> dict[str, dict[str, float]]:
     if not isinstance(limits, dict):
         raise PolicyError(f"limits must be a section, got {limits!r}")
     for operation, by_class in limits.items():
-        if operation not in operations or not isinstance(by_class, dict):
-            raise PolicyError(f"limits.{operation} must be one of operations with a limit a class, got {by_class!r}")
+        if operation not in OPERATIONS or not isinstance(by_class, dict):
+            raise PolicyError(f"limits.{operation} must be an operation with a limit a class, got {by_class!r}")
     return {
         operation: {name: _fraction(limit, f"limits.{operation}.{name}") for name, limit in by_class.items()}
         for operation, by_class in limits.items()
@@ -243,7 +243,7 @@ def load_policy(path: Path) -> Policy:
         return parse_policy(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {remedy}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); {remedy}") from None
     except PolicyError as error:
         raise UserError(f"{path}: {error}; {remedy}") from None

@@ -1,7 +1,8 @@
 """A policy under search: every choice relaxed, so that a loss on the augmented images reaches all of it.
 
 Source: Hataya et al. (2020), Faster AutoAugment, section 3. Differs: probabilities and magnitudes are put back into
-their range after each step, where the authors clamp in the forward pass and lose the gradient outside.
+their range after each step, where the authors clamp in the forward pass and lose the gradient outside; a stage does one
+operation, drawn by its softmax, and the gradient is the mixture's: a mixture of all never showed the critic a pure one.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,8 @@ class RelaxedPolicy(nn.Module):
     def _stage(
         self, images: Tensor, weight: Tensor, probability: Tensor, magnitude: Tensor, generator: torch.Generator
     ) -> Tensor:
-        r"""$\sum_o \mathrm{softmax}(w / 0.05)_o \, [r_o f_o(x, m_o) + (1 - r_o) x]$; the parameters are (B, O).
+        r"""$\sum_o u_o \, [r_o f_o(x, m_o) + (1 - r_o) x]$, u one-hot, drawn by and with the gradient of
+        $\mathrm{softmax}(w / 0.05)$; the parameters are (B, O).
 
         The clamp of the bracket does nothing, since a mean of two values in [0, 1] lies in [0, 1]. Both sums together
         are $x + \sum_o s_o r_o (f_o(x) - x)$.

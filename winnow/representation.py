@@ -1,17 +1,20 @@
 """Cleansing by representation: what networks say out of fold, turned into verdicts and a cleaner samples table."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import SCORE_SCHEMA, class_names, column, label_indices, only_source, read_images
 from winnow.embedding import Neighbours, Points
-from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
+from winnow.neighbours import DROP, KEEP, RELABEL, Rule, Verdict, judge_labels
 from winnow.plane_view import plane_view
 from winnow.rulings import Ruling, overruled, removed, rulings_on
 from winnow.stage import UserError, read_table
@@ -54,21 +57,26 @@ def cleanse(
     voted = labels[index].transpose(1, 0, 2).reshape(len(suspects), -1)  # (n, R k)
     roots = np.where(parents == "", ids, parents)[suspects]
     score = np.array([scores.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
-    doubted = judge_labels(
-        labels[suspects],
-        voted,
-        near.distance[:, suspects, 0].mean(axis=0).astype(np.float64),
+    source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
+    judge = partial(
+        judge_labels,
+        voted=voted,
+        distance=near.distance[:, suspects, 0].mean(axis=0).astype(np.float64),
         classes=classes,
         rule=rule,
         probability=probability[suspects].astype(np.float64),
-        score=score,
-        copies=parents[suspects] != "",
+        copies=~source,
     )
-    source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
+    doubted = judge(labels[suspects], score=score)
     ruled = rulings_on(judged, rulings)
     stand_for_class = source & ~removed(column(judged, "label"), ruled)
     verdicts = spared(
         overruled(doubted, judged, ruled), labels[suspects], np.where(stand_for_class, splits[suspects], "")
+    )
+    free = ~source & np.array([ruling is None for ruling in ruled], dtype=bool)
+    # The valuation spoke of the label before, and of the new one it says nothing.
+    verdicts = _copies_along(
+        verdicts, labels[suspects], roots, free, lambda new, old: judge(new, score=np.where(old, score, np.nan))
     )
     evidence = [[] if ruling else ids[row].tolist() for row, ruling in zip(index[0], ruled, strict=True)]
     told = verdict_rows(judged, verdicts, classes, evidence)
@@ -81,6 +89,42 @@ def cleanse(
     }
     signals = pa.table(columns).filter(pa.array(source & ~removed(column(judged, "given_label"), ruled)))
     return Cleansed(told, cleansed(samples, told, classes), signals)
+
+
+def _copies_along(
+    verdicts: list[Verdict],
+    labels: npt.NDArray[np.int64],
+    roots: npt.NDArray[np.str_],
+    copies: npt.NDArray[np.bool_],
+    judge: Callable[[npt.NDArray[np.int64], npt.NDArray[np.bool_]], list[Verdict]],
+) -> list[Verdict]:
+    """The verdicts, the copies of relabelled images judged under the new label: relabelled with it, or dropped.
+
+    Args:
+        verdicts: (N,).
+        labels: (N,) class indices before.
+        roots: (N,) id of the source image that each goes back to.
+        copies: (N,) copies that nobody ruled on.
+        judge: verdicts from (N,) labels, and (N,) whether it is the label before.
+    """
+    new = {
+        root: verdict.label
+        for root, verdict, copy in zip(roots.tolist(), verdicts, copies, strict=True)
+        if verdict.action == RELABEL and not copy
+    }
+    given = np.array([new.get(root, label) for root, label in zip(roots.tolist(), labels, strict=True)], dtype=np.int64)
+    theirs = copies & (given != labels)
+    if not theirs.any():
+        return verdicts
+    again = judge(np.where(theirs, given, labels), ~theirs)
+    return [
+        verdict
+        if not follows
+        else replace(one, action=RELABEL, reason=f"as its source image; {one.reason}")
+        if one.action == KEEP
+        else one
+        for verdict, one, follows in zip(verdicts, again, theirs, strict=True)
+    ]
 
 
 def read_scores(path: Path) -> dict[str, float]:
@@ -102,15 +146,18 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
         UserError: they are those of another dataset.
     """
     table = read_table(path, columns=["id", "neighbours", "distances"])
+    distance = _array(table, "distances", path, np.float32, axes=3)  # (N, R, k)
+    named = _array(table, "neighbours", path, np.str_, axes=3)
+    if named.shape != distance.shape or not np.isfinite(distance).all():
+        raise UserError(f"{path}: neighbours and distances do not go together; run `dvc checkout --force {path}`")
     ids = samples["id"].to_pylist()
     if table["id"].to_pylist() != ids:
         raise UserError(f"{path} is about other images than the dataset holds; run `dvc repro`")
     row_of = {identifier: row for row, identifier in enumerate(ids)}
     try:
-        by_image = [[[row_of[one] for one in repeat] for repeat in rows] for rows in table["neighbours"].to_pylist()]
+        by_image = [[[row_of[one] for one in repeat] for repeat in rows] for rows in named.tolist()]
     except KeyError as error:
         raise UserError(f"{path} names the image {error}, which the dataset lacks; run `dvc repro`") from None
-    distance = np.array(table["distances"].to_pylist(), dtype=np.float32)
     return Neighbours(np.array(by_image, dtype=np.int64).transpose(1, 0, 2), distance.transpose(1, 0, 2))
 
 
@@ -121,10 +168,23 @@ def read_probabilities(path: Path, samples: pa.Table) -> Points:
         UserError: it is about another dataset.
     """
     table = read_table(path, columns=["id", "probability"])
-    probability = np.array(table["probability"].to_pylist(), dtype=np.float32)
+    probability = _array(table, "probability", path, np.float32, axes=2)
+    if not ((np.isnan(probability)) | ((probability >= 0) & (probability <= 1))).all():
+        raise UserError(f"{path}: probabilities must lie in [0, 1]; run `dvc checkout --force {path}`")
     if table["id"].to_pylist() != samples["id"].to_pylist() or probability.shape[1:] != (len(class_names(samples)),):
         raise UserError(f"{path} is about other images or classes than the dataset holds; run `dvc repro`")
     return probability
+
+
+def _array(table: pa.Table, name: str, path: Path, kind: type[Any], *, axes: int) -> npt.NDArray[Any]:
+    """A column of lists as an array; every row as long as the others."""
+    try:
+        array = np.array(table[name].to_pylist(), dtype=kind)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.ndim != axes:
+        raise UserError(f"{path}: column {name} must hold equal lists; run `dvc checkout --force {path}`")
+    return array
 
 
 def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes:
