@@ -16,8 +16,9 @@ from tests.history import BOOK, CLASSES, HOSTILE, NAMES, forbid_network, identif
 from tests.workspace import Workspace
 from winnow import dataset
 from winnow.dataset import samples_table, write_dataset
-from winnow.diff import answer
-from winnow.revision import open_revision, read_pngs
+from winnow.diff import DATASET, answer, diff
+from winnow.ledger import extended, read_ledger, write_ledger
+from winnow.revision import WORKSPACE, open_revision, read_pngs
 from winnow.stage import UserError
 from winnow.verdicts import verdict_order, verdict_paths
 
@@ -207,6 +208,43 @@ def test_what_the_cache_lacks_is_pulled_from_the_remote(root: Path, tmp_path: Pa
     shutil.rmtree(root / ".dvc/cache")
     with pytest.raises(UserError, match="is not in the cache nor on the remote away; run `dvc push` where it was made"):
         answer(["one", "two"], root)
+
+
+def test_an_object_that_comes_damaged_from_the_remote_does_not_stay(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / ".dvc/cache", tmp_path / "remote")
+    shutil.rmtree(root / ".dvc/cache")
+    (root / ".dvc/config.local").write_text(
+        f"['remote \"away\"']\n    url = {tmp_path / 'remote'}\n[core]\n    remote = away\n"
+    )
+    for file in (tmp_path / "remote/files/md5").glob("*/" + "[0-9a-f]" * 30):
+        file.chmod(0o600)
+        file.write_bytes(file.read_bytes()[:-1])
+    damaged = "one: data/refined/samples.parquet is damaged on the remote away; run `make push` where it was made"
+    with pytest.raises(UserError, match=re.escape(damaged)):
+        answer(["one", "two"], root)
+    assert {file.suffix for file in (root / ".dvc/cache/files/md5").glob("*/*")} == {".dir"}
+
+
+def test_a_damaged_list_of_files_and_a_foreign_lock_say_what_to_do(root: Path) -> None:
+    for file in (root / ".dvc/cache/files/md5").glob("*/*.dir"):
+        file.chmod(0o600)
+        file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UserError, match=r"the list of the files of data/refined is damaged; delete .*\.dir and get it"):
+        answer(["one", "two"], root)
+    (root / "dvc.lock").write_text("stages: {refined: 3}\n")
+    with pytest.raises(UserError, match=r"workspace: dvc\.lock is not as DVC writes it; run `git checkout dvc.lock`"):
+        diff(open_revision(WORKSPACE, root), open_revision(WORKSPACE, root), "data/r1/influenced")
+
+
+def test_a_dataset_without_the_rest_tells_why_by_its_own_ledger(root: Path) -> None:
+    one, here = open_revision("one", root), open_revision(WORKSPACE, root)
+    wanted = diff(one, here, DATASET)
+    assert any(change.verdict for change in wanted.dropped)
+    stages = ("cleanse_influence", "cleanse_neighbours")
+    tables = {("r1", stage): pq.read_table(root / f"data/r1/{stage}/verdicts.parquet") for stage in stages}
+    write_ledger(root / DATASET, extended(read_ledger(root / DATASET), tables))
+    shutil.rmtree(root / "data/r1")
+    assert diff(one, here, DATASET) == wanted
 
 
 def test_the_cache_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:

@@ -119,14 +119,17 @@ def large_output(repository: Repository) -> None:
 # --- a pipeline travels -----------------------------------------------------------------------------------------
 
 
-def test_a_clone_pulls_what_it_names_and_no_more(travelled: tuple[Repository, Repository], tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["data/r1/influenced", "data/refined"])
+def test_a_clone_pulls_what_it_names_and_no_more(
+    travelled: tuple[Repository, Repository], tmp_path: Path, folder: str
+) -> None:
     here, _ = travelled
     there = here.clone(tmp_path / "there")
-    there.dvc("pull", "data/r1/influenced")
-    files = {path.relative_to(there.folder / "data") for path in (there.folder / "data").rglob("*.parquet")}
-    assert {Path(*path.parts[:2]) for path in files} == {Path("r1/influenced")}
-    same = read_samples(here.folder / "data/r1/influenced")
-    assert read_samples(there.folder / "data/r1/influenced").equals(same)
+    there.dvc("pull", folder)
+    files = [path.relative_to(there.folder) for path in (there.folder / "data").rglob("*.parquet")]
+    assert files
+    assert all(path.is_relative_to(folder) for path in files)
+    assert read_samples(there.folder / folder).equals(read_samples(here.folder / folder))
     assert len(there.cached()) == 3  # its list, its table, its one shard
 
 
@@ -145,29 +148,30 @@ def test_a_clone_has_nothing_to_do_and_a_changed_param_runs_what_it_must(
     there.run("git", "checkout", "--quiet", "--", ".")
 
 
-def test_another_project_gets_a_dataset(travelled: tuple[Repository, Repository], tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["data/r1/influenced", "data/refined", "data/export"])
+def test_another_project_gets_a_folder(travelled: tuple[Repository, Repository], tmp_path: Path, folder: str) -> None:
     """Neither Winnow nor a DVC repository: the address of the repository and the path are all it knows."""
     here, there = travelled
     origin = f"file://{there.folder}"
     other = Repository(tmp_path / "other", here.server)
     other.folder.mkdir()
     del other.environment["PYTHONPATH"]
-    other.dvc("get", origin, "data/r1/influenced", "--out", "set")
+    other.dvc("get", origin, folder, "--out", "set")
+    wanted = {path.relative_to(here.folder / folder): path for path in (here.folder / folder).rglob("*.*")}
+    first = next(iter(wanted))
     program = (
         "import sys, dvc.api\n"
-        f"content = dvc.api.read('data/r1/influenced/samples.parquet', repo={origin!r}, mode='rb')\n"
-        f"dvc.api.DVCFileSystem({origin!r}).get('data/r1/influenced', 'by api', recursive=True)\n"
+        f"content = dvc.api.read('{folder}/{first}', repo={origin!r}, mode='rb')\n"
+        f"dvc.api.DVCFileSystem({origin!r}).get({folder!r}, 'by api', recursive=True)\n"
         "sys.stdout.buffer.write(content)\n"
     )
     content = subprocess.run(
         [sys.executable, "-c", program], cwd=other.folder, env=other.environment, check=True, capture_output=True
     ).stdout
-    wanted = here.folder / "data/r1/influenced"
-    assert content == (wanted / "samples.parquet").read_bytes()
+    assert content == wanted[first].read_bytes()
     for copy in ("set", "by api"):
-        names = {path.relative_to(wanted) for path in wanted.rglob("*.parquet")}
-        assert names == {path.relative_to(other.folder / copy) for path in (other.folder / copy).rglob("*.parquet")}
-        assert all((other.folder / copy / name).read_bytes() == (wanted / name).read_bytes() for name in names)
+        assert {path.relative_to(other.folder / copy) for path in (other.folder / copy).rglob("*.*")} == set(wanted)
+        assert all((other.folder / copy / name).read_bytes() == path.read_bytes() for name, path in wanted.items())
 
 
 def test_collecting_garbage_keeps_what_branches_and_tags_need(pushed: Repository, tmp_path: Path) -> None:

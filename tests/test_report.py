@@ -203,6 +203,28 @@ def test_a_refused_round_is_marked_and_truth_is_told_where_known(run: Run) -> No
     assert "of the relabelled images" not in text
 
 
+def test_the_gate_the_sheets_and_the_leaks_are_on_the_page(run: Run) -> None:
+    run.gates["r2"] = False
+    run.leaks = [{"id": "a", "name": "train/i/7.png", "split": "train", "label": "i", "kept_in": "val"}]
+    run.write()
+    sheets = {}
+    for number, name in enumerate(("r1/policy", "r1/edge_cases", "r2/policy", "r2/edge_cases")):
+        picture = encode_png(np.full((4, 4, 1), 60 * number, np.uint8))
+        (run.folder / f"metrics/plots/{name}.png").write_bytes(picture)
+        sheets[name] = picture_uri(picture)
+    page = read(run.report())
+    assert re.search(r"r1 accepted .*0\.010.* 0\.700 0\.710 15 3 r2 refused .*0\.010", page.text), page.text
+    assert "1 image left out because another split holds the same pixels" in page.text
+    assert "train/i/7.png i train val" in page.text
+    shown = [str(image["src"]) for image in page.all("img") if str(image["alt"]).startswith("Sheet of small pictures")]
+    assert [str(image["alt"]) for image in page.all("img") if image["src"] in shown] == [
+        f"Sheet of small pictures: {title} of round {name}"
+        for name in ("r1", "r2")
+        for title in ("policy", "edge cases")
+    ]
+    assert shown == list(sheets.values())
+
+
 def test_a_run_with_nothing_to_say_gives_a_page(tmp_path: Path) -> None:
     run = Run(tmp_path, comparison=arms(0.5), colour=True, embedded=[])
     run.refined = [row for row in run.samples if row["label"] != "iii"]

@@ -1,12 +1,13 @@
 """The driver: params.yaml changed and put back, the source as stored."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.datasets import make_dataset
 from tests.imports import ROOT
-from winnow.run import changed_params, check_classes, check_overrides, stored_source, unrolled
+from winnow.run import changed_params, check_classes, check_overrides, check_params, stored_source, unrolled
 from winnow.stage import UserError, read_params
 
 PARAMS = (ROOT / "params.yaml").read_bytes()
@@ -80,7 +81,32 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
     assert "a,hide" in overrides.read_text()
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cleanse_neighbours.k": 31}, "cleanse_neighbours.k is 31, but embed.neighbours is 30: no more are kept"),
+        ({"cleanse_final.relabel": 2.0}, "relabel must lie in (0.5, 1], got 2.0"),
+    ],
+)
+def test_params_that_a_stage_would_refuse_stop_before_anything_long(
+    file: Path, changes: dict[str, object], said: str
+) -> None:
+    check_params(file)
+    with changed_params(changes, file), pytest.raises(UserError, match=re.escape(said)):
+        check_params(file)
+
+
 def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Path) -> None:
-    check_classes(make_dataset(tmp_path / "enough", {"train": 6, "val": 3}))
+    enough, overrides = make_dataset(tmp_path / "enough", {"train": 6, "val": 3}), tmp_path / "overrides.csv"
+
+    def say(rows: str) -> Path:
+        overrides.write_text(f"sample,action,label,by,note\n{rows}")
+        return overrides
+
+    check_classes(enough, say(""))
     with pytest.raises(UserError, match="class iii has 1 training images, a search needs 2"):
-        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}))
+        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""))
+    with pytest.raises(UserError, match="class i has 1 training images, a search needs 2"):
+        check_classes(enough, say("train/i/0.png,drop\n"))
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
+        check_classes(enough, say("train/i/1.png,drop\n"))

@@ -20,7 +20,7 @@ from winnow.command import aligned, figure, plain, run_command, write_page
 from winnow.gallery import Picture, Section, gallery
 from winnow.revision import WORKSPACE, Revision, open_revision, read_columns, read_pngs, repository_path
 from winnow.stage import ROOT
-from winnow.verdicts import read_ledger
+from winnow.verdicts import read_verdicts
 
 DATASET = "data/refined"
 HEADER = ("class", "origin", "before", "after", "new", "gone")
@@ -33,7 +33,7 @@ def diff(old: Revision, new: Revision, dataset: str) -> Changes:
         UserError: the dataset, or a verdict table, of one of them is not to be had.
     """
     before, after = (read_columns(side, f"{dataset}/samples.parquet", COLUMNS).to_pylist() for side in (old, new))
-    return compare(before, after, read_ledger(old), read_ledger(new))
+    return compare(before, after, read_verdicts(old, dataset), read_verdicts(new, dataset))
 
 
 def as_text(changes: Changes, title: str) -> str:

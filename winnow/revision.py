@@ -6,6 +6,7 @@ milliseconds. DVC itself is asked where the cache is, and to pull what it lacks 
 """
 
 import functools
+import hashlib
 import json
 import posixpath
 from collections.abc import Container, Mapping, Sequence
@@ -79,7 +80,10 @@ def read_yaml(revision: Revision, path: str) -> dict[str, Any]:
 def outputs(revision: Revision) -> dict[str, tuple[str, str | None]]:
     """By output path of dvc.lock, in its order: the stage, and the hash of the content."""
     stages = read_yaml(revision, "dvc.lock").get("stages") or {}
-    return {out["path"]: (name, out.get("md5")) for name, entry in stages.items() for out in entry.get("outs", [])}
+    try:
+        return {out["path"]: (name, out.get("md5")) for name, entry in stages.items() for out in entry.get("outs", [])}
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"{revision.name}: dvc.lock is not as DVC writes it; run `git checkout dvc.lock`") from None
 
 
 def read_columns(revision: Revision, path: str, columns: Sequence[str]) -> pa.Table:
@@ -193,13 +197,24 @@ class Commit:
         md5 = self._outputs[output]
         if not md5.endswith(".dir"):
             raise UserError(f"{self.name}: {output} is a file, not a folder; name a dataset with --dataset")
-        entries = json.loads(self._object(md5, output).read_bytes())
-        return {f"{output}/{entry['relpath']}": entry["md5"] for entry in entries}
+        file = self._object(md5, output)
+        try:
+            return {f"{output}/{entry['relpath']}": entry["md5"] for entry in json.loads(file.read_bytes())}
+        except (KeyError, TypeError, ValueError):
+            raise UserError(
+                f"{self.name}: the list of the files of {output} is damaged; delete {file} and get it again with "
+                "`dvc pull` or `dvc repro`"
+            ) from None
 
     def _object(self, md5: str, path: str) -> Path:
         file = self._cache / "files" / "md5" / md5[:2] / md5[2:]
         if not file.exists() and self._remote:
             pull_object(self._root, md5, where=f"{self.name}: {path}", remote=self._remote)
+            if file.exists() and hashlib.md5(file.read_bytes()).hexdigest() != md5.removesuffix(".dir"):
+                file.unlink()
+                raise UserError(
+                    f"{self.name}: {path} is damaged on the remote {self._remote}; run `make push` where it was made"
+                )
         if file.exists():
             return file
         absent = f"{self.name}: {path} is not in the cache"

@@ -175,20 +175,27 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
             raise UserError(f"{params.name}: section {section} is unknown; known: {', '.join(sorted(known))}")
 
 
-def check_params() -> None:
+def check_params(params: Path = PARAMS) -> None:
     """Stop before anything long if a stage would refuse its section of params.yaml."""
     for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
         sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS
         for section, kind in sections.values():
-            load_params(section, kind)
+            load_params(section, kind, params)
+    kept, voting = (load_params(name, int, params) for name in ("embed.neighbours", "cleanse_neighbours.k"))
+    if voting > kept:
+        raise UserError(
+            f"params.yaml: cleanse_neighbours.k is {voting}, but embed.neighbours is {kept}: no more are kept; raise it"
+        )
 
 
-def check_classes(dataset: Path = ROOT / "data/prepared") -> None:
-    """Stop before any training if the classes cannot be augmented as params.yaml asks."""
+def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES) -> None:
+    """Stop before any training if a word on an image means nothing, or the classes cannot be augmented."""
     from winnow.balance import demand_balance, demand_pairs
+    from winnow.cleansing import obeyed
     from winnow.dataset import read_samples
+    from winnow.overrides import read_rulings
 
-    samples = read_samples(dataset)
+    samples, _ = obeyed(read_samples(dataset), read_rulings(overrides, dataset))
     demand_pairs(samples, dataset)
     budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
     demand_balance(samples, budget=budget, max_images=most)

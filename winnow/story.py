@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from winnow.dataset import SCHEMA
 from winnow.lookup import Delivered, find
 from winnow.revision import Revision, outputs, read_columns
-from winnow.verdicts import Verdict, read_ledger, verdicts_on
+from winnow.verdicts import Verdict, read_verdicts, verdicts_on
 
 PREPARED, TEST = "data/prepared", "data/test"
 
@@ -62,7 +62,7 @@ def read_records(workspace: Revision, dataset: str) -> Records:
         },
         leaks=read_columns(workspace, f"{PREPARED}/leaks.parquet", ["id", "name", "split", "label", "kept_in"]),
         rejected=read_columns(workspace, f"{PREPARED}/rejected.parquet", ["name", "reason"]),
-        ledger=read_ledger(workspace),
+        ledger=read_verdicts(workspace, dataset),
     )
 
 

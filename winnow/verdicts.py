@@ -1,4 +1,4 @@
-"""The verdict tables of a revision as one ledger, in the order in which the stages gave them."""
+"""The verdicts behind a dataset of a revision, in the order in which the stages gave them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from winnow.dataset import VERDICT_SCHEMA
 from winnow.layout import natural_order
+from winnow.ledger import LEDGER, LEDGER_SCHEMA, by_stage
 from winnow.revision import Revision, outputs, read_columns, read_yaml
 
 FILE = "verdicts.parquet"
@@ -57,12 +58,19 @@ def verdict_paths(revision: Revision) -> list[str]:
     return sorted(paths, key=verdict_order)
 
 
-def read_ledger(revision: Revision) -> dict[str, pa.Table]:
-    """The verdict tables of a revision by path, in order.
+def read_verdicts(revision: Revision, dataset: str) -> dict[str, pa.Table]:
+    """The verdict tables behind a dataset of a revision by path, in order.
+
+    They come from the dataset's own ledger, which travels with it and names what led to it alone; a dataset within a
+    round, or one that nobody judged, has none, and then they are those of all stages.
 
     Raises:
         UserError: a table is not to be had.
     """
+    path = f"{dataset}/{LEDGER}"
+    if path in revision.files(dataset):
+        ledger = read_columns(revision, path, LEDGER_SCHEMA.names)
+        return {f"data/{one}/{stage}/{FILE}": table for (one, stage), table in by_stage(ledger).items()}
     return {path: read_columns(revision, path, VERDICT_SCHEMA.names) for path in verdict_paths(revision)}
 
 
