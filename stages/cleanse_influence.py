@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing import cleansed, verdict_rows
+from winnow.cleansing import LEAST, SPARED, cleansed, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import (
     SCORE_SCHEMA,
@@ -78,7 +78,7 @@ def main(
     ruled = rulings_on(suspects, rulings)
     free = np.array([ruling is None for ruling in ruled])  # (N,)
     leaving = np.where(free, voted_out & ~defended, removed(column(suspects, "label"), ruled))
-    spared = free & spare_last_of_class(leaving, label_indices(suspects), column(suspects, "split"))
+    spared = free & spare_last_of_class(leaving, label_indices(suspects), column(suspects, "split"), LEAST)
     reasons = [
         _reason(int(voters), spared=bool(spared[i]), defended=float(score[i]) if defended[i] else None)
         for i, voters in enumerate(against.sum(axis=1))
@@ -134,7 +134,7 @@ def _reason(voters: int, *, spared: bool, defended: float | None) -> str:
     text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
     if defended is not None:
         return f"{text}, but its label has a score of {defended:.2f}"
-    return f"{text}, but is the last of its class here" if spared else text
+    return text + SPARED if spared else text
 
 
 SECTIONS: Sections = {"params": ("cleanse_influence", Params)}

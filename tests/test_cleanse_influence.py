@@ -12,10 +12,9 @@ from tests.datasets import no_overrides
 from winnow.dataset import encode_png, read_samples, samples_table, write_dataset
 from winnow.stage import UserError, digest
 
-SPLITS = {"a": "train", "b": "train", "c": "train", "d": "val", "e": "val", "x": "label_book", "y": "label_book"}
-EFFECT = {"a": (-9.0, 1.0), "b": (1.0, 1.0), "c": (0.5, -8.0), "d": (-8.9, -7.9), "e": (1.0, 2.0)}
-
-SCORE = {"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.4, "e": 0.2}
+SPLITS = dict.fromkeys("abcf", "train") | dict.fromkeys("de", "val") | dict.fromkeys("xy", "label_book")
+EFFECT = {"a": (-9.0, 1.0), "b": (1.0, 1.0), "c": (0.5, -8.0), "d": (-8.9, -7.9), "e": (1.0, 2.0), "f": (1.0, 1.0)}
+SCORE = {"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.4, "e": 0.2, "f": 0.9}
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     table = samples_table([*rows, child], ["k"])
     write_dataset(tmp_path / "in", table, images=((identifier, png) for identifier in [*SPLITS, "a2"]))
     # The order of the rows must not matter, nor that of the columns.
-    order = ["d", "a", "e", "c", "b"]
+    order = ["d", "a", "e", "c", "f", "b"]
     columns = {"id": order, "y": [EFFECT[i][1] for i in order], "x": [EFFECT[i][0] for i in order]}
     columns["score"] = [SCORE[i] for i in order]
     pq.write_table(pa.table(columns), tmp_path / "scores.parquet")
@@ -92,7 +91,7 @@ def test_one_vote_drops_and_the_evidence_is_named_worst_first(folder: Path) -> N
 
 def test_children_go_with_their_parent_and_the_label_book_stays(folder: Path) -> None:
     run(folder, votes=1)
-    assert read_samples(folder / "out")["id"].to_pylist() == ["b", "e", "x", "y"]
+    assert read_samples(folder / "out")["id"].to_pylist() == ["b", "f", "e", "x", "y"]
 
 
 def test_more_votes_drop_fewer(folder: Path) -> None:

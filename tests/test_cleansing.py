@@ -62,13 +62,22 @@ def test_copies_share_the_fate_of_their_source_image() -> None:
     assert left == {"b": "ii", "b1": "ii", "c": "ii", "c2": "ii", "t": "ii"}
 
 
-def test_the_best_supported_image_of_a_class_stays() -> None:
-    verdicts = [Verdict(DROP, None, "bad", 0.1), Verdict(RELABEL, 1, "bad", 0.4), Verdict(KEEP, 1, "", 1.0)]
-    kept = spared(verdicts, np.array([0, 0, 1]), np.array(["train"] * 3))
-    assert [verdict.action for verdict in kept] == [DROP, KEEP, KEEP]
-    assert kept[1].label == 0
-    assert kept[1].reason == "bad, but it is the last of its class here"
-    assert spared(verdicts, np.array([0, 0, 1]), np.array(["", "", ""])) == verdicts
+def test_the_best_supported_images_of_a_class_stay() -> None:
+    verdicts = [
+        Verdict(DROP, None, "bad", 0.1),
+        Verdict(RELABEL, 1, "bad", 0.4),
+        Verdict(DROP, None, "bad", 0.3),
+        Verdict(KEEP, 1, "", 1.0),
+        Verdict(DROP, None, "bad", 0.0),
+    ]
+    labels = np.array([0, 0, 0, 1, 1])
+    kept = spared(verdicts, labels, np.array(["train"] * 5))
+    assert [verdict.action for verdict in kept] == [DROP, KEEP, KEEP, KEEP, KEEP]
+    assert [kept[1].label, kept[2].label, kept[4].label] == [0, 0, 1]
+    assert kept[1].reason == "bad, but is one of the last of its class here"
+    # A validation split needs one image of a class, a search of a policy a pair of training images.
+    assert [one.action for one in spared(verdicts, labels, np.array(["val"] * 5))] == [DROP, KEEP, DROP, KEEP, DROP]
+    assert spared(verdicts, labels, np.array([""] * 5)) == verdicts
 
 
 RULE = Rule(k=2, signals=["neighbours", "score"], support=0.5, relabel=1.0, near=50.0, far=50.0)

@@ -53,6 +53,8 @@ ROWS = [
     source("p", "i", "val"),
     source("q", "ii", "val"),
     source("r", "v", "val"),
+    source("s", "i"),
+    source("t", "ii"),
     *(source(identifier, label, "label_book") for identifier, label in (("x", "i"), ("y", "ii"), ("z", "v"))),
 ]
 SAMPLES = samples_table(ROWS, CLASSES)
@@ -307,20 +309,20 @@ def test_the_last_of_a_class_is_still_spared_and_people_are_not() -> None:
     told = {row["id"]: row for row in result.verdicts.to_pylist()}
     assert (told["p"]["action"], told["p"]["reason"], told["p"]["evidence"]) == (DROP, "override by mia", [])
     assert (told["c"]["action"], told["c"]["label_after"]) == (RELABEL, "v")
-    kept = [identifier for identifier in "ab" if told[identifier]["action"] == KEEP]
-    assert kept == ["a"]  # c leaves the class, so that another image stands for it
-    assert told["a"]["reason"].endswith("the last of its class here")
-    assert set(result.signals["id"].to_pylist()) == set("abdefghqr")  # the signals of the others are of their labels
+    kept = [identifier for identifier in "abs" if told[identifier]["action"] == KEEP]
+    assert kept == ["a", "b"]  # c leaves the class, so that the others stand for it
+    assert told["a"]["reason"].endswith("one of the last of its class here")
+    assert set(result.signals["id"].to_pylist()) == set("abdefghqrst")  # the signals of the others are of their labels
 
 
 def test_copies_of_an_overridden_image_are_not_judged() -> None:
     rows = [row | ({"label": "v"} if row["id"] == "c" else {}) for row in ROWS]
-    samples = samples_table([*rows, copy(rows[2]), copy(rows[1])], CLASSES)
+    samples = samples_table([*rows, copy(rows[2]), copy(rows[11])], CLASSES)
     rulings = {"c": Ruling("v", "override by mia")}
     result = cleanse(samples, against(samples), silent(samples), {}, RULE, rulings)
     told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
     assert told["c"] == told["c1"] == (KEEP, "override by mia")
-    assert told["b"][0] == told["b1"][0] == RELABEL
-    assert told["b1"][1].startswith("as its source image; ")
+    assert told["s"][0] == told["s1"][0] == RELABEL  # a and b stand for their class
+    assert told["s1"][1].startswith("as its source image; ")
     left = {row["id"]: row["label"] for row in result.samples.to_pylist()}
     assert (left["c"], left["c1"]) == ("v", "v")

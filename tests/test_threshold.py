@@ -53,8 +53,11 @@ def test_a_diverged_run_is_refused() -> None:
         harmful_votes(np.array([[1.0, np.nan], [0.0, 1.0]]), guard=True)
 
 
-def test_a_class_is_spared_in_the_split_where_it_would_vanish() -> None:
-    labels = np.array([0, 0, 1, 1, 0])
-    splits = np.array(["train", "train", "train", "train", "val"])
-    dropped = np.array([True, True, True, False, True])
-    assert spare_last_of_class(dropped, labels, splits).tolist() == [True, True, False, False, True]
+def test_a_class_is_spared_in_the_split_where_it_would_be_too_few() -> None:
+    labels = np.array([0, 0, 1, 1, 0, 2, 2, 2])
+    splits = np.array(["train"] * 4 + ["val"] + ["train"] * 3)
+    dropped = np.array([True, True, True, False, True, True, False, False])
+    two = {"train": 2, "val": 1}
+    assert spare_last_of_class(dropped, labels, splits, two).tolist() == [True, True, True, False, True] + [False] * 3
+    one = {"train": 1, "val": 0}
+    assert spare_last_of_class(dropped, labels, splits, one).tolist() == [True, True] + [False] * 6

@@ -11,25 +11,27 @@ from winnow.dataset import VERDICT_SCHEMA, class_names, column, only_source, sam
 from winnow.neighbours import DROP, KEEP, RELABEL, Verdict
 from winnow.rulings import Ruling, rulings_on
 
-SPARED = ", but it is the last of its class here"
+LEAST = {"train": 2, "val": 1}  # images that a class keeps in a split: a search of a policy works on pairs of one class
+SPARED = ", but is one of the last of its class here"
 
 
-def spared(verdicts: Sequence[Verdict], labels: npt.NDArray[np.int64], groups: npt.NDArray[np.str_]) -> list[Verdict]:
-    """The verdicts with one image of every class kept in every group that had one: the best supported.
+def spared(verdicts: Sequence[Verdict], labels: npt.NDArray[np.int64], splits: npt.NDArray[np.str_]) -> list[Verdict]:
+    """The verdicts with ``LEAST`` images of every class kept in every split that had them: the best supported.
 
     Args:
         verdicts: a row an image.
         labels: (N,) class indices before.
-        groups: (N,) such as the split; "" for images that need not stand for their class.
+        splits: (N,) split names; "" for images that need not stand for their class.
     """
     result = list(verdicts)
-    for group in sorted(set(groups.tolist()) - {""}):
-        for label in np.unique(labels[groups == group]).tolist():
-            rows = np.flatnonzero((groups == group) & (labels == label)).tolist()
-            if all(result[row].action != KEEP for row in rows):
-                best = max(rows, key=lambda row: result[row].support)
-                one = result[best]
-                result[best] = Verdict(KEEP, label, one.reason + SPARED, one.support)
+    for split in sorted(set(splits.tolist()) - {""}):
+        for label in np.unique(labels[splits == split]).tolist():
+            rows = np.flatnonzero((splits == split) & (labels == label)).tolist()
+            going = sorted(
+                (row for row in rows if result[row].action != KEEP), key=lambda row: result[row].support, reverse=True
+            )
+            for row in going[: max(0, LEAST[split] - (len(rows) - len(going)))]:
+                result[row] = Verdict(KEEP, label, result[row].reason + SPARED, result[row].support)
     return result
 
 

@@ -5,6 +5,8 @@ Differs by two params: ``guard`` also demands a negative effect, because where |
 and helpful samples would go; ``votes`` asks for more than one trusted sample.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,14 +36,18 @@ def harmful_votes(effect: npt.NDArray[np.float64], *, guard: bool) -> npt.NDArra
 
 
 def spare_last_of_class(
-    dropped: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], splits: npt.NDArray[np.str_]
+    dropped: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.int64],
+    splits: npt.NDArray[np.str_],
+    least: Mapping[str, int],
 ) -> npt.NDArray[np.bool_]:
-    """Samples to keep all the same, because dropping them would leave their class without any in their split.
+    """Samples to keep all the same, because dropping them would leave their class too few in their split.
 
     Args:
         dropped: (N,) the rule's wish.
         labels: (N,) class indices.
         splits: (N,) split names.
+        least: by split, the images that a class must keep there.
 
     Returns:
         (N,) bool, a subset of ``dropped``.
@@ -50,6 +56,6 @@ def spare_last_of_class(
     for split in np.unique(splits):
         for label in np.unique(labels[splits == split]):
             members = (splits == split) & (labels == label)
-            if dropped[members].all():
-                spared |= members
+            if (members & ~dropped).sum() < least[str(split)]:
+                spared |= members & dropped
     return spared
