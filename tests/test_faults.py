@@ -1,5 +1,6 @@
 """Accidents and slips around a finished pipeline: what is said, and that the next run makes the same bytes again."""
 
+import hashlib
 import pickle
 import re
 import resource
@@ -222,12 +223,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_cache_disk_leaves_what_was_there(workspace: Workspace, locked: bytes, small_disk: Path) -> None:
     (workspace.folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {small_disk}\n")
-    filler = small_disk / "filler"
+    cache = workspace.folder / ".dvc/cache/files/md5"
+    earlier = min(cache.glob("??/*"), key=lambda path: path.stat().st_size)
+    there = small_disk / "files/md5" / earlier.relative_to(cache)
+    there.parent.mkdir(parents=True)
+    shutil.copy(earlier, there)
     try:
-        filler.write_bytes(b"x" * 980_000)
+        (small_disk / "filler").write_bytes(b"x" * 970_000)
         done = workspace.dvc("repro", "--force", "--single-item", "prepare", check=False)
         assert done.returncode != 0
         assert "No space left" in done.stdout + done.stderr
+        objects = list((small_disk / "files/md5").glob("??/*"))
+        assert there in objects
+        for path in objects:  # a name that lies would be believed by the next run
+            named = path.parent.name + path.name.removesuffix(".dir")
+            assert hashlib.md5(path.read_bytes()).hexdigest() == named or path.suffix == ".tmp", path
     finally:
         (workspace.folder / ".dvc/config.local").unlink()
     workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")

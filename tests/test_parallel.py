@@ -82,9 +82,11 @@ def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
     while not any(folder.iterdir()):
         assert stage.poll() is None
         time.sleep(0.1)
-    time.sleep(4)  # its workers have started
+    while len(below(stage.pid)) < 2:
+        assert stage.poll() is None
+        time.sleep(0.1)
+    time.sleep(4)  # its workers are in their jobs, or wait for one
     workers = below(stage.pid)
-    assert len(workers) >= 2
     stage.kill()
     stage.wait()
     return psutil.wait_procs(workers, timeout=15)[1]
