@@ -1,8 +1,8 @@
 """What shards save on a remote, and what DVC takes to find that there is nothing to do.
 
-A set as large as the refined one that the default params leave, as our shards against the same images as loose PNGs, both
-through plain DVC to one S3 server on this machine, each round to an empty place there. A command is what a person waits
-for; the transfer is what is left of it without DVC's own start, which is a second however much there is to move.
+A set as large as the refined one that the default params leave, as our shards against the same images as loose PNGs,
+both through plain DVC to one S3 server on this machine, each round to an empty place there. A command is what a person
+waits for; the transfer is what is left of it without DVC's own start, which is a second however much there is to move.
 """
 
 import functools
