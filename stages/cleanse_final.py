@@ -19,11 +19,12 @@ from pathlib import Path
 from winnow.dataset import VERDICT_SCHEMA, class_names, column, label_indices, read_images, read_samples, write_dataset
 from winnow.embedding import held_out, held_out_probabilities
 from winnow.encoder_files import read_networks, with_folds
-from winnow.neighbours import RELABEL, Rule
+from winnow.neighbours import Rule
 from winnow.overrides import read_rulings
 from winnow.representation import cleanse, read_scores, told_counts, verdict_sheet
 from winnow.rulings import mention
 from winnow.stage import Sections, read_table, run_stage, write_bytes, write_table
+from winnow.verdict import RELABEL
 
 
 def main(

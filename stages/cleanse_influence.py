@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing import LEAST, SPARED, cleansed, verdict_rows
+from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import (
     SCORE_SCHEMA,
@@ -30,11 +30,11 @@ from winnow.dataset import (
     read_samples,
     write_dataset,
 )
-from winnow.neighbours import DROP, KEEP, Verdict
 from winnow.overrides import read_rulings
 from winnow.rulings import mention, overruled, removed, rulings_on
 from winnow.stage import Sections, UserError, read_table, run_stage, write_bytes, write_table
-from winnow.threshold import harmful_votes, spare_last_of_class
+from winnow.threshold import harmful_votes
+from winnow.verdict import DROP, KEEP, Verdict
 
 SHEET_IMAGES = 160
 
@@ -77,29 +77,31 @@ def main(
     defended = voted_out & (score >= params.score) & (params.score < 1)
     ruled = rulings_on(suspects, rulings)
     free = np.array([ruling is None for ruling in ruled])  # (N,)
-    leaving = np.where(free, voted_out & ~defended, removed(column(suspects, "label"), ruled))
-    spared = free & spare_last_of_class(leaving, label_indices(suspects), column(suspects, "split"), LEAST)
     reasons = [
-        _reason(int(voters), spared=bool(spared[i]), defended=float(score[i]) if defended[i] else None)
+        _reason(int(voters), defended=float(score[i]) if defended[i] else None)
         for i, voters in enumerate(against.sum(axis=1))
     ]
+    labels = label_indices(suspects)
     doubted = [
         Verdict(DROP, None, reason, lowest) if gone else Verdict(KEEP, label, reason, lowest)
         for label, gone, reason, lowest in zip(
-            label_indices(suspects).tolist(), leaving & ~spared, reasons, effect.min(axis=1).tolist(), strict=True
+            labels.tolist(), voted_out & ~defended, reasons, effect.min(axis=1).tolist(), strict=True
         )
     ]
+    stand_for_class = ~removed(column(suspects, "label"), ruled)
+    wished = overruled(doubted, suspects, ruled)
+    left = spared(wished, labels, np.where(stand_for_class, column(suspects, "split"), ""))
     evidence = [_voters(against[i], effect[i], trusted) if free[i] else [] for i in range(len(free))]
     classes = class_names(samples)
-    told = verdict_rows(suspects, overruled(doubted, suspects, ruled), classes, evidence)
+    told = verdict_rows(suspects, left, classes, evidence)
     write_table(verdicts, told)
     write_dataset(influenced, cleansed(samples, told, classes), shards_from=[dataset])
     dropped = told.filter(pa.array(column(told, "action") == DROP))
     write_bytes(sheet, _sheet(dataset, dropped.slice(0, SHEET_IMAGES)))
     gone, total = dropped.num_rows, told.num_rows
     print(
-        f"cleanse_influence: dropped {gone} of {total} images ({100 * gone / total:.1f} %), spared {spared.sum()}"
-        f"{mention(rulings)}"
+        f"cleanse_influence: dropped {gone} of {total} images ({100 * gone / total:.1f} %), "
+        f"spared {sum(one is not other for one, other in zip(wished, left, strict=True))}{mention(rulings)}"
     )
 
 
@@ -128,13 +130,11 @@ def _voters(against: np.ndarray, effect: np.ndarray, trusted: list[str]) -> list
     return [trusted[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
 
 
-def _reason(voters: int, *, spared: bool, defended: float | None) -> str:
+def _reason(voters: int, *, defended: float | None) -> str:
     if voters == 0:
         return "harms no label-book image beyond min + std"
     text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
-    if defended is not None:
-        return f"{text}, but its label has a score of {defended:.2f}"
-    return text + SPARED if spared else text
+    return text if defended is None else f"{text}, but its label has a score of {defended:.2f}"
 
 
 SECTIONS: Sections = {"params": ("cleanse_influence", Params)}

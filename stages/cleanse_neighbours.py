@@ -13,17 +13,20 @@ Writes  --neighboured  the dataset without what was dropped, new labels set; cop
         --verdicts     table: one row a train or val image, copies too, with the ids of its neighbours as evidence
         --sheet        PNG for people: what was dropped or relabelled, the least supported first
         --plane        PNG for people: the t-SNE plane with the images on it, what was dropped and relabelled marked
-Params  cleanse_neighbours
+Params  cleanse_neighbours, embed.neighbours
 """
 
 from pathlib import Path
 
-from winnow.dataset import read_samples, write_dataset
+import numpy as np
+import pyarrow as pa
+
+from winnow.dataset import class_names, column, only_source, read_images, read_samples, write_dataset
 from winnow.neighbours import Rule
 from winnow.overrides import read_rulings
+from winnow.plane_view import plane_view
 from winnow.representation import (
     cleanse,
-    plane_sheet,
     read_neighbours,
     read_probabilities,
     read_scores,
@@ -31,11 +34,12 @@ from winnow.representation import (
     verdict_sheet,
 )
 from winnow.rulings import mention
-from winnow.stage import Sections, read_table, run_stage, write_bytes, write_table
+from winnow.stage import Sections, UserError, read_table, run_stage, write_bytes, write_table
 
 
 def main(
     rule: Rule,
+    kept: int,
     *,
     dataset: Path,
     neighbours: Path,
@@ -51,6 +55,8 @@ def main(
     plane: Path,
 ) -> None:
     """Run the stage on the files given."""
+    if rule.k > kept:
+        raise UserError(f"params.yaml: cleanse_neighbours.k is {rule.k}, but embed.neighbours keeps {kept}; raise it")
     rulings = read_rulings(overrides, prepared)
     samples = read_samples(dataset)
     near = read_neighbours(neighbours, samples)
@@ -60,11 +66,27 @@ def main(
     write_table(signals, result.signals)
     write_dataset(neighboured, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
-    write_bytes(plane, plane_sheet(dataset, samples, result.verdicts, read_table(embeddings, columns=["id", "x", "y"])))
+    write_bytes(plane, _plane(dataset, samples, result.verdicts, read_table(embeddings, columns=["id", "x", "y"])))
     print(f"cleanse_neighbours: {told_counts(result.verdicts)}{mention(rulings)}")
 
 
-SECTIONS: Sections = {"rule": ("cleanse_neighbours", Rule)}
+def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.Table) -> bytes:
+    """PNG bytes: the plane of the source images that were judged, what was dropped or relabelled marked."""
+    source = set(only_source(samples)["id"].to_pylist())
+    told = {row["id"]: row for row in verdicts.to_pylist() if row["id"] in source}
+    table = embeddings.filter(pa.array(np.isin(column(embeddings, "id"), list(told))))
+    ids = table["id"].to_pylist()
+    return plane_view(
+        table["x"].to_numpy(),
+        table["y"].to_numpy(),
+        [told[identifier]["label_before"] for identifier in ids],
+        class_names(samples),
+        [told[identifier]["label_after"] for identifier in ids],
+        list(read_images(dataset, ids)),
+    )
+
+
+SECTIONS: Sections = {"rule": ("cleanse_neighbours", Rule), "kept": ("embed.neighbours", int)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

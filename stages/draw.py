@@ -33,6 +33,8 @@ class Params:
 
     def __post_init__(self) -> None:
         """Refuse counts and shares that no source can have."""
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         for name in ("train_counts", "label_book_counts"):
             counts = getattr(self, name)
             if len(counts) != len(CLASSES) or min(counts) < 1:

@@ -12,10 +12,10 @@ A class whose name is no safe folder name is called class_<index>; the manifest 
 
 from pathlib import Path
 
-from winnow.container import shown
 from winnow.dataset import column, only_splits, read_samples
 from winnow.export import manifest, missing_classes
 from winnow.ledger import by_stage, read_ledger
+from winnow.shown import shown
 from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_bytes, write_table
 from winnow.stored_images import stored_images
 

@@ -35,6 +35,10 @@ class Params:
     profile: Profile  # how the fixed model is trained
     rule: Rule
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+
 
 def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> None:
     """Run the stage on the files given."""

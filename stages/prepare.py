@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from winnow.container import shown
 from winnow.dataset import samples_table, write_dataset
 from winnow.decode import PIXEL_LIMIT
 from winnow.ingest import complete, count, ingest, keep_apart
+from winnow.shown import shown
 from winnow.source import open_source, resolve_source
 from winnow.splits import PRECEDENCE, SplitPlan
 from winnow.stage import Sections, run_stage, write_json, write_table

@@ -45,7 +45,9 @@ class Params:
             raise ValueError(f"gradients must be checkpoints or replay, got {self.gradients!r}")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
-        if self.folds < 2 or self.trajectories % self.folds:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if self.folds < 2 or self.trajectories < self.folds or self.trajectories % self.folds:
             raise ValueError(f"trajectories must be a multiple of folds, folds at least 2, got {self.trajectories}")
         if not 0 < self.batch_norm_momentum <= 1:
             raise ValueError(f"batch_norm_momentum must lie in (0, 1], got {self.batch_norm_momentum}")
@@ -92,6 +94,8 @@ def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence:
     valued = run_jobs(value_trajectory, jobs, steps=steps, label="value: epochs")
     values = combine(valued)
     score = harm_score(values)
+    if not (np.isfinite(values.effect).all() and np.isfinite(score).all()):
+        raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
     columns = {identifier: values.effect[:, j] for j, identifier in enumerate(trusted["id"].to_pylist())}
     summary = {"min": values.effect.min(axis=1), "mean": values.effect.mean(axis=1), "score": score}
     write_table(scores, pa.table({"id": suspects["id"].combine_chunks(), **columns, **summary}))

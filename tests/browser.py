@@ -17,6 +17,7 @@ OPTIONS = (
     "--headless=new",
     "--no-sandbox",  # tests run as root in a container
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # a container's is small
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -65,7 +66,7 @@ def visit(page: Path, folder: Path, *, width: int, height: int = 900, dark: bool
         "--dump-dom",
         (page if width >= 500 else framed(page, folder, width, height)).as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, timeout=600)
     told = done.stderr.decode(errors="replace")
     assert done.returncode == 0, told
     assert shot.exists(), told

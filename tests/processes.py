@@ -1,6 +1,9 @@
 """The processes below another one, as they come and go."""
 
 import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
 
 import psutil
 
@@ -20,3 +23,21 @@ def commands_below(pid: int) -> list[list[str]]:
         with contextlib.suppress(psutil.NoSuchProcess):
             commands.append(child.cmdline())
     return commands
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone with all below it when a test is over, however that ends."""
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                for one in [*below(process.pid), process]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        one.kill()
+
+
+def heed_interrupts() -> None:
+    """For a process to be started: a shell starts what runs in its background with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

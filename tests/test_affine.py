@@ -60,5 +60,5 @@ def test_draws_fill_their_ranges_and_repeat() -> None:
 
 
 def test_ranges_out_of_range() -> None:
-    with pytest.raises(ValueError, match="zoom is out of range"):
+    with pytest.raises(ValueError, match=r"zoom must lie in \[0, 1\), got 1\.0"):
         Ranges(10.0, 0.08, 1.0, 0.1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.datasets import make_dataset
@@ -16,7 +16,6 @@ from winnow.stage import UserError
 counts_by_class = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
 @given(counts_by_class, st.integers(0, 300), st.integers(0, 2**32 - 1))
 def test_every_class_comes_to_the_same_count_within_the_budget(counts: list[int], spare: int, seed: int) -> None:
     budget = max(counts) * len(counts) + spare
@@ -34,7 +33,6 @@ def test_every_class_comes_to_the_same_count_within_the_budget(counts: list[int]
     assert (np.diff(parents) >= 0).all()
 
 
-@settings(deadline=None)
 @given(counts_by_class, st.integers(0, 2000), st.integers(0, 200), st.integers(0, 2000))
 def test_what_cannot_be_balanced_is_refused_and_the_remedy_works(
     counts: list[int], budget: int, n_val: int, max_images: int
@@ -73,7 +71,6 @@ def test_a_class_that_is_too_large_is_a_callers_mistake() -> None:
         choose_parents([0, 1, 1, 1], per_class=2, rng=np.random.default_rng(0))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_a_share_is_that_of_every_class(counts: list[int], share: float, seed: int) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)

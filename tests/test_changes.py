@@ -3,7 +3,7 @@
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.changes import Augmented, Change, compare
@@ -104,7 +104,6 @@ def flat(change: Change) -> tuple[Any, ...]:
     return change.id, change.label_before, change.label_after, cause, change.undone
 
 
-@settings(deadline=None)
 @given(states(), states(), ledgers(), ledgers())
 def test_the_comparison_equals_its_definition(old: Rows, new: Rows, was: dict[str, Rows], now: dict[str, Rows]) -> None:
     changes = compare(old, new, tables(was), tables(now))
@@ -128,7 +127,6 @@ def test_the_comparison_equals_its_definition(old: Rows, new: Rows, was: dict[st
     assert len(changes.augmented) == len(groups)
 
 
-@settings(deadline=None)
 @given(states(), states())
 def test_the_same_is_what_a_set_of_samples_says(old: Rows, new: Rows) -> None:
     def content(rows: Rows) -> set[tuple[Any, ...]]:

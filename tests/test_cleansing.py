@@ -9,8 +9,9 @@ import pytest
 from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.dataset import samples_table
 from winnow.embedding import Neighbours
-from winnow.neighbours import DROP, KEEP, RELABEL, Rule, Verdict
+from winnow.neighbours import Rule
 from winnow.representation import cleanse
+from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
 CLASSES = ["i", "ii"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.sources import make_folder, make_zip
-from winnow.container import open_container, shown
+from winnow.container import open_container
 from winnow.decode import UnreadableError
+from winnow.shown import shown
 from winnow.stage import UserError
 
 FILES = {"train/a/1.png": b"one", "train/a/deep/2.png": b"two", "read me.txt": b"three"}

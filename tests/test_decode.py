@@ -268,7 +268,7 @@ WHOLE = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(WHOLE), st.data())
 def test_hostile_bytes_give_pixels_or_a_known_reason(whole, data):
     content = bytearray(whole[: data.draw(st.integers(1, len(whole)))])

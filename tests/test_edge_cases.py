@@ -33,7 +33,7 @@ def reference(points: np.ndarray, labels: np.ndarray, rule: Rule) -> list[tuple[
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(GRID, min_size=3, max_size=25, unique=True),
     st.randoms(use_true_random=False),
@@ -68,7 +68,7 @@ def test_degenerate_sets_have_no_edge_cases() -> None:
     assert not find_edge_cases(np.zeros((6, 2)), np.array([0, 0, 0, 0, 0, 1]), rule).edge.any()  # all in one place
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=40), st.integers(0, 60), st.integers(1, 9), st.integers(0, 99))
 def test_every_class_gets_exactly_the_copies_that_it_lacks(
     labels: list[int], wanted: int, copies: int, seed: int

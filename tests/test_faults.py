@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.processes import commands_below
+from tests.processes import commands_below, ended
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -165,16 +165,18 @@ def test_a_slip_in_the_params_is_one_sentence(
 def test_two_runs_at_once_do_not_spoil_each_other(workspace: Workspace, locked: bytes) -> None:
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "value@r1"]
     kinds: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    first = subprocess.Popen(command, cwd=workspace.folder, env=workspace.environment(), **kinds)
-    while not any("stages.value" in command for command in commands_below(first.pid)):
-        assert first.poll() is None
-        time.sleep(0.02)
-    second = workspace.run(*command, check=False)
-    output = first.communicate()[0]
-    assert first.returncode == 0, output
-    told = second.stdout + second.stderr
-    assert second.returncode == 0 or "is busy, it is being blocked by" in told or "Unable to acquire lock" in told, told
-    assert "Traceback" not in told
+    with ended(subprocess.Popen(command, cwd=workspace.folder, env=workspace.environment(), **kinds)) as first:
+        while not any("stages.value" in command for command in commands_below(first.pid)):
+            assert first.poll() is None
+            time.sleep(0.02)
+        second = workspace.run(*command, check=False)
+        output = first.communicate()[0]
+    # Either may find that the other holds a lock of DVC's for a moment: it says so, and one of them does the work.
+    for returncode, told in ((first.returncode, output), (second.returncode, second.stdout + second.stderr)):
+        busy = "is busy, it is being blocked by" in told or "Unable to acquire lock" in told
+        assert returncode == 0 or busy, told
+        assert "Traceback" not in told
+    assert 0 in (first.returncode, second.returncode)
     assert back_to(workspace, locked)
 
 
@@ -214,11 +216,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a megabyte."""
     place = tmp_path / "disk"
     place.mkdir()
+    if shutil.which("mount") is None:
+        pytest.skip("no mount command here")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small disk needs the right to mount")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_a_full_cache_disk_leaves_what_was_there(workspace: Workspace, locked: bytes, small_disk: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import below, commands_below
+from tests.processes import below, commands_below, ended, heed_interrupts
 from tests.workspace import Workspace, stage_names
 
 KILLS = int(os.environ.get("WINNOW_KILLS", "3"))
@@ -42,13 +42,8 @@ def start(workspace: Workspace, stage: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_interrupts,
+        preexec_fn=heed_interrupts,
     )
-
-
-def _heed_interrupts() -> None:
-    """A shell starts what runs in its background with interrupts ignored, and that is inherited."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def running_stage(process: subprocess.Popen[str]) -> bool:
@@ -71,12 +66,12 @@ def forget_seeds(workspace: Workspace, stage: str) -> None:
 
 def undisturbed_seconds(workspace: Workspace, stage: str) -> float:
     forget_seeds(workspace, stage)
-    process = start(workspace, stage)
-    wait_for_stage(process)
-    began = time.monotonic()
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    return time.monotonic() - began
+    with ended(start(workspace, stage)) as process:
+        wait_for_stage(process)
+        began = time.monotonic()
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        return time.monotonic() - began
 
 
 def still_alive(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -100,16 +95,16 @@ def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) ->
         if stage not in seconds:
             seconds[stage] = undisturbed_seconds(workspace, stage)
         forget_seeds(workspace, stage)
-        process = start(workspace, stage)
-        wait_for_stage(process)
-        time.sleep(share * seconds[stage])
-        family = below(process.pid)
-        landed += running_stage(process)
-        if alone:
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with ended(start(workspace, stage)) as process:
+            wait_for_stage(process)
+            time.sleep(share * seconds[stage])
+            family = below(process.pid)
+            landed += running_stage(process)
+            if alone:
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
         what = "DVC alone" if alone else "the whole group"
         print(f"kill {number + 1} of {KILLS}, seed {SEED}: {stage} at {share:.0%} of {seconds[stage]:.1f} s, {what}")
         assert not still_alive(family)
@@ -128,13 +123,13 @@ def partial_files(folder: Path) -> list[Path]:
 
 
 def test_an_interrupt_leaves_a_sentence_and_no_process(workspace: Workspace) -> None:
-    process = start(workspace, "value@r1")
-    while not any("loky" in " ".join(words) for words in commands_below(process.pid)):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
-    family = below(process.pid)
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    with ended(start(workspace, "value@r1")) as process:
+        while not any("loky" in " ".join(words) for words in commands_below(process.pid)):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.02)
+        family = below(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "interrupted; nothing half-written is kept" in output
     assert "Traceback" not in output

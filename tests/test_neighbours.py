@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.neighbours import DROP, KEEP, RELABEL, Rule, judge_labels
+from winnow.neighbours import Rule, judge_labels
+from winnow.verdict import DROP, KEEP, RELABEL
 
 CLASSES = ["i", "ii", "iii"]
 PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=math.inf, far=4.0)
@@ -36,7 +37,7 @@ def reference(label, voted, distance, probability, score, rule, by_class):  # ty
     return (DROP, None) if distance > limit(by_class[label], rule.far) else (KEEP, label)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_equal_to_the_reference(data: st.DataObject) -> None:
     count, k = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5))

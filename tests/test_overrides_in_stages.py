@@ -20,11 +20,12 @@ from winnow.dataset import VERDICT_SCHEMA, encode_png, only_splits, read_samples
 from winnow.encoder import Encoder
 from winnow.judge import Profile
 from winnow.ledger import extended, read_ledger
-from winnow.neighbours import DROP, KEEP, RELABEL, Rule
+from winnow.neighbours import Rule
 from winnow.overrides import read_rulings
 from winnow.refinement import refine
 from winnow.rulings import Ruling, is_override
 from winnow.stage import UserError, digest, write_table
+from winnow.verdict import DROP, KEEP, RELABEL
 
 WORDS = """a,drop,,mia,scribble
 train/i/b.png,keep,,tom,"yes, an i"
@@ -87,6 +88,7 @@ class Project:
         write_table(self.folder / "plane.parquet", pa.table({"id": ids, "x": places[0], "y": places[1]}))
         cleanse_neighbours.main(
             RULE,
+            RULE.k,
             dataset=dataset,
             neighbours=self.folder / "near.parquet",
             classes=self.folder / "classes.parquet",

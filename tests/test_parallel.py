@@ -8,12 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import psutil
 import pytest
 import torch
 
 from tests.imports import ROOT
-from tests.processes import below, commands_below
+from tests.processes import below, commands_below, ended, heed_interrupts
 from winnow.parallel import run_jobs
 
 
@@ -78,20 +79,24 @@ def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
     """What of its workers lives on 15 seconds after a stage was killed, well after it wrote into the folder."""
     code = "from winnow.parallel import run_jobs; from tests.test_parallel import NeverSent, sleep_long\n"
     code += f"run_jobs(sleep_long, [({argument},), ({argument},)], steps=1, label='sleep')"
-    stage = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
-    while not any(folder.iterdir()):
-        assert stage.poll() is None
-        time.sleep(0.1)
-    while len(below(stage.pid)) < 2:
-        assert stage.poll() is None
-        time.sleep(0.1)
-    time.sleep(4)  # its workers are in their jobs, or wait for one
-    workers = below(stage.pid)
-    stage.kill()
-    stage.wait()
+    command = [sys.executable, "-c", code]
+    with ended(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, text=True)) as stage:
+        while not any(folder.iterdir()):
+            assert stage.poll() is None
+            time.sleep(0.1)
+        while len(below(stage.pid)) < 2:
+            assert stage.poll() is None
+            time.sleep(0.1)
+        time.sleep(4)  # its workers are in their jobs, or wait for one
+        workers = below(stage.pid)
+        stage.kill()
     return psutil.wait_procs(workers, timeout=15)[1]
 
 
+two_workers = pytest.mark.skipif(joblib.cpu_count() < 2, reason="one core: no two workers at once")
+
+
+@two_workers
 def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path: Path) -> None:
     code = "from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
     code += f"try: run_jobs(sleep_long, [({str(tmp_path)!r},), ({str(tmp_path)!r},)], steps=1, label='sleep')\n"
@@ -104,29 +109,27 @@ def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+            preexec_fn=heed_interrupts,
         )
-        try:
+        with ended(stage):
             while not any("popen_loky" in " ".join(command) for command in commands_below(stage.pid)):
                 assert stage.poll() is None
                 time.sleep(0.01)
-        except BaseException:  # no stage left behind
-            stage.kill()
-            stage.communicate()
-            raise
-        time.sleep(pause)
-        family = below(stage.pid)
-        os.killpg(stage.pid, signal.SIGINT)
-        output = stage.communicate(timeout=60)[0]
+            time.sleep(pause)
+            family = below(stage.pid)
+            os.killpg(stage.pid, signal.SIGINT)
+            output = stage.communicate(timeout=60)[0]
         assert "interrupted" in output
         assert "Traceback" not in output
         assert psutil.wait_procs(family, timeout=15)[1] == []
 
 
+@two_workers
 def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:
     assert killed_stage(repr(str(tmp_path)), tmp_path) == []
 
 
+@two_workers
 def test_workers_end_when_their_stage_is_killed_before_it_gave_them_a_job(tmp_path: Path) -> None:
     assert killed_stage(f"NeverSent({str(tmp_path)!r})", tmp_path) == []
 

@@ -327,7 +327,7 @@ def test_plain_pull_lets_nothing_damaged_in_either(
 
 
 def test_a_server_killed_in_the_middle_of_a_push(tmp_path: Path, serve: Callable[..., S3Server]) -> None:
-    server = serve(tmp_path / "server", limit="2M")
+    server = serve(tmp_path / "server", limit="500K")
     repository = Repository.new(tmp_path / "here", server)
     large_output(repository)
     with repository.start("push") as pushing:
@@ -357,7 +357,7 @@ def test_a_server_killed_in_the_middle_of_a_pull(tmp_path: Path, serve: Callable
     repository = Repository.new(tmp_path / "here", server)
     large_output(repository)
     repository.winnow("push")
-    server = restarted(serve, server, limit="2M")
+    server = restarted(serve, server, limit="500K")
     there = repository.clone(tmp_path / "there")
     with there.start("pull") as pulling:
         assert eventually(lambda: len(there.cached()) > 1, 60)

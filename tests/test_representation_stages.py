@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages import augment_edge_cases, embed, find_edge_cases, train_encoder
+from stages import augment_edge_cases, cleanse_neighbours, embed, find_edge_cases, train_encoder
 from tests.datasets import CLASSES, make_dataset
 from tests.profiles import profile
 from winnow.affine import Ranges
@@ -20,6 +20,7 @@ from winnow.contrastive import Contrast
 from winnow.dataset import read_images, read_samples, samples_table
 from winnow.edge_cases import Rule
 from winnow.embedding import NO_FOLD
+from winnow.neighbours import Rule as NeighbourRule
 from winnow.pair_views import PairViews
 from winnow.policy import Policy, Step
 from winnow.representation import read_neighbours, read_probabilities
@@ -67,6 +68,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes=folder / "classes.parquet",
     )
     return folder
+
+
+def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
+    rule = NeighbourRule(k=5, signals=["neighbours"], support=0.5, relabel=1.0, near=0.0, far=0.0)
+    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "overrides", "prepared")
+    written = ("neighboured", "verdicts", "signals", "sheet", "plane")
+    with pytest.raises(UserError, match=r"cleanse_neighbours\.k is 5, but embed\.neighbours keeps 4; raise it"):
+        cleanse_neighbours.main(rule, 4, **dict.fromkeys([*read, *written], tmp_path))
 
 
 def test_edge_cases_are_source_images_of_train_that_belong_to_their_class(folder: Path) -> None:

@@ -1,6 +1,9 @@
 """The driver: params.yaml changed and put back, the source as stored."""
 
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,20 @@ def test_a_failing_run_puts_every_byte_back(file: Path, error: type[BaseExceptio
     assert file.read_bytes() == PARAMS
 
 
+def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
+    code = "from pathlib import Path; from winnow.run import changed_params\n"
+    code += f"with changed_params({{'dataset.source': 'elsewhere'}}, Path({str(file)!r})): pass"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+    )
+    assert "no room to write" in done.stderr
+    assert file.read_bytes() == PARAMS
+
+
 def test_a_relative_source_counts_from_where_the_caller_stands() -> None:
     assert stored_source("x/y.zip", ROOT) == "x/y.zip"
     assert stored_source("y.zip", ROOT / "x") == "x/y.zip"
@@ -64,7 +81,7 @@ def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:
     assert params["refined"]["round"] == "r3"
     with changed_params(unrolled(1), file):
         pass
-    assert read_params(file)["rounds"] == read_params()["rounds"]
+    assert read_params(file)["rounds"] == {"r1": {"input": "data/prepared"}}
 
 
 def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +103,12 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
     [
         ({"cleanse_neighbours.k": 31}, "cleanse_neighbours.k is 31, but embed.neighbours is 30: no more are kept"),
         ({"cleanse_final.relabel": 2.0}, "relabel must lie in (0.5, 1], got 2.0"),
+        ({"value.trajectories": 0}, "trajectories must be a multiple of folds, folds at least 2, got 0"),
+        ({"value.sgd.momentum": 1.5}, "value.sgd.momentum must lie in [0, 1), got 1.5"),
+        ({"value.sgd.learning_rate": float("inf")}, "value.sgd.learning_rate must be above 0 and finite, got inf"),
+        ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
+        ({"value.views.zoom": 1.5}, "value.views.zoom must lie in [0, 1), got 1.5"),
+        ({"draw.seed": -1}, "draw.seed must be at least 0, got -1"),
     ],
 )
 def test_params_that_a_stage_would_refuse_stop_before_anything_long(
@@ -106,7 +129,7 @@ def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Pat
     check_classes(enough, say(""))
     with pytest.raises(UserError, match="class iii has 1 training images, a search needs 2"):
         check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""))
-    with pytest.raises(UserError, match="class i has 1 training images, a search needs 2"):
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: leaves 1 train image of class 'i', 2 must stay"):
         check_classes(enough, say("train/i/0.png,drop\n"))
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
         check_classes(enough, say("train/i/1.png,drop\n"))

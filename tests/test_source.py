@@ -12,9 +12,9 @@ from winnow.stage import ROOT, UserError
 LIMITS = {"max_unreadable": 0.05, "max_pixels": 1_000_000}
 
 
-def refused(path: Path, **limits: float) -> str:
+def refused(path: Path) -> str:
     with pytest.raises(UserError) as caught:
-        check_source(path, **limits)
+        check_source(path, **LIMITS)
     message = str(caught.value)
     assert message.startswith("source ")
     assert "\n" not in message
@@ -187,17 +187,17 @@ def with_faults(per_class: int, faults: int) -> dict[str, bytes]:
 def test_five_percent_unreadable_pass_and_more_do_not(tmp_path):
     check_source(make_folder(tmp_path / "few", with_faults(20, 2)), **LIMITS)
     many = make_folder(tmp_path / "many", with_faults(20, 3))
-    assert refused(many, **LIMITS).endswith(
+    assert refused(many).endswith(
         "more than 5% of its 40 images cannot be read, 'a/000.png' (empty file), 'a/001.png' (empty file), "
         "'a/002.png' (empty file) first; mend or remove them, or raise prepare.max_unreadable in params.yaml"
     )
-    check_source(many)  # without limits nothing is opened
+    check_source(many, max_unreadable=0.1, max_pixels=LIMITS["max_pixels"])
 
 
 def test_files_that_promise_no_image_are_not_counted(tmp_path):
     files = bare_files(5, "ab") | {f"a/{number}.txt": b"note" for number in range(30)}
     check_source(make_zip(tmp_path / "packed.zip", files), **LIMITS)
-    assert "unknown image format" in refused(make_zip(tmp_path / "worse.zip", files | {"a/x": b"no suffix"}), **LIMITS)
+    assert "unknown image format" in refused(make_zip(tmp_path / "worse.zip", files | {"a/x": b"no suffix"}))
 
 
 def test_headers_of_good_sources_pass(tmp_path):

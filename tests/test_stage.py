@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from tests.imports import ROOT
+from tests.processes import ended, heed_interrupts
 from winnow.stage import ParamsError, UserError, digest, load_params, read_table, write_bytes, write_json, write_table
 
 
@@ -54,6 +55,7 @@ def test_a_good_section_is_typed(tmp_path: Path) -> None:
     ("before", "after", "message"),
     [
         ("fraction: 0.5", "fraction: 1", r"params.yaml: part.fraction must be float, got 1 \(int\)"),
+        ("fraction: 0.5", "fraction: .nan", r"part.fraction must be float, got nan \(float\)"),
         ("fraction: 0.5", "fraction: 1e-3", r"part.fraction must be float, got '1e-3' \(str\)"),
         ("k: 3", "k: true", r"part.k must be int, got True \(bool\)"),
         ("k: 3", "k: 0", "part.k must be at least 1, got 0"),
@@ -200,11 +202,13 @@ def test_an_interrupt_while_a_stage_imports_leaves_no_traceback() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        preexec_fn=heed_interrupts,
     )
-    while "libtorch" not in Path(f"/proc/{stage.pid}/maps").read_text():  # its own imports have begun
-        assert stage.poll() is None
-        time.sleep(0.01)
-    stage.send_signal(signal.SIGINT)
-    assert stage.communicate()[0] == "interrupted before anything was written; run the same command again to go on\n"
+    with ended(stage):
+        while "libarrow" not in Path(f"/proc/{stage.pid}/maps").read_text():  # its own imports have begun
+            assert stage.poll() is None
+            time.sleep(0.01)
+        stage.send_signal(signal.SIGINT)
+        told = stage.communicate()[0]
+    assert told == "interrupted before anything was written; run the same command again to go on\n"
     assert stage.returncode == -signal.SIGINT

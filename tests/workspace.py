@@ -47,6 +47,15 @@ TINY: dict[str, Any] = {
 }
 
 
+# The settings of whoever runs the tests, a cache in another place say, stay out of them.
+NOBODYS_SETTINGS = {
+    "DVC_GLOBAL_CONFIG_DIR": "/nowhere",
+    "DVC_SYSTEM_CONFIG_DIR": "/nowhere",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
+
+
 def stage_names() -> list[str]:
     """Every stage of the pipeline by the name it has below the first round and the first of the arms."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -99,7 +108,7 @@ class Workspace:
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+        return {**os.environ, **NOBODYS_SETTINGS, "PATH": path, "DVC_NO_ANALYTICS": "1"}
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)

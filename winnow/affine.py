@@ -10,6 +10,7 @@ import torch
 from winnow.geometry import warp
 from winnow.operations import to_images, to_pixels
 from winnow.policy import Applied
+from winnow.ranges import check_ranges
 
 CHUNK = 1024  # images held as float at once
 
@@ -26,9 +27,7 @@ class Ranges:
     shear: float  # pixels sideways a pixel
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value < (360 if name == "rotate_degrees" else 1):
-                raise ValueError(f"{name} is out of range, got {value}")
+        check_ranges(self)
 
 
 def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) -> tuple[Pixels, list[list[Applied]]]:

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset import VERDICT_SCHEMA, class_names, column, only_source, samples_table
-from winnow.neighbours import DROP, KEEP, RELABEL, Verdict
 from winnow.rulings import Ruling, rulings_on
+from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
 LEAST = {"train": 2, "val": 1}  # images that a class keeps in a split: a search of a policy works on pairs of one class
 SPARED = ", but is one of the last of its class here"

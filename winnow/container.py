@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from winnow.decode import TOO_LARGE, UnreadableError
+from winnow.shown import shown
 from winnow.stage import UserError
 
 UNOPENED = "cannot be opened"
@@ -62,12 +63,6 @@ class Container(Protocol):
 
     def close(self) -> None:
         """Let go of the container."""
-
-
-def shown(text: str | Path) -> str:
-    """A name as one readable line: quoted, control characters escaped, the middle of a long one left out."""
-    quoted = repr(str(text))
-    return quoted if len(quoted) <= 120 else f"{quoted[:58]}...{quoted[-58:]}"
 
 
 def open_container(path: Path) -> Container:

@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()),  # train, val, label_book, test
         ("label", pa.string()),  # class now
         ("given_label", pa.string()),  # class as delivered
-        ("origin", pa.string()),  # source, random, faster_autoaugment, inversion, edge_case
+        ("origin", pa.string()),  # source, random, faster_autoaugment, inversion, affine, edge_case
         ("parent", pa.string()),  # the root source sample that an augmented one was made from, else null
         ("operations", pa.string()),  # JSON list of {operation, magnitude}, else null
         ("pixel_hash", pa.string()),  # of the decoded pixels at the delivered resolution

@@ -23,7 +23,7 @@ class Rule:
     quantile: float  # of its class's distances to the closest of the class; at or above it is far
 
     def __post_init__(self) -> None:
-        """Refuse a rule that finds nothing or everything."""
+        """Refuse shares and counts that there are not."""
         if self.k < 1:
             raise ValueError(f"k must be at least 1, got {self.k}")
         for name in ("agreement", "quantile"):

@@ -1,11 +1,12 @@
 """A page of captioned pictures as one HTML file that needs nothing beside itself."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from winnow.picture import png_uri
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,6 @@ def gallery(title: str, lines: Sequence[str], sections: Sequence[Section]) -> by
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = _data_uri
+    environment.filters["data_uri"] = png_uri
     template = environment.get_template("gallery.html")
     return template.render(title=title, lines=lines, sections=sections).encode("utf-8", "backslashreplace")
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -25,7 +25,8 @@ def border_colour(images: Tensor) -> Tensor:
     """
     inner = images.detach()
     rim = torch.cat([inner[:, :, 0], inner[:, :, -1], inner[:, :, 1:-1, 0], inner[:, :, 1:-1, -1]], dim=2)
-    return rim.median(dim=2).values[:, :, None, None]  # (B, C, 1, 1)
+    middle = (rim.shape[2] - 1) // 2  # sorted, since torch has no deterministic median on CUDA
+    return rim.sort(dim=2).values[:, :, middle, None, None]  # (B, C, 1, 1)
 
 
 def shear_x(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,8 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from winnow.container import shown
 from winnow.dataset import SPLITS
+from winnow.shown import shown
 from winnow.stage import UserError
 
 # fmt: off

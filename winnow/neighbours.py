@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-KEEP, DROP, RELABEL = "keep", "drop", "relabel"
+from winnow.verdict import DROP, KEEP, RELABEL, Verdict
+
 SIGNALS = ("neighbours", "classifier", "score")
 
 Indices = npt.NDArray[np.int64]
@@ -48,16 +49,6 @@ class Rule:
         for name in ("near", "far"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is done with one image."""
-
-    action: str
-    label: int | None  # afterwards; None when dropped
-    reason: str
-    support: float  # for its own label, in [0, 1]
 
 
 def vote_shares(voted: Indices, *, classes: int) -> Array:

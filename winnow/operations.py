@@ -28,28 +28,27 @@ class Operation:
     name: str
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
-    exact: bool  # the gradient to the magnitude is the derivative, not one passed straight through
 
 
 _ALL = (
-    Operation("shear_x", geometry.shear_x, signed=True, exact=True),
-    Operation("shear_y", geometry.shear_y, signed=True, exact=True),
-    Operation("translate_x", geometry.translate_x, signed=True, exact=True),
-    Operation("translate_y", geometry.translate_y, signed=True, exact=True),
-    Operation("rotate", geometry.rotate, signed=True, exact=True),
-    Operation("invert", colour.invert, signed=False, exact=False),
-    Operation("gaussian_noise", colour.gaussian_noise, signed=False, exact=True),
-    Operation("brightness", colour.brightness, signed=True, exact=True),
-    Operation("contrast", colour.contrast, signed=True, exact=True),
-    Operation("saturation", colour.saturation, signed=True, exact=True),
-    Operation("sharpness", colour.sharpness, signed=True, exact=True),
-    Operation("solarize", colour.solarize, signed=False, exact=False),
-    Operation("posterize", colour.posterize, signed=False, exact=False),
-    Operation("equalize", colour.equalize, signed=False, exact=True),
-    Operation("cutout", colour.cutout, signed=False, exact=True),
-    Operation("flip_x", geometry.flip_x, signed=False, exact=False),
-    Operation("flip_y", geometry.flip_y, signed=False, exact=False),
-    Operation("rotate_180", geometry.rotate_180, signed=False, exact=False),
+    Operation("shear_x", geometry.shear_x, signed=True),
+    Operation("shear_y", geometry.shear_y, signed=True),
+    Operation("translate_x", geometry.translate_x, signed=True),
+    Operation("translate_y", geometry.translate_y, signed=True),
+    Operation("rotate", geometry.rotate, signed=True),
+    Operation("invert", colour.invert, signed=False),
+    Operation("gaussian_noise", colour.gaussian_noise, signed=False),
+    Operation("brightness", colour.brightness, signed=True),
+    Operation("contrast", colour.contrast, signed=True),
+    Operation("saturation", colour.saturation, signed=True),
+    Operation("sharpness", colour.sharpness, signed=True),
+    Operation("solarize", colour.solarize, signed=False),
+    Operation("posterize", colour.posterize, signed=False),
+    Operation("equalize", colour.equalize, signed=False),
+    Operation("cutout", colour.cutout, signed=False),
+    Operation("flip_x", geometry.flip_x, signed=False),
+    Operation("flip_y", geometry.flip_y, signed=False),
+    Operation("rotate_180", geometry.rotate_180, signed=False),
 )
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({operation.name: operation for operation in _ALL})
 

@@ -17,11 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from winnow.container import shown
+from winnow.cleansing import LEAST
 from winnow.dataset import class_names, read_samples
-from winnow.neighbours import DROP, KEEP, RELABEL
 from winnow.rulings import OVERRIDE, Ruling
+from winnow.shown import shown
 from winnow.stage import UserError
+from winnow.verdict import DROP, KEEP, RELABEL
 
 HEADER = ("sample", "action", "label", "by", "note")
 ACTIONS = (KEEP, DROP, RELABEL)
@@ -157,8 +158,8 @@ def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -
         where: the file as messages name it.
 
     Raises:
-        UserError: a row means no train or val image or no class, contradicts another, or leaves a class without
-            training images or the source without validation images; with the line and the remedy.
+        UserError: a row means no train or val image or no class, contradicts another, or leaves a class fewer
+            training images than it needs or the source no validation image; with the line and the remedy.
     """
     images = samples.select(["id", "name", "split", "label", "given_label"]).to_pylist()
     # A name holds a slash and an id does not, so that none is taken for the other.
@@ -215,20 +216,21 @@ def _class(label: str, classes: Mapping[str, str], place: str) -> str:
 def _refuse_emptied(
     images: Sequence[Mapping[str, Any]], found: Mapping[str, Ruling], lines: Mapping[str, int], where: str
 ) -> None:
-    """Refuse rulings that no model can be trained or chosen with."""
+    """Refuse rulings that no policy can be searched, no model be trained or chosen with."""
     groups = {row["id"]: f"train {row['label']}" if row["split"] == "train" else row["split"] for row in images}
-    left = Counter[str]()
+    before, left = Counter(groups.values()), Counter[str]()
     for row in images:
         ruling = found.get(row["id"])
         label = ruling.label if ruling else row["label"]
         if label is not None:
             left[f"train {label}" if row["split"] == "train" else row["split"]] += 1
     for row in sorted((row for row in images if row["id"] in found), key=lambda row: -lines[row["id"]]):
-        if not left[groups[row["id"]]]:
+        group = groups[row["id"]]
+        if left[group] < min(LEAST[row["split"]], before[group]):  # a source that brings fewer is told of that
             of_class = f" of class {shown(row['label'])}" if row["split"] == "train" else ""
             raise UserError(
-                f"{where}, line {lines[row['id']]}: leaves no {row['split']} image{of_class}; "
-                "delete the row, or add images to the source"
+                f"{where}, line {lines[row['id']]}: leaves {left[group] or 'no'} {row['split']} image{of_class}, "
+                f"{LEAST[row['split']]} must stay; delete the row, or add images to the source"
             )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from winnow.geometry import warp
+from winnow.ranges import check_ranges
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,7 @@ class PairViews:
     noise: float  # largest standard deviation, of full scale
 
     def __post_init__(self) -> None:
-        """Refuse ranges that leave nothing of an image."""
-        for name, value in vars(self).items():
-            if not 0 <= value < (360 if name == "rotate_degrees" else 1):
-                raise ValueError(f"{name} is out of range, got {value}")
+        check_ranges(self)
 
 
 def random_pair_views(images: Tensor, views: PairViews, generator: torch.Generator) -> Tensor:

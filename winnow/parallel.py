@@ -9,14 +9,16 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 import joblib
 import numpy as np
+import psutil
 from tqdm import tqdm
 
 from winnow.lifeline import end_with
@@ -53,14 +55,31 @@ def _interrupts_kept_from_children() -> Iterator[None]:
     """Ctrl-C reaches every process of the group, and one that is still starting would answer it with a traceback.
 
     What this thread starts inherits its mask for good, so that workers hear nothing; a thread that was started before
-    still takes the signal here, and the stage ends its workers.
+    still takes the signal here, and the stage ends its workers: joblib knows of those alone whose start has ended.
     """
     ensure_running()  # multiprocessing's tracker, which a pool starts, lifts the mask as it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # A handler of somebody else's is theirs, and only the main thread may set one.
+    ours = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and threading.current_thread() is threading.main_thread()
+    )
+    if ours:
+        signal.signal(signal.SIGINT, _end_workers)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end_workers(signum: int, frame: FrameType | None) -> NoReturn:
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any("popen_loky" in word for word in child.cmdline()):
+                child.kill()
+    raise KeyboardInterrupt
 
 
 def _array_bytes(value: object) -> int:

@@ -217,6 +217,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(f"{options.action}: interrupted; the same command goes on from where this one stopped")
     except Exception as error:  # each kind of remote has its own errors, and none of them is ours to trace
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            told = f"{error.filename} cannot be used ({error.strerror})"
+            sys.exit(f"{options.action}: {told}; mend that, and run it again")
         sys.exit(f"{options.action}: the remote does not answer; its word: {_sentence(error)}")
     went = {"push": "sent", "pull": "fetched"}[options.action]
     counts = f"{done.moved} objects {went}, {done.held} held against their hashes"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from winnow.container import shown
+from winnow.shown import shown
 from winnow.stage import UserError
 
 

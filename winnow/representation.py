@@ -14,10 +14,10 @@ from winnow.cleansing import cleansed, spared, verdict_rows
 from winnow.contact_sheet import contact_sheet
 from winnow.dataset import SCORE_SCHEMA, class_names, column, label_indices, only_source, read_images
 from winnow.embedding import Neighbours, Points
-from winnow.neighbours import DROP, KEEP, RELABEL, Rule, Verdict, judge_labels
-from winnow.plane_view import plane_view
+from winnow.neighbours import Rule, judge_labels
 from winnow.rulings import Ruling, overruled, removed, rulings_on
 from winnow.stage import UserError, read_table
+from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
@@ -194,19 +194,3 @@ def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes
     captions = [f"{row['label_before']} > {row['label_after'] or '-'}" for row in rows]
     pictures = read_images(dataset, [row["id"] for row in rows])
     return contact_sheet(list(pictures), captions, columns=SHEET_COLUMNS, tile=TILE)
-
-
-def plane_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.Table) -> bytes:
-    """PNG bytes: the plane of the source images that were judged, what was dropped or relabelled marked."""
-    source = set(only_source(samples)["id"].to_pylist())
-    told = {row["id"]: row for row in verdicts.to_pylist() if row["id"] in source}
-    table = embeddings.filter(pa.array(np.isin(column(embeddings, "id"), list(told))))
-    ids = table["id"].to_pylist()
-    return plane_view(
-        table["x"].to_numpy(),
-        table["y"].to_numpy(),
-        [told[identifier]["label_before"] for identifier in ids],
-        class_names(samples),
-        [told[identifier]["label_after"] for identifier in ids],
-        list(read_images(dataset, ids)),
-    )

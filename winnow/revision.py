@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from winnow.container import shown
 from winnow.repository import git, pull_object, resolve_commit, storage
+from winnow.shown import shown
 from winnow.stage import UserError
 
 WORKSPACE = "workspace"  # as DVC names it

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset import class_names, column
-from winnow.neighbours import DROP, KEEP, RELABEL, Verdict
+from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
 OVERRIDE = "override"  # the first word of the reason, in the verdicts that people gave
 

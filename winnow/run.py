@@ -10,6 +10,7 @@ judges arm by arm and says how long the rest will take; stopped, it goes on wher
 
 import argparse
 import importlib
+import io
 import json
 import os
 import re
@@ -68,8 +69,9 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
             section[last] = value
     try:
         if changes:
-            with file.open("w", encoding="utf-8") as sink:
-                yaml.dump(document, sink)
+            text = io.StringIO()
+            yaml.dump(document, text)
+            write_bytes(file, text.getvalue().encode())
         yield
     except BaseException:
         write_bytes(file, before)

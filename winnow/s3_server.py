@@ -24,7 +24,7 @@ from winnow.stage import UserError
 
 BUCKET = "winnow"
 REMOTE = "demo"  # the remote's name in the configurations written here
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 # The shell ends the server when its standard input does: the kernel closes that pipe when this process ends, even
 # by SIGKILL, and nobody else holds its other end.

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from winnow.container import Container, open_container, shown
+from winnow.container import Container, open_container
 from winnow.decode import UnreadableError, check_header, quiet
 from winnow.layout import Entry, Layout, lay_out
+from winnow.shown import shown
 from winnow.stage import ROOT, UserError
 from winnow.truth import TRUTH, Truth, parse_truth
 
@@ -75,10 +76,10 @@ def open_source(path: Path) -> Iterator[Source]:
         container.close()
 
 
-def check_source(path: Path, *, max_unreadable: float | None = None, max_pixels: int | None = None) -> None:
+def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
     """Stop with one sentence if no pipeline can start on the source.
 
-    Cheap: lists names, reads truth.csv, and reads the header of each image if both limits are given.
+    Cheap: lists names, reads truth.csv and the header of each image.
 
     Args:
         path: a folder or a zip.
@@ -90,8 +91,6 @@ def check_source(path: Path, *, max_unreadable: float | None = None, max_pixels:
     """
     with open_source(path) as source, quiet():
         source.truth()
-        if max_unreadable is None or max_pixels is None:
-            return
         faults: list[tuple[str, str]] = []
         for entry in source.layout.entries:
             try:

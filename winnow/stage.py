@@ -95,7 +95,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
         return [_typed(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value)]
     elif origin is dict and isinstance(value, dict):
         return {_typed(k, arguments[0], where): _typed(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
-    elif origin is None and type(value) is kind:
+    elif origin is None and type(value) is kind and value == value:  # nan is no number, and would pass every check
         return value
     raise ParamsError(f"{where} must be {_name(kind)}, got {_describe(value)}")
 

@@ -5,8 +5,6 @@ Differs by two params: ``guard`` also demands a negative effect, because where |
 and helpful samples would go; ``votes`` asks for more than one trusted sample.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
@@ -29,33 +27,7 @@ def harmful_votes(effect: npt.NDArray[np.float64], *, guard: bool) -> npt.NDArra
     if effect.ndim != 2 or effect.size == 0:
         raise ValueError(f"effect must be (N, M) with N and M at least 1, got shape {effect.shape}")
     if not np.isfinite(effect).all():
-        raise ValueError(f"{int((~np.isfinite(effect)).sum())} effects are not finite; lower value.learning_rate")
+        raise ValueError(f"{int((~np.isfinite(effect)).sum())} effects are not finite")
     threshold = effect.min(axis=0) + effect.std(axis=0)  # (M,)
     votes: npt.NDArray[np.bool_] = effect < threshold  # (N, M)
     return votes & (effect < 0) if guard else votes
-
-
-def spare_last_of_class(
-    dropped: npt.NDArray[np.bool_],
-    labels: npt.NDArray[np.int64],
-    splits: npt.NDArray[np.str_],
-    least: Mapping[str, int],
-) -> npt.NDArray[np.bool_]:
-    """Samples to keep all the same, because dropping them would leave their class too few in their split.
-
-    Args:
-        dropped: (N,) the rule's wish.
-        labels: (N,) class indices.
-        splits: (N,) split names.
-        least: by split, the images that a class must keep there.
-
-    Returns:
-        (N,) bool, a subset of ``dropped``.
-    """
-    spared = np.zeros_like(dropped)
-    for split in np.unique(splits):
-        for label in np.unique(labels[splits == split]):
-            members = (splits == split) & (labels == label)
-            if (members & ~dropped).sum() < least[str(split)]:
-                spared |= members & dropped
-    return spared

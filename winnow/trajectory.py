@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.network import INPUT_SIZE, half_precision, normalise, wide
+from winnow.ranges import check_ranges
 
 State = dict[str, Tensor]
 BeforeStep = Callable[[int, nn.Module, Tensor, Tensor], None]
@@ -28,15 +29,31 @@ class Sgd:
     nesterov: bool
     cosine: bool
 
+    def __post_init__(self) -> None:
+        """Refuse what PyTorch would refuse once images are loaded, and rates that lead nowhere."""
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must lie in [0, 1), got {self.momentum}")
+        if not 0 <= self.dampening <= 1:
+            raise ValueError(f"dampening must lie in [0, 1], got {self.dampening}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
+        if self.nesterov and (self.momentum == 0 or self.dampening > 0):
+            raise ValueError("nesterov needs momentum above 0 and dampening 0")
+
 
 @dataclass(frozen=True)
 class Views:
     """How far a training view may stray from its image; a plain trajectory memorises wrong labels."""
 
     rotate_degrees: float
-    shift: float  # fraction of the width
+    shift: float  # fraction of the width and of the height
     zoom: float  # 0.1: between 0.9 and 1.1
-    shear: float
+    shear: float  # pixels sideways a pixel
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from winnow.container import shown
+from winnow.shown import shown
 from winnow.stage import UserError
 
 TRUTH = "truth.csv"
