@@ -12,17 +12,18 @@ import joblib
 import psutil
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from tests.imports import ROOT
 from tests.processes import below, commands_below, ended, heed_interrupts
 from winnow.parallel import run_jobs
 
 
-def square(number: int, tick: object) -> tuple[int, int]:
+def square(number: int, tick: object) -> tuple[int, set[int]]:
     assert callable(tick)
     for _ in range(number):
         tick()
-    return number * number, torch.get_num_threads()
+    return number * number, {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())}
 
 
 def refuse(number: int, tick: object) -> int:
@@ -30,7 +31,7 @@ def refuse(number: int, tick: object) -> int:
 
 
 def test_results_come_in_job_order_from_single_thread_workers() -> None:
-    assert run_jobs(square, [(3,), (1,), (2,)], steps=6, label="squares") == [(9, 1), (1, 1), (4, 1)]
+    assert run_jobs(square, [(3,), (1,), (2,)], steps=6, label="squares") == [(9, {1}), (1, {1}), (4, {1})]
 
 
 def test_progress_counts_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,32 @@ def test_a_stage_is_told_its_paths_and_says_its_errors_in_one_line(tmp_path: Pat
     assert (failed.returncode, failed.stderr) == (1, "sample_stage: k is off; set it to 1\n")
 
 
+POOLS = """
+from pathlib import Path
+import sklearn.neighbors, torch
+from threadpoolctl import threadpool_info
+from winnow.stage import run_stage
+
+def main(*, into: Path) -> None:
+    into.write_text(" ".join(str(pool["num_threads"]) for pool in threadpool_info()))
+
+if __name__ == "__main__":
+    most = max(pool["num_threads"] for pool in threadpool_info())
+    run_stage(main, "", {})
+    print(most)
+"""
+
+
+def test_a_stage_computes_in_one_thread_so_that_its_bytes_do_not_depend_on_the_cores(tmp_path: Path) -> None:
+    (tmp_path / "pools.py").write_text(POOLS)
+    threads = {name: "3" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    command = [sys.executable, "pools.py", "--into", "out"]
+    environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "3\n"
+    assert set((tmp_path / "out").read_text().split()) == {"1"}
+
+
 HELP_OF_ALL = """
 import contextlib, io, runpy, sys
 for name in sys.argv[1:]:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import joblib
 import numpy as np
 import psutil
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from winnow.lifeline import end_with
@@ -44,6 +45,7 @@ def _single_thread(function: Callable[..., Result], arguments: tuple[Any, ...], 
     import torch  # here, so that the parent need not load it
 
     torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's and scikit-learn's as well
     torch.use_deterministic_algorithms(True)
     # Nothing here reads memory before writing it; filling it first would cost 7 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

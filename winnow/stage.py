@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from threadpoolctl import threadpool_limits
 
 from winnow.lifeline import end_with_dvc
 
@@ -265,7 +266,9 @@ def run_stage(main: Callable[..., None], description: str | None, sections: Sect
     end_with_dvc()
     try:
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
-        main(**params, **options)
+        # What BLAS and OpenMP add up in several threads depends on how many there are: one, as in the workers.
+        with threadpool_limits(1):
+            main(**params, **options)
     except UserError as error:
         sys.exit(f"{stage}: {error}")
     except OSError as error:  # of a worker's or a library's own file
