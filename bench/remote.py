@@ -26,7 +26,7 @@ from winnow.stage import ROOT
 
 PER_CLASS = 960  # about the 9,600 images that `augment.budget` and the edge cases leave
 COUNTS = (2000, 20000)
-MOST_ROUNDS = 3  # a round of loose files takes minutes
+MOST_ROUNDS = 3  # a round of loose files takes half a minute
 OUTPUT = "refined"
 
 

@@ -1,11 +1,15 @@
-"""The processes below another one, as they come and go."""
+"""Processes that tests start: those below one as they come and go, their end, their limits."""
 
 import contextlib
+import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import psutil
+
+from tests.imports import ROOT
 
 
 def below(pid: int) -> list[psutil.Process]:
@@ -41,3 +45,14 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 def heed_interrupts() -> None:
     """For a process to be started: a shell starts what runs in its background with interrupts ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def on_a_full_disk(code: str, most: int) -> subprocess.CompletedProcess[str]:
+    """Python code where no file may grow beyond so many bytes."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )

@@ -1,7 +1,6 @@
 """The seam to many cores: order, progress, one thread a worker, errors that come through."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from tests.imports import ROOT
-from tests.processes import below, commands_below, ended, heed_interrupts
+from tests.processes import below, commands_below, ended, heed_interrupts, on_a_full_disk
 from winnow.parallel import run_jobs
 
 
@@ -139,12 +138,6 @@ def test_a_disk_too_full_for_the_workers_is_told_with_what_was_needed(tmp_path: 
     code = "import numpy as np; from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
     code += "shared = np.zeros(3_000_000, np.uint8)\n"
     code += "run_jobs(sleep_long, [(shared,), (shared,)], steps=1, label='sleep')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
-    )
+    done = on_a_full_disk(code, 1_000_000)
     assert "UserError: no room in " in done.stderr
     assert "for what the workers read: 3,000,000 bytes needed, " in done.stderr

@@ -1,15 +1,13 @@
 """The driver: params.yaml changed and put back, the source as stored."""
 
 import re
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.datasets import make_dataset
 from tests.imports import ROOT
+from tests.processes import on_a_full_disk
 from winnow.run import changed_params, check_classes, check_overrides, check_params, stored_source, unrolled
 from winnow.stage import UserError, read_params
 
@@ -51,13 +49,7 @@ def test_a_failing_run_puts_every_byte_back(file: Path, error: type[BaseExceptio
 def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
     code = "from pathlib import Path; from winnow.run import changed_params\n"
     code += f"with changed_params({{'dataset.source': 'elsewhere'}}, Path({str(file)!r})): pass"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
-    )
+    done = on_a_full_disk(code, 1000)
     assert "no room to write" in done.stderr
     assert file.read_bytes() == PARAMS
 
