@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.critic import Critic, distance, gradient_penalty
-from winnow.network import half_precision, wide
 from winnow.operations import check_operations, to_images
 from winnow.parallel import run_jobs
 from winnow.policy import Policy
@@ -153,7 +152,7 @@ class Duel:
         optimiser = _adam(self.critic, learning_rate)
         for _ in range(steps):
             images, labels = self._next(min(batch, len(self.labels)))
-            loss = functional.cross_entropy(self._ask(images)[1], labels)
+            loss = functional.cross_entropy(self.critic(images)[1], labels)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -180,34 +179,28 @@ class Duel:
         chosen, self.queue = self.queue[:count], self.queue[count:]
         return to_images(self.images[chosen.numpy()]), self.labels[chosen]
 
-    def _ask(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The critic's answers, in half precision where that is faster; the penalty's slopes stay in float32."""
-        with half_precision(images.device, wanted=True):
-            values, logits = self.critic(images)
-        return wide(values), wide(logits)
-
     def _step_critic(self, real: Tensor, labels: Tensor, augmented: Tensor) -> tuple[float, float, float]:
         """Loss, gradient penalty and class loss before the step."""
-        values, logits = self._ask(torch.cat([real, augmented]))  # (2B,), (2B, K)
+        values, logits = self.critic(torch.cat([real, augmented]))  # (2B,), (2B, K)
         class_loss = functional.cross_entropy(logits[: len(real)], labels)
         rows = -(-len(real) // PENALTY_SHARE)
         penalty = gradient_penalty(lambda x: self.critic(x)[0], real[:rows], augmented[:rows], self.generator)
         distance = values[: len(real)].mean() - values[len(real) :].mean()
         loss = -distance + PENALTY_WEIGHT * penalty + CLASS_WEIGHT * class_loss
         self.critic_optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.critic_optimiser.step()
         return loss.item(), penalty.item(), class_loss.item()
 
     def _step_policy(self, source: Tensor, augmented: Tensor, labels: Tensor) -> tuple[float, float]:
         """Loss and class loss before the step; the critic stands still."""
         self.critic.requires_grad_(False)
-        values, logits = self._ask(augmented)
+        values, logits = self.critic(augmented)
         class_loss = functional.cross_entropy(logits, labels)
         loss = -values.mean() + CLASS_WEIGHT * class_loss
         loss = loss - self.reach * distance(augmented, source).mean() - self.variety * self.policy.variety()
         self.policy_optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.policy_optimiser.step()
         self.policy.project()
         self.critic.requires_grad_(True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.network import half_precision, pick_device, preprocess, wide
+from winnow.network import pick_device, preprocess
 from winnow.operations import apply_to_pixels
 from winnow.trajectory import Views, random_views
 from winnow.valuation import quick_statistics
@@ -121,9 +121,7 @@ def _train(
             rise = min(1.0, step / (WARM_UP * total))
             optimiser.param_groups[0]["lr"] = check.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / total))
             inputs = random_views(copies[rows].permute(0, 3, 1, 2).to(device), check.views, generator)
-            with half_precision(device, wanted=True):
-                logits = model(inputs)  # (B, K)
-            loss = functional.cross_entropy(wide(logits), torch.from_numpy(labels[rows.numpy()]).to(device))
+            loss = functional.cross_entropy(model(inputs), torch.from_numpy(labels[rows.numpy()]).to(device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
