@@ -4,8 +4,8 @@ import contextlib
 import resource
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import psutil
 
@@ -47,11 +47,14 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def on_a_full_disk(code: str, most: int) -> subprocess.CompletedProcess[str]:
-    """Python code where no file may grow beyond so many bytes."""
+def on_a_full_disk(
+    command: Sequence[str], most: int, *, folder: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command run where no file may grow beyond so many bytes."""
     return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
+        command,
+        cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),

@@ -3,7 +3,6 @@
 import hashlib
 import pickle
 import re
-import resource
 import shlex
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.processes import commands_below, ended
+from tests.processes import commands_below, ended, on_a_full_disk
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -192,14 +191,8 @@ def test_a_full_disk_stops_every_writing_stage_and_the_way_back_works(workspace:
         if name.startswith("judge"):  # it would find its seeds done, and write nothing
             for folder in ("models", "metrics"):
                 shutil.rmtree(workspace.folder / folder / "judge/baseline")
-        done = subprocess.run(
-            shlex.split(stage["cmd"]),
-            cwd=workspace.folder,
-            env=workspace.environment(),
-            capture_output=True,
-            text=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)),
-        )
+        command, environment = shlex.split(stage["cmd"]), workspace.environment()
+        done = on_a_full_disk(command, LIMIT, folder=workspace.folder, environment=environment)
         assert done.returncode == 1, f"{name}: {done.stderr}"
         assert "no room" in done.stderr, f"{name}: {done.stderr}"
         assert " bytes needed, " in done.stderr, f"{name}: {done.stderr}"

@@ -138,6 +138,6 @@ def test_a_disk_too_full_for_the_workers_is_told_with_what_was_needed(tmp_path: 
     code = "import numpy as np; from winnow.parallel import run_jobs; from tests.test_parallel import sleep_long\n"
     code += "shared = np.zeros(3_000_000, np.uint8)\n"
     code += "run_jobs(sleep_long, [(shared,), (shared,)], steps=1, label='sleep')"
-    done = on_a_full_disk(code, 1_000_000)
+    done = on_a_full_disk([sys.executable, "-c", code], 1_000_000)
     assert "UserError: no room in " in done.stderr
     assert "for what the workers read: 3,000,000 bytes needed, " in done.stderr

@@ -1,6 +1,7 @@
 """The driver: params.yaml changed and put back, the source as stored."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_failing_run_puts_every_byte_back(file: Path, error: type[BaseExceptio
 def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
     code = "from pathlib import Path; from winnow.run import changed_params\n"
     code += f"with changed_params({{'dataset.source': 'elsewhere'}}, Path({str(file)!r})): pass"
-    done = on_a_full_disk(code, 1000)
+    done = on_a_full_disk([sys.executable, "-c", code], 1000)
     assert "no room to write" in done.stderr
     assert file.read_bytes() == PARAMS
 
