@@ -36,7 +36,7 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         epoch = step * count / short.batch
         names = [str(label) for label in range(CLASSES)]
         start = time.perf_counter()
-        find_limits(pixels, labels, names, short.operations, params.survival, seed=0)
+        find_limits(pixels, labels, [*map(str, range(count))], names, short.operations, params.survival, seed=0)
         survival = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps
         found += [

@@ -66,7 +66,7 @@ def main(
         chapters=chapters,
         known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)]),
         ledger_files=dict.fromkeys(tables, (refined / LEDGER).as_posix()),
-        planes=[_plane(path, prepared, samples, tables, chapters) for path in embeddings],
+        planes=[_plane(path, prepared, samples, list(rounds), tables, chapters) for path in embeddings],
         sheets=[Sheet(path.parts[-2], path.stem, png_uri(path.read_bytes())) for path in sheets],
         gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
         rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
@@ -98,18 +98,29 @@ def _known(chapters: list[Chapter], evidence: int, datasets: list[tuple[Path, pa
 
 
 def _plane(
-    path: Path, prepared: Path, samples: pa.Table, tables: dict[tuple[str, str], pa.Table], chapters: list[Chapter]
+    path: Path,
+    prepared: Path,
+    samples: pa.Table,
+    rounds: list[str],
+    tables: dict[tuple[str, str], pa.Table],
+    chapters: list[Chapter],
 ) -> Plane:
     """The plane of the round that an embeddings table belongs to, of the images delivered."""
     round_name = path.parts[-3]
     embeddings = read_table(path, columns=["id", "x", "y"])
     ids = set(embeddings["id"].to_pylist())
-    delivered = {row["id"]: row["label"] for row in samples.select(["id", "label"]).to_pylist() if row["id"] in ids}
+    earlier = rounds[: rounds.index(round_name)]
+    came = label_ways(table for (name, _), table in tables.items() if name in earlier)
+    labels = {
+        row["id"]: came.get(row["id"], (None, None))[1] or row["label"]
+        for row in samples.select(["id", "label"]).to_pylist()
+        if row["id"] in ids
+    }
     return report_plane(
         round_name,
         embeddings,
-        delivered=delivered,
-        pixels=stored_images(prepared, delivered),
+        labels=labels,
+        pixels=stored_images(prepared, labels),
         ways=label_ways(table for (name, _), table in tables.items() if name == round_name),
         classes=class_names(samples),
         chapters=[chapter for chapter in chapters if chapter.round_name == round_name],

@@ -48,7 +48,8 @@ def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Pat
     pixels = read_images(dataset, train["id"].to_pylist())
     offered = params.search.operations
     checked = [*offered, *({INVERSION} - set(offered))]
-    survival = find_limits(pixels, labels, classes, checked, params.survival, seed=params.seed)
+    hashes = train["pixel_hash"].to_pylist()
+    survival = find_limits(pixels, labels, hashes, classes, checked, params.survival, seed=params.seed)
     kept = [name for name in offered if max(survival.limits[name].values()) > 0]
     if not kept:
         raise UserError(

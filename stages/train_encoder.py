@@ -16,7 +16,8 @@ from safetensors.torch import save
 from winnow.classifier import train_classifier
 from winnow.contrastive import Contrast, train_encoder
 from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
-from winnow.embedding import deal_folds
+from winnow.embedding import NO_FOLD
+from winnow.folds import deal_folds
 from winnow.parallel import run_jobs
 from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_bytes, write_table
 from winnow.view_training import Training
@@ -52,7 +53,10 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
         )
     rng = np.random.default_rng(params.seed)
     images = read_images(dataset, source["id"].to_pylist())
-    folds = [deal_folds(labels, suspects, folds=params.folds, rng=rng) for _ in range(params.repeats)]
+    hashes = column(source, "pixel_hash")[suspects].tolist()
+    folds = [np.full(len(source), NO_FOLD) for _ in range(params.repeats)]  # (N,) by repeat
+    for row in folds:
+        row[suspects] = deal_folds(labels[suspects], hashes, folds=params.folds, rng=rng)
     shared = [(images, labels, row != fold, int(rng.integers(2**31))) for row in folds for fold in range(params.folds)]
     jobs = [(images, labels, members, params.contrast, seed) for images, labels, members, seed in shared]
     states = run_jobs(train_encoder, jobs, steps=len(jobs) * params.contrast.training.epochs, label="encoders: epochs")

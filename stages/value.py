@@ -17,10 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset import class_names, label_indices, only_source, only_splits, read_images, read_samples
+from winnow.folds import deal_folds
 from winnow.parallel import run_jobs
 from winnow.stage import Sections, UserError, run_stage, write_csv, write_table
 from winnow.trajectory import Sgd, Views
-from winnow.valuation import Plan, combine, harm_score, stratified_folds, value_trajectory
+from winnow.valuation import Plan, combine, harm_score, value_trajectory
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence:
         label_indices(trusted),
     )
     rng = np.random.default_rng(params.seed)
+    hashes = suspects["pixel_hash"].to_pylist()
     partitions = [
-        stratified_folds(labels, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
+        deal_folds(labels, hashes, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
     ]
     jobs = [
         (*data, partitions[t // params.folds] != t % params.folds, len(class_names(samples)), plan, params.seed + 1 + t)

@@ -120,6 +120,17 @@ def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbou
     assert np.isnan(signals["b"]["score"])
 
 
+def test_a_copy_of_a_dropped_image_goes_and_says_why(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    index = near.index.copy()
+    index[0, 3], index[0, 6] = [0, 4], [0, 1]  # d's neighbours disagree, and those of its copy are content
+    told = cleanse(samples, Neighbours(index, near.distance), EVEN, {"d": 0.2}, RULE, {})
+    by_id = {row["id"]: row for row in told.verdicts.to_pylist()}
+    assert (by_id["d"]["action"], by_id["d1"]["action"]) == (DROP, DROP)
+    assert by_id["d1"]["reason"].startswith("as its source image; support ")
+    assert not {"d", "d1"} & set(told.samples["id"].to_pylist())
+
+
 def test_a_copy_that_does_not_show_its_source_images_new_label_goes(neighbours) -> None:  # type: ignore[no-untyped-def]
     samples, near = neighbours
     index = near.index.copy()

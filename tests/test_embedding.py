@@ -8,7 +8,7 @@ import torch
 
 from tests.test_contrastive import CONTRAST, STILL, TRAINING, stripes
 from winnow.contrastive import embed, train_encoder
-from winnow.embedding import NO_FOLD, deal_folds, held_out, nearest
+from winnow.embedding import NO_FOLD, held_out, nearest
 from winnow.encoder import Encoder
 from winnow.plane import plane
 
@@ -61,26 +61,6 @@ def test_neighbours_are_those_of_the_own_space_and_copies_never_vote(filed) -> N
         np.testing.assert_allclose(found.distance[0, row], expected, atol=1e-4)
         assert set(found.index[0, row]) <= set(learnt)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-4)
-
-
-def test_folds_hold_every_suspect_once_and_spread_every_class() -> None:
-    labels = np.array([0] * 9 + [1] * 4 + [2])
-    suspects = np.arange(14) != 3
-    folds = deal_folds(labels, suspects, folds=3, rng=np.random.default_rng(0))
-    assert folds[3] == NO_FOLD
-    assert set(folds[suspects]) == {0, 1, 2}
-    for label, least, most in ((0, 2, 3), (1, 1, 2), (2, 0, 1)):
-        counts = np.bincount(folds[(labels == label) & suspects], minlength=3)
-        assert least <= counts.min() <= counts.max() <= most
-
-
-@pytest.mark.parametrize(("classes", "each", "folds"), [(4, 2, 4), (10, 2, 4), (3, 1, 3), (1, 5, 5)])
-def test_no_fold_is_empty_while_there_are_images_enough(classes: int, each: int, folds: int) -> None:
-    labels = np.repeat(np.arange(classes), each)
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        dealt = deal_folds(labels, np.ones(len(labels), bool), folds=folds, rng=rng)
-        assert set(dealt) == set(range(folds))
 
 
 def test_an_empty_fold_asks_nothing(filed) -> None:  # type: ignore[no-untyped-def]

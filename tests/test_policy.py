@@ -156,6 +156,17 @@ def test_no_class_is_changed_beyond_its_limit_and_a_limit_of_0_refuses() -> None
         assert largest == (cut if label == "iv" else free)
 
 
+def test_stages_of_one_operation_together_keep_to_the_limit() -> None:
+    steps = (Step("rotate", 1.0, 0.4), Step("shear_x", 1.0, 0.7), Step("rotate", 1.0, 0.4))
+    policy = Policy(OFFERED, (steps,), {"rotate": {"iv": 0.5, "v": 0.25}})
+    plan = draw_from_policy(policy, ["iv", "v", "x"], generator())
+    assert [[(step.operation, pytest.approx(step.magnitude)) for step in done] for done in plan] == [
+        [("rotate", 0.4), ("shear_x", 0.7), ("rotate", 0.1)],
+        [("rotate", 0.25), ("shear_x", 0.7)],
+        [("rotate", 0.4), ("shear_x", 0.7), ("rotate", 0.4)],
+    ]
+
+
 def test_the_random_draw_is_uniform_in_operation_and_magnitude_and_done_half_the_time() -> None:
     count = 20_000
     plan = draw_at_random(OFFERED, 2, count, generator(1))
@@ -271,6 +282,23 @@ def test_the_critic_sees_what_is_sampled_one_operation_at_a_time() -> None:
     kept = torch.isclose(out[:, 0, 0, 0], torch.tensor(0.8), atol=0.01)
     assert (inverted | kept).float().mean() > 0.98  # the rest are undecided Bernoulli draws
     assert inverted.float().mean().item() == pytest.approx(0.75, abs=0.03)
+
+
+def test_the_search_keeps_stages_of_one_operation_together_to_the_limit() -> None:
+    policy = RelaxedPolicy(("brightness",), 1, 2, generator())
+    with torch.no_grad():
+        policy.probability.fill_(0.999)
+        policy.magnitude.fill_(0.4)
+    images, nothing = 0.5 * torch.ones((2, 1, 2, 2)), torch.zeros(2, dtype=torch.long)
+    for seed in range(20):
+        out = policy(images, nothing, torch.tensor([[0.4], [1.0]]), generator(seed))
+        signs = generator(seed)
+        wanted = images
+        for strength in ([0.4, 0.4], [0.0, 0.4]):
+            torch.multinomial(torch.ones(2, 1), 1, generator=signs)
+            torch.rand((2, 1), generator=signs)
+            wanted = apply("brightness", wanted, torch.tensor(strength), signs)
+        torch.testing.assert_close(out.detach(), wanted, atol=1e-3, rtol=0)
 
 
 def test_the_policy_is_the_arg_max_of_the_weights_and_stays_in_range() -> None:

@@ -102,6 +102,11 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
         ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
         ({"value.views.zoom": 1.5}, "value.views.zoom must lie in [0, 1), got 1.5"),
         ({"draw.seed": -1}, "draw.seed must be at least 0, got -1"),
+        (
+            {"compare.arms.hydra affine": "data/r1/influenced"},
+            "compare.arms has the name 'hydra affine', which becomes",
+        ),
+        ({"rounds.r2;": {"input": "data/r1/accepted"}}, "rounds has the name 'r2;', which becomes"),
     ],
 )
 def test_params_that_a_stage_would_refuse_stop_before_anything_long(
@@ -120,7 +125,7 @@ def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Pat
         return overrides
 
     check_classes(enough, say(""))
-    with pytest.raises(UserError, match="class iii has 1 training images, a search needs 2"):
+    with pytest.raises(UserError, match="class iii has 1 training images; 2 are the least"):
         check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""))
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: leaves 1 train image of class 'i', 2 must stay"):
         check_classes(enough, say("train/i/0.png,drop\n"))

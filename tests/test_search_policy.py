@@ -32,8 +32,6 @@ PARAMS = Params(
         critic_learning_rate=0.001,
         reach=0.1,
         variety=0.0,
-        classifier_steps=1,
-        classifier_batch=8,
     ),
     survival=Check(
         folds=2,
@@ -92,6 +90,6 @@ def test_a_class_without_two_images_is_one_sentence_before_training(tmp_path: Pa
     samples = read_samples(dataset)
     rows = [row for row in samples.to_pylist() if count or (row["split"], row["label"]) != ("train", "iii")]
     write_table(dataset / "samples.parquet", samples_table(rows, CLASSES))
-    with pytest.raises(UserError, match=f"class iii has {count} training images, a search needs 2"):
+    with pytest.raises(UserError, match=f"class iii has {count} training images; 2 are the least"):
         run(tmp_path, dataset)
     assert not (tmp_path / "policy.json").exists()

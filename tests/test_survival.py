@@ -154,7 +154,7 @@ def numerals(classes: list[str], count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_class_of_one_image_does_not_stop_the_check() -> None:
     images, labels = numerals(["i", "x"], 3)
     small = dataclasses.replace(CHECK, epochs=1, magnitudes=[1.0], images_per_class=2)
-    found = find_limits(images[2:4], labels[2:4], ["i", "x"], list(OPERATIONS), small, seed=0)
+    found = find_limits(images[2:4], labels[2:4], ["a", "b"], ["i", "x"], list(OPERATIONS), small, seed=0)
     assert found.limits == {name: {"i": 1.0, "x": 1.0} for name in OPERATIONS}
     assert {row["images"] for row in found.report} == {1}
 
@@ -162,7 +162,15 @@ def test_a_class_of_one_image_does_not_stop_the_check() -> None:
 def test_drawn_numerals_are_cut_where_an_operation_ruins_them() -> None:
     classes = ["i", "ii", "iv", "v", "vi", "x"]
     images, labels = numerals(classes, 50)
-    found = find_limits(images, labels, classes, ["shear_x", "rotate", "flip_x", "rotate_180"], CHECK, seed=0)
+    found = find_limits(
+        images,
+        labels,
+        [*map(str, range(len(labels)))],
+        classes,
+        ["shear_x", "rotate", "flip_x", "rotate_180"],
+        CHECK,
+        seed=0,
+    )
     whole = dict.fromkeys(classes, 1.0)
     assert found.limits["shear_x"] == whole
     assert min(found.limits["rotate"].values()) >= 0.5  # 15 degrees

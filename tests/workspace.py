@@ -23,7 +23,6 @@ TINY: dict[str, Any] = {
     "cleanse_influence.votes": 4,
     "search_policy.search.sub_policies": 4,
     "search_policy.search.steps": 2,
-    "search_policy.search.classifier_steps": 1,
     "search_policy.survival.epochs": 1,
     "augment.budget": 200,
     "train_encoder.folds": 2,

@@ -34,7 +34,7 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
 
 
 def demand_pairs(samples: pa.Table, dataset: Path) -> None:
-    """Stop where a class has fewer than the two training images that a search of a policy needs.
+    """Stop where a class has fewer than two training images: what is out of fold is judged by the class's others.
 
     Args:
         samples: a samples table; copies do not count.
@@ -45,7 +45,10 @@ def demand_pairs(samples: pa.Table, dataset: Path) -> None:
     """
     for name, count in _training_images(samples).items():
         if count < 2:
-            raise UserError(f"{dataset}: class {name} has {count} training images, a search needs 2; add some")
+            raise UserError(
+                f"{dataset}: class {name} has {count} training images; 2 are the least, so that one can be judged by "
+                f"another: add some"
+            )
 
 
 def _training_images(samples: pa.Table) -> dict[str, int]:

@@ -11,7 +11,10 @@ from winnow.dataset import VERDICT_SCHEMA, class_names, column, only_source, sam
 from winnow.rulings import Ruling, rulings_on
 from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
-LEAST = {"train": 2, "val": 1}  # images that a class keeps in a split: a search of a policy works on pairs of one class
+LEAST = {
+    "train": 2,
+    "val": 1,
+}  # images that a class keeps in a split; one training image alone can be judged by no other
 SPARED = ", but is one of the last of its class here"
 
 

@@ -41,8 +41,8 @@ class Contrast:
         """Refuse what cannot be trained."""
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss}")
-        if self.dimensions < 1:
-            raise ValueError(f"dimensions must be at least 1, got {self.dimensions}")
+        if self.dimensions < 2:
+            raise ValueError(f"dimensions must be at least 2, of which the plane is made, got {self.dimensions}")
         for name, top in (("margin", 2.0), ("temperature", math.inf)):
             if not 0 < getattr(self, name) <= top:
                 raise ValueError(f"{name} must be above 0 and at most {top}, got {getattr(self, name)}")

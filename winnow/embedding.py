@@ -157,13 +157,3 @@ def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[In
     # An image may be among those it asks (the label book): it goes, whatever place it came at.
     self_last = np.argsort(rows == asking[:, None], axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, self_last, 1), np.take_along_axis(distance, self_last, 1).astype(np.float32)
-
-
-def deal_folds(labels: Indices, suspects: npt.NDArray[np.bool_], *, folds: int, rng: np.random.Generator) -> Indices:
-    """(N,) fold of each suspect, every class spread evenly and no fold left empty; NO_FOLD for the others."""
-    dealt, start = np.full(len(labels), NO_FOLD, np.int64), int(rng.integers(folds))
-    for label in np.unique(labels[suspects]):
-        members = rng.permutation(np.flatnonzero(suspects & (labels == label)))
-        dealt[members] = (start + np.arange(len(members))) % folds
-        start += len(members)  # the next class goes on there: a fold is empty only where images are fewer than folds
-    return dealt

@@ -28,8 +28,7 @@ def manifest(samples: pa.Table, verdicts: Mapping[tuple[str, str], pa.Table]) ->
         verdicts: verdict tables by round and stage, in the order of the pipeline.
 
     Returns:
-        A table of MANIFEST_SCHEMA. The verdict is the last that left the sample as it is: one that dropped it, or
-        gave it another label, was that of a round that the gate refused.
+        A table of MANIFEST_SCHEMA. The verdict is the last that left the sample as it is.
     """
     folders = folder_names(class_names(samples))
     label = dict(zip(samples["id"].to_pylist(), samples["label"].to_pylist(), strict=True))

@@ -13,7 +13,7 @@ Dorfman, Berbaum & Metz (1992); degrees of freedom by Satterthwaite (1946). Diff
 comes out negative is put at 0, as Hillis (2007) does for the cases, so that the interval is never too narrow for it.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,7 @@ def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray
     r"""Share of the baseline's errors that an arm does not make, $1 - e / e_0$; None where the baseline makes none.
 
     The ratio is made linear around the two means (delta method), which turns it into a matrix of the same layout:
-    $r_{sn} = 1 - e/e_0 - (e_{sn} - (e / e_0) e_{0,sn}) / e_0$, whose mean is the ratio itself.
+    $r_{sn} = 1 - e/e_0 - (e_{sn} - (e / e_0) e_{0,sn}) / e_0$, whose mean is the ratio itself. It cannot pass 1.
 
     Args:
         right: (S, N) of the arm.
@@ -111,4 +111,5 @@ def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray
         return None
     ratio = errors.mean() / before.mean()
     linear: npt.NDArray[np.float64] = 1 - ratio - (errors - ratio * before) / before.mean()  # (S, N)
-    return crossed_interval(linear)
+    interval = crossed_interval(linear)
+    return replace(interval, high=min(interval.high, 1.0))

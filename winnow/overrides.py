@@ -216,7 +216,7 @@ def _class(label: str, classes: Mapping[str, str], place: str) -> str:
 def _refuse_emptied(
     images: Sequence[Mapping[str, Any]], found: Mapping[str, Ruling], lines: Mapping[str, int], where: str
 ) -> None:
-    """Refuse rulings that no policy can be searched, no model be trained or chosen with."""
+    """Refuse rulings that leave nothing to judge an image by, to train a model with, or to choose one."""
     groups = {row["id"]: f"train {row['label']}" if row["split"] == "train" else row["split"] for row in images}
     before, left = Counter(groups.values()), Counter[str]()
     for row in images:

@@ -12,7 +12,7 @@ QUALITY = 80
 
 def picture_uri(png: bytes) -> str:
     """Data URI of an image of a dataset: the PNG itself where it is small, else a WebP of at most SIDE pixels."""
-    image = Image.open(io.BytesIO(png))
+    image = Image.open(io.BytesIO(png), formats=("PNG",))  # whatever a damaged shard holds: some formats start programs
     if len(png) <= PNG_BYTES and max(image.size) <= SIDE:
         return png_uri(png)
     image.thumbnail((SIDE, SIDE))

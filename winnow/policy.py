@@ -2,7 +2,8 @@
 
 A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
 and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
-2020, section 3). ``limits`` holds what a class survives: no image is changed by more than its own class's limit.
+2020, section 3). ``limits`` holds what a class survives: no image is changed by more than its own class's limit, all
+stages of one operation together.
 """
 
 import json
@@ -105,13 +106,21 @@ def draw_from_policy(policy: Policy, labels: Sequence[str], generator: torch.Gen
     plan = []
     for label, sub_policy, chance in zip(labels, chosen, chances, strict=True):
         steps = zip(policy.sub_policies[sub_policy], chance, strict=False)
-        done = [_limited(policy, step, label) for step, below in steps if below < step.probability]
-        plan.append([applied for applied in done if applied.magnitude > 0])
+        plan.append(_limited(policy, [step for step, below in steps if below < step.probability], label))
     return plan
 
 
-def _limited(policy: Policy, step: Step, label: str) -> Applied:
-    return Applied(step.operation, min(step.magnitude, policy.limit(step.operation, label)))
+def _limited(policy: Policy, steps: Sequence[Step], label: str) -> list[Applied]:
+    """What is done of the steps: of each operation no more, over all of them, than the class survives."""
+    left: dict[str, float] = {}
+    done = []
+    for step in steps:
+        room = left.get(step.operation, policy.limit(step.operation, label))
+        magnitude = min(step.magnitude, room)
+        left[step.operation] = room - magnitude
+        if magnitude > 0:
+            done.append(Applied(step.operation, magnitude))
+    return done
 
 
 def draw_at_random(

@@ -50,17 +50,18 @@ class RelaxedPolicy(nn.Module):
         for stage in range(self.weight.shape[1]):
             weight, probability = self.weight[sub_policy, stage], self.probability[sub_policy, stage]  # (B, O)
             magnitude = torch.minimum(self.magnitude[sub_policy, stage], limit)  # (B, O)
-            images = self._stage(images, weight, probability, magnitude, generator)
+            images, part = self._stage(images, weight, probability, magnitude, generator)
+            limit = (limit - (part * magnitude).detach()).clamp(min=0)  # left for a later stage of the same operation
         return images
 
     def _stage(
         self, images: Tensor, weight: Tensor, probability: Tensor, magnitude: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         r"""$\sum_o u_o \, [r_o f_o(x, m_o) + (1 - r_o) x]$, u one-hot, drawn by and with the gradient of
         $\mathrm{softmax}(w / 0.05)$; the parameters are (B, O).
 
         The clamp of the bracket does nothing, since a mean of two values in [0, 1] lies in [0, 1]. Both sums together
-        are $x + \sum_o s_o r_o (f_o(x) - x)$.
+        are $x + \sum_o s_o r_o (f_o(x) - x)$; (B, O) $s_o r_o$ is returned as well.
         """
         share = torch.softmax(weight / CHOICE_TEMPERATURE, dim=1)  # (B, O)
         drawn = torch.multinomial(share.detach(), 1, generator=generator)  # (B, 1)
@@ -69,7 +70,7 @@ class RelaxedPolicy(nn.Module):
         result = images * (1 - part.sum(dim=1))[:, None, None, None]
         for index, name in enumerate(self.operations):
             result = result + part[:, index, None, None, None] * apply(name, images, magnitude[:, index], generator)
-        return straight_through(result.clamp(0, 1), result)  # out by rounding only
+        return straight_through(result.clamp(0, 1), result), part  # out by rounding only
 
     def variety(self) -> Tensor:
         r"""How much the stages differ in their operation, in nats: $H(\bar u) - \overline{H(u)}$, u a stage's shares.

@@ -16,7 +16,7 @@ def report_plane(
     round_name: str,
     embeddings: pa.Table,
     *,
-    delivered: Mapping[str, str],
+    labels: Mapping[str, str],
     pixels: Mapping[str, bytes],
     ways: Mapping[str, tuple[str, str | None]],
     classes: Sequence[str],
@@ -27,17 +27,17 @@ def report_plane(
     Args:
         round_name: the round.
         embeddings: id, x, y.
-        delivered: label as delivered, by id of the images delivered.
+        labels: the label that it came into the round with, by id of every image delivered that came into it.
         pixels: their PNGs, by id.
-        ways: by id, the label before and after the round's verdicts; an image without keeps its own.
+        ways: by id, the label before and after the round's verdicts; an image without any keeps its own.
         classes: class names.
         chapters: of the round; a marked point leads to the card that one of them shows.
     """
-    mine = [row for row, identifier in enumerate(embeddings["id"].to_pylist()) if identifier in delivered]
+    mine = [row for row, identifier in enumerate(embeddings["id"].to_pylist()) if identifier in labels]
     table = embeddings.take(pa.array(mine, pa.int64()))
     ids = table["id"].to_pylist()
     x, y = (table[axis].to_numpy().astype(np.float64) for axis in ("x", "y"))  # (N,)
-    ends = [ways.get(identifier, (delivered[identifier],) * 2) for identifier in ids]
+    ends = [ways.get(identifier, (labels[identifier],) * 2) for identifier in ids]
     before, after = [end[0] for end in ends], [end[1] for end in ends]
     thumbnails = [decode_png(pixels[identifier]) for identifier in ids]
     picture = plane_view(x, y, before, classes, after, thumbnails, legend=False)

@@ -98,7 +98,9 @@ def _copies_along(
     copies: npt.NDArray[np.bool_],
     judge: Callable[[npt.NDArray[np.int64], npt.NDArray[np.bool_]], list[Verdict]],
 ) -> list[Verdict]:
-    """The verdicts, the copies of relabelled images judged under the new label: relabelled with it, or dropped.
+    """The verdicts, the copies following their source image.
+
+    One of a dropped image goes with it. One of a relabelled image is judged under the new label: relabelled or dropped.
 
     Args:
         verdicts: (N,).
@@ -107,24 +109,25 @@ def _copies_along(
         copies: (N,) copies that nobody ruled on.
         judge: verdicts from (N,) labels, and (N,) whether it is the label before.
     """
-    new = {
-        root: verdict.label
-        for root, verdict, copy in zip(roots.tolist(), verdicts, copies, strict=True)
-        if verdict.action == RELABEL and not copy
-    }
+    fate = {root: one for root, one, copy in zip(roots.tolist(), verdicts, copies, strict=True) if not copy}
+    gone = [copy and fate[root].action == DROP for root, copy in zip(roots.tolist(), copies, strict=True)]
+    new = {root: one.label for root, one in fate.items() if one.action == RELABEL}
     given = np.array([new.get(root, label) for root, label in zip(roots.tolist(), labels, strict=True)], dtype=np.int64)
-    theirs = copies & (given != labels)
-    if not theirs.any():
-        return verdicts
-    again = judge(np.where(theirs, given, labels), ~theirs)
+    renamed = copies & (given != labels)
+    again = judge(np.where(renamed, given, labels), ~renamed) if renamed.any() else verdicts
     return [
-        verdict
-        if not follows
-        else replace(one, action=RELABEL, reason=f"as its source image; {one.reason}")
-        if one.action == KEEP
-        else one
-        for verdict, one, follows in zip(verdicts, again, theirs, strict=True)
+        _following(before, under_the_new, dropped=dropped, renamed=follows)
+        for before, under_the_new, dropped, follows in zip(verdicts, again, gone, renamed.tolist(), strict=True)
     ]
+
+
+def _following(before: Verdict, under_the_new: Verdict, *, dropped: bool, renamed: bool) -> Verdict:
+    """An image's verdict, given whether it is a copy of an image that was dropped or that has another label now."""
+    if dropped and before.action == KEEP:
+        return replace(before, action=DROP, label=None, reason=f"as its source image; {before.reason}")
+    if renamed and under_the_new.action == KEEP:
+        return replace(under_the_new, action=RELABEL, reason=f"as its source image; {under_the_new.reason}")
+    return under_the_new if renamed else before
 
 
 def read_scores(path: Path) -> dict[str, float]:

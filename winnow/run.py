@@ -188,6 +188,13 @@ def check_params(params: Path = PARAMS) -> None:
         raise UserError(
             f"params.yaml: cleanse_neighbours.k is {voting}, but embed.neighbours is {kept}: no more are kept; raise it"
         )
+    for section, kind in (("rounds", dict[str, dict[str, str]]), ("compare.arms", dict[str, str])):
+        for name in load_params(section, kind, params):
+            if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise UserError(
+                    f"params.yaml: {section} has the name {name!r}, which becomes a folder and a word of a command; "
+                    f"use letters, digits, - and _"
+                )
 
 
 def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES) -> None:

@@ -19,9 +19,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from winnow.folds import deal_folds
 from winnow.parallel import run_jobs
 from winnow.survival_job import Check, Indices, Pixels, judge_fold
-from winnow.valuation import stratified_folds
 
 SURVIVES, CUT, UNJUDGED, REFUSED = "survives", "cut", "not judged", "refused for all"
 
@@ -35,13 +35,21 @@ class Survival:
 
 
 def find_limits(
-    images: Pixels, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check, *, seed: int
+    images: Pixels,
+    labels: Indices,
+    pixel_hashes: Sequence[str],
+    classes: Sequence[str],
+    operations: Sequence[str],
+    check: Check,
+    *,
+    seed: int,
 ) -> Survival:
     """The magnitudes of each operation that each class's label survives.
 
     Args:
         images: (N, H, W, C) training images at the working size.
         labels: (N,) class indices.
+        pixel_hashes: (N,) equal for equal images.
         classes: K names.
         operations: names of ``winnow.operations.OPERATIONS``.
         check: how.
@@ -56,7 +64,7 @@ def find_limits(
     rng = np.random.default_rng(seed)
     chosen = _at_most(labels, check.images_per_class, rng)
     images, labels = images[chosen], labels[chosen]
-    folds = stratified_folds(labels, folds=check.folds, rng=rng)
+    folds = deal_folds(labels, [pixel_hashes[row] for row in chosen], folds=check.folds, rng=rng)
     seeds = rng.integers(2**31, size=check.folds).tolist()
     jobs = [
         (images, labels, folds != fold, len(classes), tuple(operations), check, seeds[fold])

@@ -54,15 +54,6 @@ class Values:
     outside: Array  # (N,) mean confidence of the others; equal to `inside` where there is none
 
 
-def stratified_folds(labels: npt.NDArray[np.int64], *, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """(N,) fold of each sample; a class's samples are spread over the folds as evenly as they can be."""
-    assigned = np.zeros(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        assigned[members] = (np.arange(len(members)) + rng.integers(folds)) % folds
-    return assigned
-
-
 def value_trajectory(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
