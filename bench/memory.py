@@ -28,8 +28,10 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
     """Peaks of the larger of parent and worker in MiB; one run each, whatever ``images`` and ``rounds`` say."""
     peaks = {}
     for count in COUNTS:
-        command = [sys.executable, "-m", "bench.memory", str(count)]
-        finished = subprocess.run(command, check=True, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as name:
+            write_random(Path(name) / "dataset", count)  # not in the process measured
+            command = [sys.executable, "-m", "bench.memory", name]
+            finished = subprocess.run(command, check=True, capture_output=True, text=True)
         peaks[count] = json.loads(finished.stdout.splitlines()[-1])
     few, many = (_without_images(peaks[count], count) for count in COUNTS)
     figures = [
@@ -47,16 +49,13 @@ def _without_images(peaks: dict[str, int], count: int) -> dict[str, float]:
     return {who: peak - count * SIDE * SIDE for who, peak in peaks.items()}
 
 
-def run_value(count: int) -> dict[str, int]:
-    """Peak resident bytes of the stage's process and of its largest worker."""
+def run_value(folder: Path) -> dict[str, int]:
+    """Peak resident bytes of the stage's process, which is this one, and of its largest worker."""
     params = dataclasses.replace(load_params("value", value.Params), epochs=1, trajectories=2, folds=2)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_random(folder / "dataset", count)
-        outputs = {key: folder / key for key in ("scores", "curve", "influence", "harm")}
-        value.main(params, dataset=folder / "dataset", **outputs)
-        children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
-        return {"parent": _peak("self"), "worker": max(_peak(pid) for pid in children)}  # workers idle a while
+    outputs = {key: folder / key for key in ("scores", "curve", "influence", "harm")}
+    value.main(params, dataset=folder / "dataset", **outputs)
+    children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+    return {"parent": _peak("self"), "worker": max(_peak(pid) for pid in children)}  # workers idle a while
 
 
 def _peak(process: str) -> int:
@@ -91,4 +90,4 @@ def write_random(folder: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run_value(int(sys.argv[1]))))
+    print(json.dumps(run_value(Path(sys.argv[1]))))

@@ -126,7 +126,8 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
     model.train()
     for _ in range(run.epochs):
         order = run.members[torch.randperm(len(run.members), generator=generator)]
-        losses = []
+        # One sum, and no list of them: small arrays kept between the large ones of the steps tear the heap to pieces.
+        loss_sum = torch.zeros((), device=run.images.device)
         for batch in torch.split(order, run.batch):
             step = len(trajectory.rates)
             if step in middles:
@@ -145,8 +146,8 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
             optimiser.step()
             trajectory.batches.append(batch)
             trajectory.rates.append(rate)
-            losses.append(loss.detach())
-        trajectory.losses.append(float(torch.stack(losses).mean()))
+            loss_sum += loss.detach()
+        trajectory.losses.append(loss_sum.item() / steps)
         tick()
     trajectory.state = copy_state(model)
     return trajectory

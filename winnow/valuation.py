@@ -135,11 +135,13 @@ def mean_confidence(run: Run, trajectory: Trajectory) -> Array:
 @torch.inference_mode()
 def _confidence(model: nn.Module, run: Run) -> Array:
     model.eval()
-    parts = []
+    told = torch.empty(
+        len(run.images), device=run.images.device
+    )  # filled in place, as trajectory.train sums its losses
     for rows in torch.split(torch.arange(len(run.images), device=run.images.device), 128):
         probabilities = model(centre_views(run.images[rows])).softmax(dim=1)  # (B, K)
-        parts.append(probabilities.gather(1, run.labels[rows, None]).squeeze(1))
-    return torch.cat(parts).double().cpu().numpy()
+        told[rows] = probabilities.gather(1, run.labels[rows, None]).squeeze(1)
+    return told.double().cpu().numpy()
 
 
 def combine(valued: Sequence[Valued]) -> Values:
@@ -149,7 +151,10 @@ def combine(valued: Sequence[Valued]) -> Values:
     inside = (confidence * members).sum(axis=0) / np.maximum(members.sum(axis=0), 1)
     outside = (confidence * ~members).sum(axis=0) / np.maximum((~members).sum(axis=0), 1)
     left_out, trained_on = (~members).any(axis=0), members.any(axis=0)
-    effect = sum(one.effect for one in valued) / np.maximum(members.sum(axis=0), 1)[:, None]
+    effect = np.zeros_like(valued[0].effect)  # (N, M), the largest array there is: summed in place
+    for one in valued:
+        effect += one.effect
+    effect /= np.maximum(members.sum(axis=0), 1)[:, None]
     return Values(effect, np.where(trained_on, inside, outside), np.where(left_out, outside, inside))
 
 
