@@ -1,11 +1,25 @@
-"""Folds: even over classes, none empty, and equal images together."""
+"""Folds: even over classes, none empty, and equal images together, in every stage that deals any."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages import search_policy, train_encoder, value
+from tests.datasets import CLASSES, make_dataset
+from winnow import survival
+from winnow.dataset import only_splits, read_samples, samples_table
 from winnow.folds import deal_folds
+from winnow.stage import ROOT, load_params, write_table
+
+
+class CapturedError(Exception):
+    """The jobs of a stage that goes no further."""
 
 
 def different(count: int) -> list[str]:
@@ -43,3 +57,44 @@ def test_a_class_filed_twice_is_dealt_as_if_once() -> None:
     twice = deal_folds(np.repeat(labels, 2), [*np.repeat(different(15), 2)], folds=3, rng=np.random.default_rng(1))
     assert sorted(np.bincount(twice[:18])) == [6, 6, 6]
     assert (twice[::2] == twice[1::2]).all()
+
+
+@pytest.mark.parametrize(
+    ("stage", "parallel", "members", "suspects"),
+    [
+        (value, value, 4, ("train", "val")),
+        (search_policy, survival, 2, ("train",)),
+        (train_encoder, train_encoder, 2, ("train", "val", "label_book")),
+    ],
+    ids=lambda part: part.__name__ if isinstance(part, ModuleType) else "",
+)
+def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: ModuleType,
+    parallel: ModuleType,
+    members: int,
+    suspects: Sequence[str],
+) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 60, "val": 6, "label_book": 3})
+    rows = read_samples(dataset).to_pylist()
+    for row, twin in zip(rows[:60:2], rows[1:60:2], strict=True):  # of another class
+        twin["pixel_hash"] = row["pixel_hash"]
+    samples = samples_table(rows, CLASSES)
+    write_table(dataset / "samples.parquet", samples)
+
+    def capture(_: object, jobs: Sequence[Any], **__: object) -> None:
+        raise CapturedError(jobs)
+
+    monkeypatch.setattr(parallel, "run_jobs", capture)
+    params = load_params(*stage.SECTIONS["params"], ROOT / "params.yaml")
+    outputs = {"scores", "curve", "influence", "harm", "policy", "table", "sheet", "encoders"}
+    taken = {name: tmp_path / name for name in outputs & set(stage.main.__annotations__)}
+    with pytest.raises(CapturedError) as stopped:
+        stage.main(params, dataset=dataset, **taken)
+    hashes = np.array(only_splits(samples, *suspects)["pixel_hash"].to_pylist())
+    for job in stopped.value.args[0]:
+        learnt, asked = (set(hashes[job[members] == inside]) for inside in (True, False))
+        assert learnt
+        assert asked
+        assert not learnt & asked

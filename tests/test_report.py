@@ -5,16 +5,19 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from stages.report import Params
 from tests.runs import Run, arms, interval, verdict
+from winnow import report_planes
 from winnow.dataset import encode_png
 from winnow.interval_figure import EDGE, interval_figure
 from winnow.picture import PNG_BYTES, SIDE, picture_uri
+from winnow.plane_view import plane_view
 from winnow.report import headline, visible
 
 NASTY = "<script>alert(1)</script>\"'`&amp;\n\u202e名 {{ 7*7 }}"
@@ -141,6 +144,24 @@ def test_marks_of_the_plane_lead_to_cards(run: Run) -> None:
     assert sum(link.startswith("#r1-cleanse") for link in links) == 3
     assert "33 images: 2 dropped, 1 relabelled in this round" in page.text
     assert "33 images: 0 dropped, 0 relabelled in this round" in page.text
+
+
+def test_the_plane_of_a_refused_round_has_the_labels_that_came_into_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def record(x: object, y: object, before: list[str], *others: Any, **more: Any) -> bytes:
+        seen.append(before)
+        return plane_view(x, y, before, *others, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(report_planes, "plane_view", record)
+    first = run.suspects[0]
+    run.gates = {"r1": True, "r2": False}
+    run.verdicts = {("r1", "cleanse_neighbours"): [verdict(first, "relabel", label_after="iii")]}
+    run.write().report()
+    assert [before[run.samples.index(first)] for before in seen] == ["i", "iii"]
+    assert seen[0][1:] == seen[1][1:]
 
 
 def test_what_the_source_says_is_text_and_never_markup(tmp_path: Path) -> None:
@@ -312,6 +333,13 @@ def test_small_pictures_stay_as_they_are_and_photographs_shrink() -> None:
     assert image.size == (SIDE, round(SIDE * 128 / 200))
     assert len(base64.b64decode(content)) < len(photograph) / 4
     assert len(photograph) > PNG_BYTES
+
+
+def test_what_is_no_png_is_never_opened_as_something_else() -> None:
+    sink = io.BytesIO()
+    Image.new("L", (8, 8)).save(sink, format="EPS")
+    with pytest.raises(UnidentifiedImageError):
+        picture_uri(sink.getvalue())
 
 
 def test_visible_text_is_one_line_and_printable() -> None:
