@@ -36,7 +36,8 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         epoch = step * count / short.batch
         names = [str(label) for label in range(CLASSES)]
         start = time.perf_counter()
-        find_limits(pixels, labels, [*map(str, range(count))], names, short.operations, params.survival, seed=0)
+        hashes = [str(number) for number in range(count)]
+        find_limits(pixels, labels, names, short.operations, params.survival, pixel_hashes=hashes, seed=0)
         survival = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps
         found += [

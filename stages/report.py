@@ -110,9 +110,9 @@ def _plane(
     embeddings = read_table(path, columns=["id", "x", "y"])
     ids = set(embeddings["id"].to_pylist())
     earlier = rounds[: rounds.index(round_name)]
-    came = label_ways(table for (name, _), table in tables.items() if name in earlier)
+    ways_before = label_ways(table for (name, _), table in tables.items() if name in earlier)
     labels = {
-        row["id"]: came.get(row["id"], (None, None))[1] or row["label"]
+        row["id"]: ways_before.get(row["id"], (None, None))[1] or row["label"]
         for row in samples.select(["id", "label"]).to_pylist()
         if row["id"] in ids
     }

@@ -49,7 +49,7 @@ def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Pat
     offered = params.search.operations
     checked = [*offered, *({INVERSION} - set(offered))]
     hashes = train["pixel_hash"].to_pylist()
-    survival = find_limits(pixels, labels, hashes, classes, checked, params.survival, seed=params.seed)
+    survival = find_limits(pixels, labels, classes, checked, params.survival, pixel_hashes=hashes, seed=params.seed)
     kept = [name for name in offered if max(survival.limits[name].values()) > 0]
     if not kept:
         raise UserError(

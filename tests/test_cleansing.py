@@ -76,7 +76,7 @@ def test_the_best_supported_images_of_a_class_stay() -> None:
     assert [verdict.action for verdict in kept] == [DROP, KEEP, KEEP, KEEP, KEEP]
     assert [kept[1].label, kept[2].label, kept[4].label] == [0, 0, 1]
     assert kept[1].reason == "bad, but is one of the last of its class here"
-    # A validation split needs one image of a class, a search of a policy a pair of training images.
+    # A validation split needs one image of a class, and two training images: one is judged by the other.
     assert [one.action for one in spared(verdicts, labels, np.array(["val"] * 5))] == [DROP, KEEP, DROP, KEEP, DROP]
     assert spared(verdicts, labels, np.array([""] * 5)) == verdicts
 

@@ -66,6 +66,11 @@ def test_margin_loss_equals_the_sum_written_out() -> None:
     assert contrastive_loss(margin)(points, torch.tensor(labels)).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_one_dimension_is_refused() -> None:
+    with pytest.raises(ValueError, match="dimensions must be at least 2, since the plane has two axes, got 1"):
+        dataclasses.replace(CONTRAST, dimensions=1)
+
+
 def test_views_of_range_0_are_the_image_and_inverted_ones_its_negative() -> None:
     images = torch.randint(0, 256, (4, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     same = random_pair_views(images, STILL, torch.Generator().manual_seed(1))

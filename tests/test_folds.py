@@ -41,6 +41,13 @@ def test_no_fold_is_empty_while_there_are_images_enough(classes: int, each: int,
         assert set(dealt) == set(range(folds))
 
 
+def test_twins_count_once() -> None:
+    hashes = ["twin"] * 10 + different(9)
+    folds = deal_folds(np.zeros(19, np.int64), hashes, folds=2, rng=np.random.default_rng(0))
+    firsts = folds[9:]  # a twin and the others
+    assert sorted(np.bincount(firsts)) == [5, 5]
+
+
 @given(images=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=1), seed=st.integers(0, 9))
 def test_equal_images_share_a_fold_whatever_their_labels(images: list[tuple[int, int]], seed: int) -> None:
     labels, hashes = np.array([label for label, _ in images]), [str(pixels) for _, pixels in images]

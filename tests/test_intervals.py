@@ -78,6 +78,16 @@ def test_an_accuracy_stays_in_its_range() -> None:
     assert accuracy_interval(~answers).low == 0
 
 
+def test_an_error_reduction_never_passes_1() -> None:
+    baseline = np.zeros((2, 4), bool)
+    right = np.ones((2, 4), bool)
+    right[0, 0] = False
+    found = error_reduction_interval(right, baseline)  # the accuracy itself, whose interval passes 1
+    assert found is not None
+    assert (found.mean, found.high) == (0.875, 1.0)
+    assert found.low == pytest.approx(crossed_interval(right).low)
+
+
 @pytest.mark.parametrize("shape", [(3,), (0, 5), (2, 1), (2, 2, 2)])
 def test_refuses_what_is_no_matrix(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"values must be \(S, N\)"):

@@ -167,6 +167,19 @@ def test_stages_of_one_operation_together_keep_to_the_limit() -> None:
     ]
 
 
+def test_an_operation_without_degrees_is_done_once() -> None:
+    for magnitude in (0.3, 1.0):
+        steps = (Step("invert", 1.0, magnitude), Step("invert", 1.0, 1.0))
+        plan = draw_from_policy(Policy(OFFERED, (steps,)), ["iv"], generator())
+        assert plan == [[Applied("invert", magnitude)]]
+    policy = RelaxedPolicy(("invert",), 1, 2, generator())
+    with torch.no_grad():
+        policy.probability.fill_(0.999)
+    out = policy(0.8 * torch.ones((200, 1, 2, 2)), torch.zeros(200, dtype=torch.long), torch.ones(200, 1), generator(1))
+    inverted = torch.isclose(out[:, 0, 0, 0], torch.tensor(0.2), atol=0.01)
+    assert inverted.float().mean() > 0.98  # and not inverted back
+
+
 def test_the_random_draw_is_uniform_in_operation_and_magnitude_and_done_half_the_time() -> None:
     count = 20_000
     plan = draw_at_random(OFFERED, 2, count, generator(1))

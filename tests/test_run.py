@@ -107,6 +107,8 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
             "compare.arms has the name 'hydra affine', which becomes",
         ),
         ({"rounds.r2;": {"input": "data/r1/accepted"}}, "rounds has the name 'r2;', which becomes"),
+        ({"rounds.-r2": {"input": "data/r1/accepted"}}, "begin with a letter or a digit"),
+        ({"rounds.refined": {"input": "data/r1/accepted"}}, "rounds has the name refined, but data/refined is another"),
     ],
 )
 def test_params_that_a_stage_would_refuse_stop_before_anything_long(

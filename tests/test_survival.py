@@ -154,7 +154,7 @@ def numerals(classes: list[str], count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_class_of_one_image_does_not_stop_the_check() -> None:
     images, labels = numerals(["i", "x"], 3)
     small = dataclasses.replace(CHECK, epochs=1, magnitudes=[1.0], images_per_class=2)
-    found = find_limits(images[2:4], labels[2:4], ["a", "b"], ["i", "x"], list(OPERATIONS), small, seed=0)
+    found = find_limits(images[2:4], labels[2:4], ["i", "x"], list(OPERATIONS), small, pixel_hashes=["a", "b"], seed=0)
     assert found.limits == {name: {"i": 1.0, "x": 1.0} for name in OPERATIONS}
     assert {row["images"] for row in found.report} == {1}
 

@@ -34,7 +34,7 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
 
 
 def demand_pairs(samples: pa.Table, dataset: Path) -> None:
-    """Stop where a class has fewer than two training images: what is out of fold is judged by the class's others.
+    """Stop where a class has fewer than two training images: one is judged by networks that learnt from the other.
 
     Args:
         samples: a samples table; copies do not count.

@@ -11,10 +11,8 @@ from winnow.dataset import VERDICT_SCHEMA, class_names, column, only_source, sam
 from winnow.rulings import Ruling, rulings_on
 from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
-LEAST = {
-    "train": 2,
-    "val": 1,
-}  # images that a class keeps in a split; one training image alone can be judged by no other
+# Images that a class keeps in a split; of two training images, one is judged by networks that learnt from the other.
+LEAST = {"train": 2, "val": 1}
 SPARED = ", but is one of the last of its class here"
 
 

@@ -42,7 +42,7 @@ class Contrast:
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss}")
         if self.dimensions < 2:
-            raise ValueError(f"dimensions must be at least 2, of which the plane is made, got {self.dimensions}")
+            raise ValueError(f"dimensions must be at least 2, since the plane has two axes, got {self.dimensions}")
         for name, top in (("margin", 2.0), ("temperature", math.inf)):
             if not 0 < getattr(self, name) <= top:
                 raise ValueError(f"{name} must be above 0 and at most {top}, got {getattr(self, name)}")

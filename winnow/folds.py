@@ -13,7 +13,9 @@ import numpy.typing as npt
 def deal_folds(
     labels: npt.NDArray[np.int64], pixel_hashes: Sequence[str], *, folds: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """(N,) fold of each image, every class spread evenly; one is empty only if different images are fewer than folds.
+    """(N,) fold of each image, its class's different images spread as evenly as shared twins allow.
+
+    A fold is empty only where different images are fewer than folds.
 
     Args:
         labels: (N,) class indices.

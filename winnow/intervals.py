@@ -100,7 +100,8 @@ def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray
     r"""Share of the baseline's errors that an arm does not make, $1 - e / e_0$; None where the baseline makes none.
 
     The ratio is made linear around the two means (delta method), which turns it into a matrix of the same layout:
-    $r_{sn} = 1 - e/e_0 - (e_{sn} - (e / e_0) e_{0,sn}) / e_0$, whose mean is the ratio itself. It cannot pass 1.
+    $r_{sn} = 1 - e/e_0 - (e_{sn} - (e / e_0) e_{0,sn}) / e_0$, whose mean is the ratio itself. The upper end
+    is cut at 1, which the ratio cannot pass.
 
     Args:
         right: (S, N) of the arm.

@@ -28,6 +28,7 @@ class Operation:
     name: str
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
+    whole: bool = False  # without degrees: done wholly at every magnitude above 0
 
 
 _ALL = (
@@ -36,7 +37,7 @@ _ALL = (
     Operation("translate_x", geometry.translate_x, signed=True),
     Operation("translate_y", geometry.translate_y, signed=True),
     Operation("rotate", geometry.rotate, signed=True),
-    Operation("invert", colour.invert, signed=False),
+    Operation("invert", colour.invert, signed=False, whole=True),
     Operation("gaussian_noise", colour.gaussian_noise, signed=False),
     Operation("brightness", colour.brightness, signed=True),
     Operation("contrast", colour.contrast, signed=True),
@@ -46,9 +47,9 @@ _ALL = (
     Operation("posterize", colour.posterize, signed=False),
     Operation("equalize", colour.equalize, signed=False),
     Operation("cutout", colour.cutout, signed=False),
-    Operation("flip_x", geometry.flip_x, signed=False),
-    Operation("flip_y", geometry.flip_y, signed=False),
-    Operation("rotate_180", geometry.rotate_180, signed=False),
+    Operation("flip_x", geometry.flip_x, signed=False, whole=True),
+    Operation("flip_y", geometry.flip_y, signed=False, whole=True),
+    Operation("rotate_180", geometry.rotate_180, signed=False, whole=True),
 )
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({operation.name: operation for operation in _ALL})
 

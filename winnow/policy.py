@@ -3,7 +3,7 @@
 A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
 and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
 2020, section 3). ``limits`` holds what a class survives: no image is changed by more than its own class's limit, all
-stages of one operation together.
+stages of one operation together; where the class is free, by no more than the operation's whole range.
 """
 
 import json
@@ -66,7 +66,7 @@ class Policy:
 
 
 def within_limits(policy: Policy) -> Policy:
-    """The same policy, no magnitude above the largest that any class survives: as written, so done."""
+    """The same policy, no stage's magnitude above the largest that any class survives."""
     most = {name: max(by_class.values(), default=1.0) for name, by_class in policy.limits.items()}
     return replace(
         policy,
@@ -111,13 +111,16 @@ def draw_from_policy(policy: Policy, labels: Sequence[str], generator: torch.Gen
 
 
 def _limited(policy: Policy, steps: Sequence[Step], label: str) -> list[Applied]:
-    """What is done of the steps: of each operation no more, over all of them, than the class survives."""
+    """What is done of the steps: of each operation no more, over all of them, than the class survives.
+
+    An operation without degrees is done once: twice inverted is the image itself.
+    """
     left: dict[str, float] = {}
     done = []
     for step in steps:
         room = left.get(step.operation, policy.limit(step.operation, label))
         magnitude = min(step.magnitude, room)
-        left[step.operation] = room - magnitude
+        left[step.operation] = 0.0 if OPERATIONS[step.operation].whole and magnitude > 0 else room - magnitude
         if magnitude > 0:
             done.append(Applied(step.operation, magnitude))
     return done

@@ -21,6 +21,7 @@ def policy_table(policy: Policy) -> list[list[object]]:
 
 
 def _cut_back(policy: Policy, step: Step) -> int:
+    """Classes that survive less than the stage's magnitude; what an earlier stage of the operation used up aside."""
     return sum(limit < step.magnitude for limit in policy.limits.get(step.operation, {}).values())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from winnow.operations import apply
+from winnow.operations import OPERATIONS, apply
 from winnow.policy import Policy, Step
 from winnow.straight_through import straight_through
 
@@ -26,6 +26,7 @@ class RelaxedPolicy(nn.Module):
     def __init__(self, operations: Sequence[str], sub_policies: int, stages: int, generator: torch.Generator) -> None:
         super().__init__()
         self.operations = tuple(operations)
+        self.whole = torch.tensor([OPERATIONS[name].whole for name in operations])  # (O,)
         shape = (sub_policies, stages, len(self.operations))
 
         def around_half() -> nn.Parameter:
@@ -51,7 +52,9 @@ class RelaxedPolicy(nn.Module):
             weight, probability = self.weight[sub_policy, stage], self.probability[sub_policy, stage]  # (B, O)
             magnitude = torch.minimum(self.magnitude[sub_policy, stage], limit)  # (B, O)
             images, part = self._stage(images, weight, probability, magnitude, generator)
-            limit = (limit - (part * magnitude).detach()).clamp(min=0)  # left for a later stage of the same operation
+            done = part.detach()
+            spent = torch.where(self.whole, limit * (done > 0.5), done * magnitude.detach())
+            limit = (limit - spent).clamp(min=0)  # what is left for a later stage of the same operation
         return images
 
     def _stage(

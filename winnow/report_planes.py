@@ -27,7 +27,7 @@ def report_plane(
     Args:
         round_name: the round.
         embeddings: id, x, y.
-        labels: the label that it came into the round with, by id of every image delivered that came into it.
+        labels: label at the start of the round, by id of every delivered image that was still there.
         pixels: their PNGs, by id.
         ways: by id, the label before and after the round's verdicts; an image without any keeps its own.
         classes: class names.

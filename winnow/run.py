@@ -193,7 +193,11 @@ def check_params(params: Path = PARAMS) -> None:
             if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
                 raise UserError(
                     f"params.yaml: {section} has the name {name!r}, which becomes a folder and a word of a command; "
-                    f"use letters, digits, - and _"
+                    f"begin with a letter or a digit, and use these, - and _"
+                )
+            if section == "rounds" and name in ("prepared", "test", "refined", "arms", "export"):
+                raise UserError(
+                    f"params.yaml: rounds has the name {name}, but data/{name} is another output; rename it"
                 )
 
 

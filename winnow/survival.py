@@ -37,11 +37,11 @@ class Survival:
 def find_limits(
     images: Pixels,
     labels: Indices,
-    pixel_hashes: Sequence[str],
     classes: Sequence[str],
     operations: Sequence[str],
     check: Check,
     *,
+    pixel_hashes: Sequence[str],
     seed: int,
 ) -> Survival:
     """The magnitudes of each operation that each class's label survives.
@@ -49,10 +49,10 @@ def find_limits(
     Args:
         images: (N, H, W, C) training images at the working size.
         labels: (N,) class indices.
-        pixel_hashes: (N,) equal for equal images.
         classes: K names.
         operations: names of ``winnow.operations.OPERATIONS``.
         check: how.
+        pixel_hashes: (N,) equal for equal images.
         seed: of draws, folds, weights and views.
 
     Returns:

@@ -126,7 +126,7 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
     model.train()
     for _ in range(run.epochs):
         order = run.members[torch.randperm(len(run.members), generator=generator)]
-        # One sum, and no list of them: small arrays kept between the large ones of the steps tear the heap to pieces.
+        # One sum, and no list: small arrays that outlive the large ones of their step fragment the heap.
         loss_sum = torch.zeros((), device=run.images.device)
         for batch in torch.split(order, run.batch):
             step = len(trajectory.rates)

@@ -135,13 +135,12 @@ def mean_confidence(run: Run, trajectory: Trajectory) -> Array:
 @torch.inference_mode()
 def _confidence(model: nn.Module, run: Run) -> Array:
     model.eval()
-    told = torch.empty(
-        len(run.images), device=run.images.device
-    )  # filled in place, as trajectory.train sums its losses
+    # One array, and no list of parts: see trajectory.train on the heap.
+    confidence = torch.empty(len(run.images), device=run.images.device)
     for rows in torch.split(torch.arange(len(run.images), device=run.images.device), 128):
         probabilities = model(centre_views(run.images[rows])).softmax(dim=1)  # (B, K)
-        told[rows] = probabilities.gather(1, run.labels[rows, None]).squeeze(1)
-    return told.double().cpu().numpy()
+        confidence[rows] = probabilities.gather(1, run.labels[rows, None]).squeeze(1)
+    return confidence.double().cpu().numpy()
 
 
 def combine(valued: Sequence[Valued]) -> Values:
