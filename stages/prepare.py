@@ -26,8 +26,8 @@ from winnow.ingest import complete, count, ingest, keep_apart
 from winnow.shown import shown
 from winnow.source import open_source, resolve_source
 from winnow.splits import PRECEDENCE, SplitPlan
-from winnow.stage import Sections, run_stage, write_json, write_table
-from winnow.truth import match_names
+from winnow.stage import Sections, UserError, run_stage, stamp, write_json, write_table
+from winnow.truth import match_names, unknown_labels
 
 TEXT = pa.string()
 REJECTED_SCHEMA = pa.schema([("name", TEXT), ("reason", TEXT)])
@@ -62,7 +62,9 @@ class Params:
 
 def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path, metrics: Path) -> None:
     """Run the stage on the source."""
-    with open_source(resolve_source(source)) as opened:
+    path = resolve_source(source)
+    before = stamp(path)
+    with open_source(path) as opened:
         told = opened.truth() or {}
         read, rejected = ingest(
             opened,
@@ -70,6 +72,8 @@ def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path
             max_pixels=params.max_image_pixels,
             max_unreadable=params.max_unreadable,
         )
+    if stamp(path) != before:
+        raise UserError(f"{opened.where} was changed while it was read; run it again")
     delivered, leaks = keep_apart(read, opened)
     plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
     samples = complete(delivered, plan, opened)
@@ -92,6 +96,7 @@ def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path
     counts = count(samples, rejected, leaks)
     counts |= {"label_book_verified": "label_book" not in drawn, "classes": len(opened.layout.classes)}
     counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": len(told) - len(matched)}
+    counts |= {"truth_labels_unknown": unknown_labels(told.values(), opened.layout.classes, opened.where)}
     write_json(metrics, counts)
     announce(counts, rejected, drawn, prepared)
 
@@ -114,6 +119,11 @@ def announce(
         )
     if counts["truth_names_unknown"]:
         print(f"prepare: warning: truth.csv names {counts['truth_names_unknown']} files that the source does not have")
+    if counts["truth_labels_unknown"]:
+        print(
+            f"prepare: warning: truth.csv gives {counts['truth_labels_unknown']} images a label that is no class here; "
+            "each counts as a fault"
+        )
     if not counts["label_book_verified"]:
         print(
             f"prepare: warning: the label book is unverified: the source has no label_book/, so "

@@ -303,6 +303,13 @@ def test_pixel_hash_sees_pixels_and_shape_and_nothing_else():
     assert len({pixel_hash(other) for other in [pixels, *others]}) == 4
 
 
+def test_a_grey_picture_has_one_hash_however_it_is_stored():
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    kinds = {mode: pixels_of(encoded(Image.fromarray(grey).convert(mode), "PNG")) for mode in ("L", "RGB", "RGBA", "P")}
+    assert {kind: pixels.shape[-1] for kind, pixels in kinds.items()} == {"L": 1, "RGB": 3, "RGBA": 3, "P": 1}
+    assert len({pixel_hash(pixels) for pixels in kinds.values()}) == 1
+
+
 def triangle_resize(line: np.ndarray, side: int) -> np.ndarray:
     """Bilinear with antialiasing by its definition: a triangle as wide as the shrinking, its weights summing to 1."""
     scale = len(line) / side

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from stages import prepare
 from tests.prepared import PARAMS, Prepared, refused
 from tests.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
 from winnow.dataset import class_names, column, read_images, read_samples, sample_id
@@ -173,6 +174,24 @@ def test_copies_inside_train_are_kept_and_counted(tmp_path):
     assert copied == ["train"] * 3
 
 
+def test_one_test_image_is_refused(tmp_path):
+    files = {name: content for name, content in split_files().items() if not name.startswith("test/")}
+    message = refused(make_folder(tmp_path / "source", files | {"test/a/1.png": noise_png(7)}), tmp_path / "out")
+    assert message.endswith("has 1 test image, on which no interval rests; add some, or remove test/")
+
+
+def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    source = make_folder(tmp_path / "source", split_files())
+    read = prepare.ingest
+
+    def slowly(*arguments, **options):
+        (source / "train/a/late.png").write_bytes(noise_png(9))
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(prepare, "ingest", slowly)
+    assert refused(source, tmp_path / "out").endswith("was changed while it was read; run it again")
+
+
 # --- truth ----------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +208,14 @@ def test_truth_covers_train_and_val_by_id(tmp_path, capsys):
     assert truth == expected | {"train/a/000.png": ("b", False), "val/b/001.png": (None, True)}
     assert (run.counts["truth_rows"], run.counts["truth_names_unknown"]) == (20, 1)
     assert "warning: truth.csv names 1 files that the source does not have" in capsys.readouterr().out
+
+
+def test_a_true_label_of_another_kind_is_counted_and_told(tmp_path, capsys):
+    files = split_files()
+    text = "name,label,noise\ntrain/a/000.png,a,0\ntrain/a/001.png,elephant,0\n"
+    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
+    assert run.counts["truth_labels_unknown"] == 1
+    assert "truth.csv gives 1 images a label that is no class here; each counts as a fault" in capsys.readouterr().out
 
 
 def test_truth_of_drawn_test_and_label_book_stays_out(tmp_path):

@@ -47,6 +47,26 @@ def test_a_failing_run_puts_every_byte_back(file: Path, error: type[BaseExceptio
     assert file.read_bytes() == PARAMS
 
 
+@pytest.mark.parametrize("changes", [{}, {"dataset.source": "elsewhere"}])
+def test_what_a_person_edits_meanwhile_stays(
+    file: Path, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited: list[bytes] = []
+
+    def run() -> None:
+        with changed_params(changes, file):
+            file.write_bytes(file.read_bytes().replace(b"votes: 1", b"votes: 2"))
+            edited.append(file.read_bytes())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert file.read_bytes() == edited[0] != PARAMS
+    assert ("edited meanwhile and is left so; this run had set dataset.source" in capsys.readouterr().out) == bool(
+        changes
+    )
+
+
 def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
     code = "from pathlib import Path; from winnow.run import changed_params\n"
     code += f"with changed_params({{'dataset.source': 'elsewhere'}}, Path({str(file)!r})): pass"
@@ -102,6 +122,7 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
         ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
         ({"value.views.zoom": 1.5}, "value.views.zoom must lie in [0, 1), got 1.5"),
         ({"draw.seed": -1}, "draw.seed must be at least 0, got -1"),
+        ({"compare.seeds": [0, 0]}, "compare.seeds must name at least one seed, and each once, got [0, 0]"),
         (
             {"compare.arms.hydra affine": "data/r1/influenced"},
             "compare.arms has the name 'hydra affine', which becomes",

@@ -159,6 +159,45 @@ def test_an_image_folder_that_is_no_split(tmp_path):
     assert "the folder 'validation' beside train/ is none of train, val, label_book, test; rename it" in message
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            "Training/a/1.png Training/b/1.png Testing/a/2.png Testing/b/2.png",
+            "'Testing' and 'Training' look like splits",
+        ),
+        ("Train/a/1.png Valid/a/1.png extra/b/1.png", "'Train' and 'Valid' look like splits"),
+        ("TRAIN/1.png Test/2.png", "'TRAIN' and 'Test' look like splits"),
+        ("a/train/1.png a/test/2.png b/train/1.png b/test/2.png", "'test' and 'train' lie below the classes"),
+    ],
+)
+def test_splits_by_other_names_or_below_the_classes_are_never_taken_for_classes(tmp_path, names, told):
+    assert told in refused(make_folder(tmp_path, empty(names)))
+
+
+@pytest.mark.parametrize("names", ["valid/x/1.png invalid/1.png", "Test/1.png bus/1.png", "a/test/1.png b/2.png"])
+def test_one_class_may_be_called_as_a_split_is(tmp_path, names):
+    assert len(seen(make_folder(tmp_path, empty(names)))) == 2
+
+
+def test_images_beside_the_folders_around_the_layout_are_strays(tmp_path):
+    with open_source(make_folder(tmp_path, empty("cover.png d/a/1.png d/b/1.png d/loose.png"))) as source:
+        assert source.layout.strays == ["loose.png", "cover.png"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ("A b", "truth.csv has the label 'A', the source the class 'a'; write them alike"),
+        ("0 1", "no label of truth.csv is a class of the source, '0' first; write the names of the class folders"),
+    ],
+)
+def test_true_labels_that_are_no_classes_are_refused(tmp_path, labels, told):
+    first, second = labels.split()
+    truth = f"name,label,noise\na/1.png,{first},0\nb/1.png,{second},0\n"
+    assert refused(make_folder(tmp_path, empty("a/1.png b/1.png") | {"truth.csv": truth.encode()})).endswith(told)
+
+
 def test_missing_path(tmp_path):
     assert "does not exist" in refused(tmp_path / "gone")
 

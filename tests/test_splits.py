@@ -67,13 +67,14 @@ def test_strata_are_exact():
     drawn = draw_missing(["train"] * len(labels), labels, hashes, PLAN)
     counts = {label: Counter(s for s, other in zip(drawn, labels, strict=True) if other == label) for label in sizes}
     for label, n in sizes.items():
-        test = min(n - 1, max(1, math.floor(0.2 * n + 0.5)))
-        pool = min(n - test - 1, max(2, math.floor(0.2 * (n - test) + 0.5)))
+        test = max(0, min(n - 2, max(1, math.floor(0.2 * n + 0.5))))
+        pool = max(0, min(n - test - 2, max(2, math.floor(0.2 * (n - test) + 0.5))))
         book = min(5, pool // 2)
         wanted = {"test": test, "val": pool - book, "label_book": book, "train": n - test - pool}
         assert counts[label] == Counter(wanted), label
     assert counts["a"] == {"train": 64, "test": 20, "val": 11, "label_book": 5}
-    assert counts["e"] == {"train": 1, "test": 1, "val": 1, "label_book": 1}  # every split where four images allow it
+    assert counts["e"] == {"train": 2, "test": 1, "val": 1}  # the label book has to go without
+    assert counts["g"] == {"train": 2}  # one is judged by networks that learnt from the other
     assert counts["h"] == {"train": 1}
 
 
@@ -91,13 +92,29 @@ def test_a_drawn_label_book_takes_at_most_half_of_a_delivered_val():
     assert Counter(drawn) == {"train": 20, "val": 4, "label_book": 3, "test": 3}
 
 
-def test_pixels_that_occur_twice_are_never_drawn():
-    labels = ["a"] * 40
+@pytest.mark.parametrize("times", [2, 3, 7])
+def test_copies_are_drawn_together(times):
+    labels, hashes = ["a"] * 21 * times, [str(number // times) for number in range(21 * times)]
+    for seed in range(20):
+        drawn = draw_missing(["train"] * len(labels), labels, hashes, dataclasses.replace(PLAN, seed=seed))
+        assert all(len(set(drawn[start : start + times])) == 1 for start in range(0, len(drawn), times))
+        assert set(drawn) >= {"train", "test", "val"}
+        assert drawn.count("test") == 4 * times  # a fifth of 21 groups
+
+
+def test_a_class_of_copies_gives_one_group_that_is_larger_than_the_share():
+    labels, hashes = ["a"] * 9, [str(number // 3) for number in range(9)]
+    drawn = draw_missing(["train"] * 9, labels, hashes, PLAN)
+    assert Counter(drawn) == {"train": 3, "test": 3, "val": 3}  # the label book takes no more than half of val
+
+
+def test_copies_whose_labels_differ_are_never_drawn():
+    labels = ["a", "b"] * 18 + ["a"] * 4
     hashes = [str(number // 2) if number < 36 else str(number) for number in range(40)]
     for seed in range(20):
         drawn = draw_missing(["train"] * 40, labels, hashes, dataclasses.replace(PLAN, seed=seed))
         assert set(drawn[:36]) == {"train"}
-        assert Counter(drawn[36:]) == {"test": 4}  # a fifth of 40 would be 8, but only four stand alone
+        assert Counter(drawn[36:]) == {"test": 4}  # a fifth of 22 is 4
 
 
 @given(st.permutations(range(60)))

@@ -170,6 +170,45 @@ def test_a_stage_is_told_its_paths_and_says_its_errors_in_one_line(tmp_path: Pat
     assert (failed.returncode, failed.stderr) == (1, "sample_stage: k is off; set it to 1\n")
 
 
+EDITED = """
+import sys
+from pathlib import Path
+import winnow.stage
+from winnow.stage import run_stage
+import mine
+
+winnow.stage.ROOT = Path.cwd()
+read = iter([1, 2 if sys.argv[-1] == "params" else 1])
+winnow.stage.load_params = lambda *_: next(read)
+
+def main(k: int, *, overrides: Path, edit: str) -> None:
+    if edit != "params":
+        Path(edit).write_text("# changed")
+
+run_stage(main, "", {"k": ("cleanse_influence.votes", int)})
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ("nothing.txt", None),
+        ("params", "params.yaml: cleanse_influence.votes"),
+        ("overrides.csv", "overrides.csv"),
+        ("mine.py", "{folder}/mine.py"),
+    ],
+)
+def test_a_stage_fails_if_what_it_read_was_edited_while_it_ran(tmp_path: Path, edit: str, told: str | None) -> None:
+    """DVC hashes what a stage read when it has ended, and would take the outputs for those of the edited files."""
+    for name, content in (("edited.py", EDITED), ("mine.py", ""), ("overrides.csv", "sample,action\n")):
+        (tmp_path / name).write_text(content)
+    command = [sys.executable, "edited.py", "--overrides", "overrides.csv", "--edit", edit]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    changed = f"{told} was changed while the stage ran, which read it before; run it again\n" if told else ""
+    assert done.stderr == (changed and f"edited: {changed.format(folder=tmp_path)}")
+    assert done.returncode == (1 if told else 0)
+
+
 POOLS = """
 from pathlib import Path
 import sklearn.neighbors, torch

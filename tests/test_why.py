@@ -164,6 +164,11 @@ def test_many_candidates_are_counted_and_not_all_named() -> None:
     assert find("0" * 15 + "3", files) == files[3]
 
 
+def test_a_name_is_found_however_its_letters_are_composed() -> None:
+    files = [Delivered("train/\u00e9/1.png", "0" * 16), Delivered("train/e/1.png", "1" * 16)]
+    assert find("train/e\u0301/1.png", files) == files[0]
+
+
 def test_an_exact_name_wins_over_the_end_of_another() -> None:
     files = [Delivered("a/b.png", "0" * 16), Delivered("train/a/b.png", "1" * 16)]
     assert find("a/b.png", files) == files[0]

@@ -126,6 +126,8 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
             raise UserError(
                 f"{source.where} has too few different images to draw {split} from; add images, or a {split}/ folder"
             )
+    if splits.count("test") < 2:
+        raise UserError(f"{source.where} has 1 test image, on which no interval rests; add some, or remove test/")
     return [replace(sample, split=split) for sample, split in zip(samples, splits, strict=True)]
 
 

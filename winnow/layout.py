@@ -5,8 +5,8 @@
 Folders around all of that are looked through. Below a class folder any depth is allowed: the class is the folder
 nearest to the top. Every file there is tried as an image, whatever its name says; one that is none counts as
 unreadable only if its name promises an image (IMAGE_SUFFIXES, or no suffix). Files outside class folders are no
-samples. A folder of images beside ``train/`` that is none of the four is refused, since guessing what it holds could
-train on a test set.
+samples. A folder of images beside ``train/`` that is none of the four, and splits by other names or below the classes,
+are refused, since guessing what they hold could train on a test set.
 """
 
 import re
@@ -24,6 +24,9 @@ IMAGE_SUFFIXES = frozenset({
     ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 })
 # fmt: on
+
+# What people call splits, in any case.
+SPLIT_WORDS = frozenset({*SPLITS, "training", "testing", "valid", "validation"})
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def lay_out(files: Collection[str], folders: Collection[str], where: str) -> Lay
     """
     wrapper = _wrapper(files)
     below = sorted(name.removeprefix(wrapper) for name in files if name.startswith(wrapper))
+    beside = sorted(name for name in files if not name.startswith(wrapper) and _named_as_image(name))
     has_splits = _has_splits(below, where)
     level = 1 if has_splits else 0  # which part of a path is the class
     entries, strays = [], []
@@ -83,7 +87,7 @@ def lay_out(files: Collection[str], folders: Collection[str], where: str) -> Lay
         parts = folder.removeprefix(wrapper).split("/")
         if folder.startswith(wrapper) and len(parts) == level + 1 and (not has_splits or parts[0] == "train"):
             classes.add(parts[level])  # an empty folder is a class too: one without images
-    layout = Layout(wrapper, entries, strays, sorted(classes, key=natural_order))
+    layout = Layout(wrapper, entries, strays + beside, sorted(classes, key=natural_order))
     _check(layout, where)
     return layout
 
@@ -132,7 +136,31 @@ def _has_splits(names: Collection[str], where: str) -> bool:
         return True
     if deep:
         raise UserError(f"{where} has {min(deep)}/<class>/ but no train/<class>/; move its class folders into train/")
+    _refuse_other_splits(names, where)
     return False
+
+
+def _refuse_other_splits(names: Collection[str], where: str) -> None:
+    """Stop where the folders of a source that looks bare are splits by other names, or lie below the classes.
+
+    Taken for classes they would give a table that means nothing; a class may be called train, or test, all the same.
+    """
+    paths = [name.split("/") for name in names if "/" in name]
+    tops = {parts[0] for parts in paths}
+    named = sorted(top for top in tops if top.casefold() in SPLIT_WORDS)
+    nested = any(len(parts) > 2 and parts[0] in named for parts in paths)
+    if len(named) > 1 and (nested or len(named) == len(tops)):
+        raise UserError(
+            f"{where}: {' and '.join(map(shown, named[:2]))} look like splits; name the splits {', '.join(SPLITS)}, "
+            "with the class folders in them"
+        )
+    below = {parts[1] for parts in paths if len(parts) > 2}
+    splits = sorted(name for name in below if name.casefold() in SPLIT_WORDS)
+    if len(splits) > 1:
+        raise UserError(
+            f"{where}: {' and '.join(map(shown, splits[:2]))} lie below the classes; lay it out as "
+            "train/<class>/<image>, test/<class>/<image>"
+        )
 
 
 def _check(layout: Layout, where: str) -> None:

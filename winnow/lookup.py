@@ -1,6 +1,7 @@
 """Which file of a source a person means: by id, by name, or by the end of a name."""
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ def find(wanted: str, files: Sequence[Delivered]) -> Delivered:
     Raises:
         UserError: none is meant, or several are; the message names candidates.
     """
+    wanted = unicodedata.normalize("NFC", wanted)  # as names are held; a shell may complete them otherwise
     for meant in (
         [file for file in files if wanted in (file.id, file.name)],
         [file for file in files if _ends(file.name, wanted)],

@@ -3,9 +3,10 @@
     python -m winnow.run [--source PATH]
     python -m winnow.run --reproduce --source PATH [--seeds 5] [--profile competition] [--rounds 2]
 
-The source, params.yaml and overrides.csv are checked before anything else happens, and the classes before any training.
-params.yaml is changed where asked, keeps its comments, and is put back if the run does not end well. ``--reproduce``
-judges arm by arm and says how long the rest will take; stopped, it goes on where it was when started again.
+params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
+any training. params.yaml is changed where asked, keeps its comments, and is put back if the run does not end well.
+``--reproduce`` judges arm by arm and says how long the rest will take; stopped, it goes on where it was when started
+again.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def stored_source(given: str, caller: Path) -> str:
 
 @contextmanager
 def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[None]:
-    """params.yaml with some values changed; as it was if the block does not end well.
+    """params.yaml with some values changed; as it was if the block does not end well, unless edited meanwhile.
 
     Args:
         changes: new values by dotted key (``dataset.source``).
@@ -67,14 +68,19 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
             section[last][:] = value  # in place, so that a list on one line stays on one line
         else:
             section[last] = value
+    ours = before
+    if changes:
+        text = io.StringIO()
+        yaml.dump(document, text)
+        ours = text.getvalue().encode()
+        write_bytes(file, ours)
     try:
-        if changes:
-            text = io.StringIO()
-            yaml.dump(document, text)
-            write_bytes(file, text.getvalue().encode())
         yield
     except BaseException:
-        write_bytes(file, before)
+        if file.read_bytes() == ours:
+            write_bytes(file, before)
+        elif changes:
+            print(f"run: {file.name} was edited meanwhile and is left so; this run had set {', '.join(changes)}")
         raise
 
 
@@ -188,6 +194,9 @@ def check_params(params: Path = PARAMS) -> None:
         raise UserError(
             f"params.yaml: cleanse_neighbours.k is {voting}, but embed.neighbours is {kept}: no more are kept; raise it"
         )
+    seeds = load_params("compare.seeds", list[int], params)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"params.yaml: compare.seeds must name at least one seed, and each once, got {seeds}")
     for section, kind in (("rounds", dict[str, dict[str, str]]), ("compare.arms", dict[str, str])):
         for name in load_params(section, kind, params):
             if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
@@ -253,7 +262,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"run: {error}")
     except KeyboardInterrupt:
-        sys.exit("run: interrupted; params.yaml is as it was, and the same command goes on from where this one stopped")
+        sys.exit("run: interrupted; the same command goes on from where this one stopped")
     print_table()
     if changes:
         named = ", ".join(changes)

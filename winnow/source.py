@@ -13,7 +13,7 @@ from winnow.decode import UnreadableError, check_header, quiet
 from winnow.layout import Entry, Layout, lay_out
 from winnow.shown import shown
 from winnow.stage import ROOT, UserError
-from winnow.truth import TRUTH, Truth, parse_truth
+from winnow.truth import TRUTH, Truth, parse_truth, unknown_labels
 
 NOT_AN_IMAGE = "not an image"
 OUTSIDE = "outside a class folder"
@@ -40,14 +40,16 @@ class Source:
         """What truth.csv tells, by the names it uses, or None where the source has none.
 
         Raises:
-            UserError: the file cannot be read or is malformed.
+            UserError: the file cannot be read, is malformed, or its labels are not the source's.
         """
         for key in (self.layout.wrapper + TRUTH, TRUTH):
             if key in self.container.files:
                 try:
-                    return parse_truth(self.container.read(key), self.where)
+                    told = parse_truth(self.container.read(key), self.where)
                 except UnreadableError as error:
                     raise UserError(f"{self.where}: {TRUTH} cannot be read ({error}); put it there again") from None
+                unknown_labels(told.values(), self.layout.classes, self.where)
+                return told
         return None
 
 

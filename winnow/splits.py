@@ -1,8 +1,8 @@
 """Who trains and who judges: the splits a source lacks are drawn, and no image stands on two sides.
 
 A draw is stratified by class and ordered by a keyed hash of each image's pixels, so that an image's place depends on
-the seed and on itself: adding one image moves, in its own class only, the images at the cut. Pixels that occur twice
-are never drawn, so that a copy cannot stay behind.
+the seed and on itself: adding one image moves, in its own class only, the images at the cut. Copies are drawn together,
+so that none stays behind; where their labels differ they stay in train, all of them.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+KEPT = 2  # training images that a draw leaves a class: one is judged by networks that learnt from the other
 PRECEDENCE = ("train", "val", "label_book", "test")  # of two splits that share an image, the later one keeps it
 
 
@@ -44,7 +45,7 @@ def find_leaks(splits: Sequence[str], hashes: Sequence[str]) -> list[str | None]
 def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[str], plan: SplitPlan) -> list[str]:
     """The split of each image once test, val and label_book exist.
 
-    Test and val come from train and leave it at least one image a class; the label book comes from val. A split that
+    Test and val come from train and leave it ``KEPT`` images a class; the label book comes from val. A split that
     has any image is left as it is. Every class gives at least one image to a split that is drawn from it, and two to
     val when the label book is drawn from there, as far as it has them to spare.
 
@@ -58,22 +59,32 @@ def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[
     least = 2 if "label_book" in missing else 1
 
     def share(fraction: float, least: int) -> Callable[[int], int]:
-        return lambda n: min(n - 1, max(least, math.floor(fraction * n + 0.5)))
+        return lambda n: max(0, min(n - KEPT, max(least, math.floor(fraction * n + 0.5))))
 
     steps = {
         "test": ("train", share(plan.test_fraction, 1)),
         "val": ("train", share(plan.val_fraction, least)),
         "label_book": ("val", lambda n: min(plan.label_book_per_class, n // 2)),
     }
-    copies = Counter(hashes)
+    copies: dict[str, list[int]] = {}
+    for index, pixels in enumerate(hashes):
+        copies.setdefault(pixels, []).append(index)
     for split, (origin, take) in steps.items():
         if split in missing:
             key = f"{split}:{plan.seed}".encode()
             for members in _by_class(drawn, labels, origin):
-                single = [index for index in members if copies[hashes[index]] == 1]
-                single.sort(key=lambda index: hashlib.blake2b(hashes[index].encode(), key=key).digest())
-                for index in single[: take(len(members))]:
-                    drawn[index] = split
+                wanted, inside = take(len(members)), set(members)
+                left = wanted
+                groups = [copies[pixels] for pixels in {hashes[index] for index in members}]
+                movable = [group for group in groups if inside.issuperset(group)]  # of one label
+                movable.sort(key=lambda group: hashlib.blake2b(hashes[group[0]].encode(), key=key).digest())
+                for group in movable:
+                    # Where every group is larger than the share, one goes all the same, if train can spare it.
+                    spare = origin == "train" and left == wanted > 0 and len(members) - len(group) >= KEPT
+                    if len(group) <= left or spare:
+                        left = max(0, left - len(group))
+                        for index in group:
+                            drawn[index] = split
     return drawn
 
 

@@ -55,6 +55,8 @@ def read_params(file: Path = PARAMS) -> dict[str, Any]:
         params = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{file.name} is missing; bring it back with `git checkout {file.name}`") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{file.name} is not UTF-8 ({error}); save it so") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(params, dict):
@@ -248,6 +250,9 @@ Sections = Mapping[str, tuple[str, Any]]
 def run_stage(main: Callable[..., None], description: str | None, sections: Sections) -> None:
     """Run a stage's ``main`` with its params and with the paths of the command line.
 
+    DVC notes what a stage has read only once it has ended. What people may edit meanwhile, the params, the code and
+    overrides.csv, must then still be what it read, else DVC would take the outputs for those of the edited files.
+
     Args:
         main: keyword-only arguments are the command line's options (``Path``, ``str`` or ``list[Path]``), each
             required; positional ones are the params.
@@ -266,9 +271,14 @@ def run_stage(main: Callable[..., None], description: str | None, sections: Sect
     end_with_dvc()
     try:
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
+        edited = _edits(
+            sections, params, [*_own_modules(), *([options["overrides"]] if "overrides" in options else [])]
+        )
         # What BLAS and OpenMP add up in several threads depends on how many there are: one, as in the workers.
         with threadpool_limits(1):
             main(**params, **options)
+        if changed := edited():
+            raise UserError(f"{changed} was changed while the stage ran, which read it before; run it again")
     except UserError as error:
         sys.exit(f"{stage}: {error}")
     except OSError as error:  # of a worker's or a library's own file
@@ -277,3 +287,29 @@ def run_stage(main: Callable[..., None], description: str | None, sections: Sect
         sys.exit(f"{stage}: no room left on a disk ({error}); {WAY_BACK}")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; nothing half-written is kept, run the same command again to go on")
+
+
+def _own_modules() -> list[Path]:
+    """The project's modules that are loaded."""
+    files = (Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
+    return sorted(file for file in files if file.is_relative_to(ROOT) and file.suffix == ".py")
+
+
+def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path]) -> Callable[[], str | None]:
+    """What will say which of the sections and files differs from now; None if none does."""
+    before = {file: stamp(file) for file in files}
+
+    def edited() -> str | None:
+        for name, (section, kind) in sections.items():
+            if load_params(section, kind) != params[name]:
+                return f"params.yaml: {section}"
+        return next((str(file) for file in files if stamp(file) != before[file]), None)
+
+    return edited
+
+
+def stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of a file, or of every file below a folder: other where one was written."""
+    files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names] if path.is_dir() else [path]
+    found = ((str(file), file.stat()) for file in sorted(files) if file.exists())
+    return [(name, status.st_size, status.st_mtime_ns) for name, status in found]

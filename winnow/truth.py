@@ -7,7 +7,7 @@ empty, 0, false, no or none for an image of its class, and any other word, such 
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from winnow.shown import shown
@@ -57,6 +57,29 @@ def parse_truth(content: bytes, where: str) -> dict[str, Truth]:
         if truths.setdefault(name, truth) != truth:
             raise UserError(f"{where}: {TRUTH} tells two truths about {shown(name)}; keep one of the two rows")
     return truths
+
+
+def unknown_labels(truths: Iterable[Truth], classes: Collection[str], where: str) -> int:
+    """How many rows give a label that is no class of the source: an image of something else, or a slip.
+
+    Raises:
+        UserError: a label differs from a class in case alone, or none is a class.
+    """
+    labels = [truth.label for truth in truths if truth.label is not None]
+    folded = {name.casefold(): name for name in classes}
+    unknown = [label for label in labels if label not in classes]
+    for label in unknown:
+        if label.casefold() in folded:
+            raise UserError(
+                f"{where}: {TRUTH} has the label {shown(label)}, the source the class "
+                f"{shown(folded[label.casefold()])}; write them alike"
+            )
+    if labels and len(unknown) == len(labels):
+        raise UserError(
+            f"{where}: no label of {TRUTH} is a class of the source, {shown(labels[0])} first; write the names of the "
+            "class folders"
+        )
+    return len(unknown)
 
 
 def match_names(told: Iterable[str], names: Iterable[str], wrapper: str) -> dict[str, str]:
