@@ -227,7 +227,7 @@ def test_a_row_that_cannot_be_obeyed_is_refused(lines: list[str], message: str) 
 def test_another_number_is_no_suggestion_for_an_image_that_may_be_in_the_test_set() -> None:
     rows = [source(f"{number}", "i", name=f"i/{number:04}.png") for number in (1, 3, 9)]
     with pytest.raises(
-        UserError, match="'i/0007.png' is no train or val image of this source; delete the row, or look"
+        UserError, match=r"'i/0007\.png' is no train or val image of this source; delete the row, or look"
     ):
         found("i/0007.png,drop", samples=samples_table([*rows, *ROWS], CLASSES))
 

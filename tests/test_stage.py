@@ -175,7 +175,7 @@ import sys
 from pathlib import Path
 import winnow.stage
 from winnow.stage import run_stage
-import mine
+from stages import mine
 
 winnow.stage.ROOT = Path.cwd()
 read = iter([1, 2 if sys.argv[-1] == "params" else 1])
@@ -195,12 +195,14 @@ run_stage(main, "", {"k": ("cleanse_influence.votes", int)})
         ("nothing.txt", None),
         ("params", "params.yaml: cleanse_influence.votes"),
         ("overrides.csv", "overrides.csv"),
-        ("mine.py", "{folder}/mine.py"),
+        ("stages/mine.py", "{folder}/stages/mine.py"),
     ],
 )
 def test_a_stage_fails_if_what_it_read_was_edited_while_it_ran(tmp_path: Path, edit: str, told: str | None) -> None:
     """DVC hashes what a stage read when it has ended, and would take the outputs for those of the edited files."""
-    for name, content in (("edited.py", EDITED), ("mine.py", ""), ("overrides.csv", "sample,action\n")):
+    (tmp_path / "stages").mkdir()
+    files = {"edited.py": EDITED, "stages/__init__.py": "", "stages/mine.py": "", "overrides.csv": "sample,action\n"}
+    for name, content in files.items():
         (tmp_path / name).write_text(content)
     command = [sys.executable, "edited.py", "--overrides", "overrides.csv", "--edit", edit]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)

@@ -292,7 +292,7 @@ def run_stage(main: Callable[..., None], description: str | None, sections: Sect
 def _own_modules() -> list[Path]:
     """The project's modules that are loaded."""
     files = (Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
-    return sorted(file for file in files if file.is_relative_to(ROOT) and file.suffix == ".py")
+    return sorted({file for file in files if file.parent in (ROOT / "winnow", ROOT / "stages")})
 
 
 def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path]) -> Callable[[], str | None]:
