@@ -23,6 +23,8 @@ SETTINGS = Settings(
     critic_learning_rate=0.001,
     reach=0.0,
     variety=0.0,
+    classifier_steps=0,
+    classifier_batch=16,
 )
 SIDE = 32
 
@@ -69,7 +71,7 @@ def test_a_planted_shift_is_found_with_its_size() -> None:
     assert np.median([step.probability for step in hits]) > 0.9
 
 
-SMALL = replace(SETTINGS, sub_policies=4, stages=2, searches=2, steps=3, batch=4)
+SMALL = replace(SETTINGS, sub_policies=4, stages=2, searches=2, steps=3, batch=4, classifier_steps=1)
 
 
 def test_equal_seeds_give_equal_policies_and_others_others() -> None:
@@ -151,6 +153,7 @@ def test_one_image_is_refused() -> None:
         ({"sub_policies": 5, "searches": 2}, "multiple of searches"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"critic_learning_rate": float("nan")}, "critic_learning_rate must be above 0"),
+        ({"classifier_steps": -1}, "classifier_steps must be at least 0"),
         ({"reach": 1.0}, r"reach must lie in \[0, 1\), got 1\.0"),
     ],
 )

@@ -32,6 +32,8 @@ PARAMS = Params(
         critic_learning_rate=0.001,
         reach=0.1,
         variety=0.0,
+        classifier_steps=1,
+        classifier_batch=8,
     ),
     survival=Check(
         folds=2,

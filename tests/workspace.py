@@ -22,6 +22,7 @@ TINY: dict[str, Any] = {
     "value.checkpoint_epochs": 1,
     "cleanse_influence.votes": 4,
     "search_policy.search.sub_policies": 4,
+    "search_policy.search.classifier_steps": 1,
     "search_policy.search.steps": 2,
     "search_policy.survival.epochs": 1,
     "augment.budget": 200,
