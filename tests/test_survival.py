@@ -165,10 +165,10 @@ def test_drawn_numerals_are_cut_where_an_operation_ruins_them() -> None:
     found = find_limits(
         images,
         labels,
-        [*map(str, range(len(labels)))],
         classes,
         ["shear_x", "rotate", "flip_x", "rotate_180"],
         CHECK,
+        pixel_hashes=[str(number) for number in range(len(labels))],
         seed=0,
     )
     whole = dict.fromkeys(classes, 1.0)
