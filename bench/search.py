@@ -35,8 +35,8 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         step = (seconds[2] - seconds[1]) / (short.steps - 1)
         epoch = step * count / short.batch
         names = [str(label) for label in range(CLASSES)]
-        start = time.perf_counter()
         hashes = [str(number) for number in range(count)]
+        start = time.perf_counter()
         find_limits(pixels, labels, names, short.operations, params.survival, pixel_hashes=hashes, seed=0)
         survival = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from winnow import valuation
+from winnow.folds import deal_folds
 from winnow.trajectory import Run, Sgd, Trajectory, Views, centre_views
 from winnow.valuation import Plan, Valued, combine, harm_score, value_trajectory
 
@@ -49,7 +50,7 @@ def test_planted_wrong_labels_rank_lowest_and_influence_says_harm() -> None:
     wrong = np.array([4, 17, 30])
     labels[wrong] = 1 - labels[wrong]
     book_labels = np.array([0, 1, 0, 1])
-    folds = np.arange(60) // 2 % 3
+    folds = deal_folds(labels, [str(number) for number in range(60)], folds=3, rng=rng)
     valued = [
         value_trajectory(images, labels, stripes(rng, book_labels), book_labels, folds != t, 2, PLAN, t, lambda: None)
         for t in range(3)

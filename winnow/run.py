@@ -54,6 +54,9 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
         changes: new values by dotted key (``dataset.source``).
         file: the params file.
     """
+    if not changes:
+        yield
+        return
     before = file.read_bytes()
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -68,18 +71,16 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
             section[last][:] = value  # in place, so that a list on one line stays on one line
         else:
             section[last] = value
-    ours = before
-    if changes:
-        text = io.StringIO()
-        yaml.dump(document, text)
-        ours = text.getvalue().encode()
-        write_bytes(file, ours)
+    text = io.StringIO()
+    yaml.dump(document, text)
+    ours = text.getvalue().encode()
+    write_bytes(file, ours)
     try:
         yield
     except BaseException:
         if file.read_bytes() == ours:
             write_bytes(file, before)
-        elif changes:
+        else:
             print(f"run: {file.name} was edited meanwhile and is left so; this run had set {', '.join(changes)}")
         raise
 
