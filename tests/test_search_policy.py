@@ -43,6 +43,7 @@ PARAMS = Params(
         batch=8,
         learning_rate=0.001,
         share=0.2,
+        look_share=0.2,
         views=Views(rotate_degrees=5.0, shift=0.05, zoom=0.05, shear=0.05),
         magnitudes=[0.5, 1.0],
         tolerance=0.1,

@@ -1,6 +1,6 @@
 """Whether labels survive: the criterion against its definition, and the check on drawn numerals, whose truth is known.
 
-The last test trains two small classifiers twice: about 40 s of one core.
+The last two tests train two small classifiers each: about 30 s of one core.
 """
 
 import dataclasses
@@ -26,6 +26,7 @@ CHECK = Check(
     batch=32,
     learning_rate=0.002,
     share=0.05,
+    look_share=0.25,
     views=Views(rotate_degrees=15.0, shift=0.08, zoom=0.1, shear=0.15),
     magnitudes=[0.25, 0.5, 0.75, 1.0],
     tolerance=0.2,
@@ -99,12 +100,21 @@ def test_a_class_that_cannot_be_judged_takes_the_strictest_limit() -> None:
 
 def test_an_operation_that_most_classes_do_not_survive_is_refused_for_all() -> None:
     ruined, whole = [40, 2, 2, 2, 2], [40] * 5
-    few = decide(*answers({"a": ruined, "b": whole, "c": whole}, wrong="b"), NAMES, ["invert"], CHECK)
-    assert few.limits == {"invert": {"a": 0.0, "b": 1.0, "c": 1.0}}
-    most = decide(*answers({"a": ruined, "b": ruined, "c": whole}), NAMES, ["invert"], CHECK)
-    assert most.limits == {"invert": dict.fromkeys(NAMES, 0.0)}
+    few = decide(*answers({"a": ruined, "b": whole, "c": whole}, wrong="b"), NAMES, ["flip_x"], CHECK)
+    assert few.limits == {"flip_x": {"a": 0.0, "b": 1.0, "c": 1.0}}
+    most = decide(*answers({"a": ruined, "b": ruined, "c": whole}), NAMES, ["flip_x"], CHECK)
+    assert most.limits == {"flip_x": dict.fromkeys(NAMES, 0.0)}
     assert rows(most, "a", "verdict") == ["cut"] * 4
     assert rows(most, "c", "verdict") == ["refused for all"] * 4
+
+
+def test_inversion_is_for_all_classes_or_for_none() -> None:
+    ruined, whole = [40, 2, 2, 2, 2], [40] * 5
+    found = decide(*answers({"a": ruined, "b": whole, "c": whole}, wrong="b"), NAMES, ["invert"], CHECK)
+    assert found.limits == {"invert": dict.fromkeys(NAMES, 0.0)}
+    assert [rows(found, name, "verdict") for name in NAMES] == [["cut"] * 4, *[["refused for all"] * 4] * 2]
+    free = decide(*answers(dict.fromkeys(NAMES, whole), wrong="b"), NAMES, ["invert"], CHECK)
+    assert free.limits == {"invert": dict.fromkeys(NAMES, 1.0)}
 
 
 def test_where_no_class_can_be_judged_nothing_is_cut() -> None:
@@ -115,13 +125,17 @@ def test_where_no_class_can_be_judged_nothing_is_cut() -> None:
 
 def test_each_operation_has_its_share_of_the_views() -> None:
     images = np.random.default_rng(0).integers(0, 256, (4000, 8, 8, 1), dtype=np.uint8)
-    for operations, share in (["invert"], 0.05), (["flip_x", "invert"], 0.3), (["flip_x", "invert"], 0.9):
-        copies = copies_under(operations, images, share, torch.Generator().manual_seed(0))
-        inverted = (copies == 255 - images).all(axis=(1, 2, 3)).mean()
-        untouched = (copies == images).all(axis=(1, 2, 3)).mean()
-        each = min(share, 0.6 / len(operations))
-        assert inverted == pytest.approx(each, abs=0.025)
-        assert untouched == pytest.approx(1 - each * len(operations), abs=0.025)
+    for operations, share, expected in (
+        (["invert"], 0.05, [0.25]),
+        (["flip_x", "invert"], 0.15, [0.15, 0.25]),
+        (["flip_x", "flip_y", "invert"], 0.4, [0.4 / 1.75, 0.4 / 1.75, 0.25 / 1.75]),  # 1.05 asked, 0.6 given
+    ):
+        check = dataclasses.replace(CHECK, share=share)
+        copies = copies_under(operations, images, check, torch.Generator().manual_seed(0))
+        made = {"flip_x": images[:, :, ::-1], "flip_y": images[:, ::-1], "invert": 255 - images}
+        for name, each in zip(operations, expected, strict=True):
+            assert (copies == made[name]).all(axis=(1, 2, 3)).mean() == pytest.approx(each, abs=0.025)
+        assert (copies == images).all(axis=(1, 2, 3)).mean() == pytest.approx(1 - sum(expected), abs=0.025)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +144,7 @@ def test_each_operation_has_its_share_of_the_views() -> None:
         ("folds", 1),
         ("epochs", 0),
         ("share", 0.0),
+        ("look_share", 0.6),
         ("tolerance", 1.0),
         ("confidence", 0.5),
         ("learning_rate", 0.0),
@@ -166,13 +181,13 @@ def test_drawn_numerals_are_cut_where_an_operation_ruins_them() -> None:
         images,
         labels,
         classes,
-        ["shear_x", "rotate", "flip_x", "rotate_180"],
+        ["shear_x", "rotate", "flip_x", "rotate_180", "invert"],
         CHECK,
         pixel_hashes=[str(number) for number in range(len(labels))],
         seed=0,
     )
     whole = dict.fromkeys(classes, 1.0)
-    assert found.limits["shear_x"] == whole
+    assert found.limits["shear_x"] == found.limits["invert"] == whole
     assert min(found.limits["rotate"].values()) >= 0.5  # 15 degrees
     assert found.limits["flip_x"] == {**whole, "iv": 0.0, "vi": 0.0}
     turned = found.limits["rotate_180"]
@@ -180,3 +195,14 @@ def test_drawn_numerals_are_cut_where_an_operation_ruins_them() -> None:
     assert [turned[name] for name in ("i", "ii", "x")] == [1.0] * 3
     mirrored = {r["class"]: r["more_often_taken_for"] for r in found.report if r["operation"] == "flip_x"}
     assert (mirrored["iv"], mirrored["vi"]) == ("vi", "iv")
+
+
+def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
+    images, _ = numerals(["i", "v"], 50)
+    images = np.concatenate([images, 255 - images])  # the classes differ in nothing but ink and paper
+    labels = np.repeat([0, 1], 100)
+    names = [str(number) for number in range(len(labels))]
+    check = dataclasses.replace(CHECK, epochs=10)
+    found = find_limits(images, labels, ["black", "white"], ["invert"], check, pixel_hashes=names, seed=0)
+    assert found.limits == {"invert": {"black": 0.0, "white": 0.0}}
+    assert {row["untouched"] for row in found.report} == {1.0}

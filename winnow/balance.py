@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset import class_names, column, only_source, only_splits
+from winnow.splits import LEAST
 from winnow.stage import UserError
 
 Indices = npt.NDArray[np.int64]
@@ -34,7 +35,7 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
 
 
 def demand_pairs(samples: pa.Table, dataset: Path) -> None:
-    """Stop where a class has fewer than two training images: one is judged by networks that learnt from the other.
+    """Stop where a class has fewer than ``LEAST`` training images.
 
     Args:
         samples: a samples table; copies do not count.
@@ -44,10 +45,10 @@ def demand_pairs(samples: pa.Table, dataset: Path) -> None:
         UserError: a class has one or none.
     """
     for name, count in _training_images(samples).items():
-        if count < 2:
+        if count < LEAST["train"]:
             raise UserError(
-                f"{dataset}: class {name} has {count} training images; 2 are the least, so that one can be judged by "
-                f"another: add some"
+                f"{dataset}: class {name} has {count} training images; {LEAST['train']} are the least, so that one can "
+                f"be judged by another: add some"
             )
 
 

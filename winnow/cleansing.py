@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from winnow.dataset import VERDICT_SCHEMA, class_names, column, only_source, samples_table
 from winnow.rulings import Ruling, rulings_on
+from winnow.splits import LEAST
 from winnow.verdict import DROP, KEEP, RELABEL, Verdict
 
-# Images that a class keeps in a split; of two training images, one is judged by networks that learnt from the other.
-LEAST = {"train": 2, "val": 1}
 SPARED = ", but is one of the last of its class here"
 
 

@@ -29,6 +29,7 @@ class Operation:
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
     whole: bool = False  # without degrees: done wholly at every magnitude above 0
+    look: bool = False  # moves nothing and gives the whole image another look, which would tell a class it is left to
 
 
 _ALL = (
@@ -37,7 +38,7 @@ _ALL = (
     Operation("translate_x", geometry.translate_x, signed=True),
     Operation("translate_y", geometry.translate_y, signed=True),
     Operation("rotate", geometry.rotate, signed=True),
-    Operation("invert", colour.invert, signed=False, whole=True),
+    Operation("invert", colour.invert, signed=False, whole=True, look=True),
     Operation("gaussian_noise", colour.gaussian_noise, signed=False),
     Operation("brightness", colour.brightness, signed=True),
     Operation("contrast", colour.contrast, signed=True),

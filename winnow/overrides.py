@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from winnow.cleansing import LEAST
 from winnow.dataset import class_names, read_samples
 from winnow.rulings import OVERRIDE, Ruling
 from winnow.shown import shown
+from winnow.splits import LEAST
 from winnow.stage import UserError
 from winnow.verdict import DROP, KEEP, RELABEL
 

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-KEPT = 2  # training images that a draw leaves a class: one is judged by networks that learnt from the other
+# Images that a class keeps in a split; of two training images, one is judged by networks that learnt from the other.
+LEAST = {"train": 2, "val": 1}
 PRECEDENCE = ("train", "val", "label_book", "test")  # of two splits that share an image, the later one keeps it
 
 
@@ -45,7 +46,7 @@ def find_leaks(splits: Sequence[str], hashes: Sequence[str]) -> list[str | None]
 def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[str], plan: SplitPlan) -> list[str]:
     """The split of each image once test, val and label_book exist.
 
-    Test and val come from train and leave it ``KEPT`` images a class; the label book comes from val. A split that
+    Test and val come from train and leave it ``LEAST`` images a class; the label book comes from val. A split that
     has any image is left as it is. Every class gives at least one image to a split that is drawn from it, and two to
     val when the label book is drawn from there, as far as it has them to spare.
 
@@ -59,7 +60,7 @@ def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[
     least = 2 if "label_book" in missing else 1
 
     def share(fraction: float, least: int) -> Callable[[int], int]:
-        return lambda n: max(0, min(n - KEPT, max(least, math.floor(fraction * n + 0.5))))
+        return lambda n: max(0, min(n - LEAST["train"], max(least, math.floor(fraction * n + 0.5))))
 
     steps = {
         "test": ("train", share(plan.test_fraction, 1)),
@@ -80,7 +81,7 @@ def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[
                 movable.sort(key=lambda group: hashlib.blake2b(hashes[group[0]].encode(), key=key).digest())
                 for group in movable:
                     # Where every group is larger than the share, one goes all the same, if train can spare it.
-                    spare = origin == "train" and left == wanted > 0 and len(members) - len(group) >= KEPT
+                    spare = origin == "train" and left == wanted > 0 and len(members) - len(group) >= LEAST["train"]
                     if len(group) <= left or spare:
                         left = max(0, left - len(group))
                         for index in group:

@@ -7,8 +7,9 @@ A classifier that never met a heavy shear would fail on any, and say nothing of 
 which a share is under one of the operations, at a magnitude from the whole range: what an operation does to all
 classes alike (a slant, white on black) is learnt from all of them together. The share is small, so that a class's own
 new shape is not learnt by heart against what it looks like: a mirrored IV is taken for a VI, a V on its head for
-nothing it knows, a numeral pushed off the page for a narrower one. Light views of every image take away what would
-tell the mirrored from the untouched otherwise, such as the slant of the hand.
+nothing it knows, a numeral pushed off the page for a narrower one. Inversion leaves every shape as it was and takes
+longer to learn, so that its share is larger; where it makes one class look like another, both lose by it. Light views
+of every image take away what would tell the mirrored from the untouched otherwise, such as the slant of the hand.
 """
 
 import math
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.folds import deal_folds
+from winnow.operations import OPERATIONS
 from winnow.parallel import run_jobs
 from winnow.survival_job import Check, Indices, Pixels, judge_fold
 
@@ -93,7 +95,8 @@ def decide(
     of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation); all above it go with it.
     A class that cannot be judged gets the strictest limit of those that can: it has too few images, or is recognised
     no better than by chance, so that it has nothing to lose. An operation that most judged classes do not survive at
-    any magnitude is refused for all: on the few others alone, its look would tell their class.
+    any magnitude is refused for all, and so is one of a ``look`` of its own (inversion) where a single class does not
+    survive it: on the others alone it would tell their classes.
 
     Args:
         taken_for: (operations, 1 + magnitudes, N) class indices, untouched first.
@@ -112,7 +115,8 @@ def decide(
             told.extend({"operation": name, "class": label, **row} for row in rows)
             if limit is not None:
                 judged[label] = limit
-        if 2 * sum(limit == 0 for limit in judged.values()) > len(judged):
+        refused = sum(limit == 0 for limit in judged.values())
+        if refused > (0 if OPERATIONS[name].look else len(judged) / 2):
             judged = dict.fromkeys(judged, 0.0)
             told = [{**row, "verdict": REFUSED} if row["verdict"] == SURVIVES else row for row in told]
         report.extend(told)

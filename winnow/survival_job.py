@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.network import pick_device, preprocess
-from winnow.operations import apply_to_pixels
+from winnow.operations import OPERATIONS, apply_to_pixels
 from winnow.trajectory import Views, random_views
 from winnow.valuation import quick_statistics
 
@@ -33,7 +33,8 @@ class Check:
     epochs: int
     batch: int
     learning_rate: float  # of Adam, at its highest; a half cosine takes it to 0
-    share: float  # of the training views under each operation, in (0, 1); all operations together take at most MOST
+    share: float  # of the training views under each operation, in (0, 1)
+    look_share: float  # under one of another look (inversion), in (0, MOST); all operations together take at most MOST
     views: Views  # light affine of every training view
     magnitudes: list[float]  # judged, ascending, in (0, 1]; the last is the whole range
     tolerance: float  # share of its recognition that a class may lose, in [0, 1)
@@ -47,6 +48,8 @@ class Check:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 < self.share < 1:
             raise ValueError(f"share must lie in (0, 1), got {self.share}")
+        if not 0 < self.look_share < MOST:
+            raise ValueError(f"look_share must lie in (0, {MOST}), got {self.look_share}")
         if not 0 <= self.tolerance < 1:
             raise ValueError(f"tolerance must lie in [0, 1), got {self.tolerance}")
         if not 0.5 < self.confidence < 1:
@@ -115,7 +118,7 @@ def _train(
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
     total, step = check.epochs * math.ceil(len(images) / check.batch), 0
     for _ in range(check.epochs):
-        copies = torch.from_numpy(copies_under(operations, images, check.share, generator))  # (n, H, W, C)
+        copies = torch.from_numpy(copies_under(operations, images, check, generator))  # (n, H, W, C)
         for rows in torch.split(torch.randperm(len(images), generator=generator), check.batch):
             step += 1
             rise = min(1.0, step / (WARM_UP * total))
@@ -129,11 +132,13 @@ def _train(
     return model.eval()
 
 
-def copies_under(operations: Sequence[str], images: Pixels, share: float, generator: torch.Generator) -> Pixels:
+def copies_under(operations: Sequence[str], images: Pixels, check: Check, generator: torch.Generator) -> Pixels:
     """(N, H, W, C): a share of the images under each operation, at a uniform magnitude; the others untouched."""
     result = images.copy()
-    share = min(share, MOST / len(operations))
-    which = (torch.rand(len(images), generator=generator) / share).floor().numpy()  # (N,) beyond the last: untouched
+    asked = torch.tensor([check.look_share if OPERATIONS[name].look else check.share for name in operations])
+    shares = asked * min(1.0, MOST / float(asked.sum()))
+    draws = torch.rand(len(images), generator=generator)
+    which = torch.bucketize(draws, shares.cumsum(0), right=True).numpy()  # (N,) beyond the last: untouched
     magnitudes = torch.rand(len(images), generator=generator).numpy()
     for row, name in enumerate(operations):
         mine = which == row
