@@ -133,6 +133,19 @@ def test_a_clone_pulls_what_it_names_and_no_more(
     assert len(there.cached()) == 3  # its list, its table, its one shard
 
 
+def test_one_file_of_a_folder_comes_alone(travelled: tuple[Repository, Repository], tmp_path: Path) -> None:
+    here, _ = travelled
+    there = here.clone(tmp_path / "there")
+    table = f"{REFINED}/samples.parquet"
+    there.winnow("pull", table)
+    found = [path.relative_to(there.folder) for path in (there.folder / "data").rglob("*") if path.is_file()]
+    assert [str(path) for path in found if path.name != ".gitignore"] == [table]
+    assert (there.folder / table).read_bytes() == (here.folder / table).read_bytes()
+    there.winnow("pull", table, REFINED)
+    assert read_samples(there.folder / REFINED).equals(read_samples(here.folder / REFINED))
+    assert list((there.folder / REFINED / "images").iterdir())
+
+
 def test_a_clone_has_nothing_to_do_and_a_changed_param_runs_what_it_must(
     travelled: tuple[Repository, Repository],
 ) -> None:

@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -92,7 +93,8 @@ def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
     files = _files(ends.cache, outputs)
     moved += _fetch(ends, files)
     repo.checkout(targets=list(targets) or None)
-    changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
+    written = {path: oid for path, oid in files.items() if _asked(path, targets, outputs)}
+    changed = {path: "is not what was pulled" for path, oid in written.items() if file_md5(path, ends.cache.fs) != oid}
     if changed:  # DVC remembers that it wrote the right bytes there once, and does not look again
         raise UserError(_told(changed, "something wrote into it in place: remove it, and pull again"))
     return Done(ends.remote, moved, len({*outputs.values(), *files.values()}))
@@ -110,6 +112,14 @@ def _outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
     if not recorded:
         raise UserError("no output of this was ever made; `make run` makes them")
     return recorded
+
+
+def _asked(path: str, targets: Sequence[str], outputs: Wanted) -> bool:
+    """Whether checking out the targets writes a file of the outputs: a target may be a part of an output."""
+    output = next(Path(output) for output in outputs if Path(path).is_relative_to(output))
+    named = [Path(os.path.relpath(target)) for target in targets]
+    parts = [target for target in named if output in target.parents]
+    return not parts or output in named or any(Path(path).is_relative_to(part) for part in parts)
 
 
 def _files(cache: Any, outputs: Wanted) -> Wanted:
