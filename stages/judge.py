@@ -20,7 +20,7 @@ import torch
 from winnow.dataset import class_names, column, label_indices, only_splits, read_images, read_samples
 from winnow.judge import Labelled, Profile
 from winnow.parallel import run_jobs
-from winnow.seed_files import SeedFiles, remove_others, source_code
+from winnow.seed_files import SeedFiles, check_seeds, remove_others, source_code
 from winnow.seed_job import Task, judge_seed
 from winnow.stage import Sections, UserError, digest, run_stage
 
@@ -46,8 +46,7 @@ class Params:
 
 def main(params: Params, seeds: list[int], *, arm: Path, test: Path, models: Path, metrics: Path) -> None:
     """Run the stage on the arm and the test set given."""
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"params.yaml: compare.seeds must name at least one seed, and each once, got {seeds}")
+    check_seeds(seeds)
     same = f"{digest([arm, test])} {params.profile} {params.chosen} {source_code(Path(__file__))} {torch.__version__}"
     remove_others(models, metrics, seeds)
     todo = []

@@ -182,7 +182,9 @@ read = iter([1, 2 if sys.argv[-1] == "params" else 1])
 winnow.stage.load_params = lambda *_: next(read)
 
 def main(k: int, *, overrides: Path, edit: str) -> None:
-    if edit != "params":
+    if edit == "touch":
+        Path("overrides.csv").touch()
+    elif edit != "params":
         Path(edit).write_text("# changed")
 
 run_stage(main, "", {"k": ("cleanse_influence.votes", int)})
@@ -193,6 +195,7 @@ run_stage(main, "", {"k": ("cleanse_influence.votes", int)})
     ("edit", "told"),
     [
         ("nothing.txt", None),
+        ("touch", None),
         ("params", "params.yaml: cleanse_influence.votes"),
         ("overrides.csv", "overrides.csv"),
         ("stages/mine.py", "{folder}/stages/mine.py"),

@@ -186,6 +186,8 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
 
 def check_params(params: Path = PARAMS) -> None:
     """Stop before anything long if a stage would refuse its section of params.yaml."""
+    from winnow.seed_files import check_seeds
+
     for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
         sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS
         for section, kind in sections.values():
@@ -195,9 +197,7 @@ def check_params(params: Path = PARAMS) -> None:
         raise UserError(
             f"params.yaml: cleanse_neighbours.k is {voting}, but embed.neighbours is {kept}: no more are kept; raise it"
         )
-    seeds = load_params("compare.seeds", list[int], params)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"params.yaml: compare.seeds must name at least one seed, and each once, got {seeds}")
+    check_seeds(load_params("compare.seeds", list[int], params))
     for section, kind in (("rounds", dict[str, dict[str, str]]), ("compare.arms", dict[str, str])):
         for name in load_params(section, kind, params):
             if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):

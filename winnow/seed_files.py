@@ -13,7 +13,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,16 @@ class SeedFiles:
             UserError: the table is missing or no such table.
         """
         return read_table(self.predictions, PREDICTIONS).sort_by("id")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that give no table, or count a run twice.
+
+    Raises:
+        UserError: none is named, or one twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"params.yaml: compare.seeds must name at least one seed, and each once, got {seeds}")
 
 
 def remove_others(models: Path, metrics: Path, seeds: Iterable[int]) -> None:

@@ -297,15 +297,20 @@ def _own_modules() -> list[Path]:
 
 def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path]) -> Callable[[], str | None]:
     """What will say which of the sections and files differs from now; None if none does."""
-    before = {file: stamp(file) for file in files}
+    before = {file: _content(file) for file in files}
 
     def edited() -> str | None:
         for name, (section, kind) in sections.items():
             if load_params(section, kind) != params[name]:
                 return f"params.yaml: {section}"
-        return next((str(file) for file in files if stamp(file) != before[file]), None)
+        return next((str(file) for file in files if _content(file) != before[file]), None)
 
     return edited
+
+
+def _content(file: Path) -> bytes | None:
+    """What is in a file; None where there is none."""
+    return file.read_bytes() if file.exists() else None
 
 
 def stamp(path: Path) -> list[tuple[str, int, int]]:
