@@ -141,6 +141,7 @@ def test_one_file_of_a_folder_comes_alone(travelled: tuple[Repository, Repositor
     found = [path.relative_to(there.folder) for path in (there.folder / "data").rglob("*") if path.is_file()]
     assert [str(path) for path in found if path.name != ".gitignore"] == [table]
     assert (there.folder / table).read_bytes() == (here.folder / table).read_bytes()
+    assert len(there.cached()) == 2  # the folder's list, and the table
     there.winnow("pull", table, REFINED)
     assert read_samples(there.folder / REFINED).equals(read_samples(here.folder / REFINED))
     assert list((there.folder / REFINED / "images").iterdir())

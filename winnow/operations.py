@@ -29,7 +29,7 @@ class Operation:
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
     whole: bool = False  # without degrees: done wholly at every magnitude above 0
-    look: bool = False  # moves nothing and gives the whole image another look, which would tell a class it is left to
+    look: bool = False  # gives every image a look that untouched ones lack, and no shape another form: the negative
 
 
 _ALL = (

@@ -90,11 +90,10 @@ def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
     ends = _ends(repo, remote)
     outputs = _outputs(repo, targets)
     moved = _fetch(ends, outputs)
-    files = _files(ends.cache, outputs)
+    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _asked(path, targets, outputs)}
     moved += _fetch(ends, files)
     repo.checkout(targets=list(targets) or None)
-    written = {path: oid for path, oid in files.items() if _asked(path, targets, outputs)}
-    changed = {path: "is not what was pulled" for path, oid in written.items() if file_md5(path, ends.cache.fs) != oid}
+    changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
     if changed:  # DVC remembers that it wrote the right bytes there once, and does not look again
         raise UserError(_told(changed, "something wrote into it in place: remove it, and pull again"))
     return Done(ends.remote, moved, len({*outputs.values(), *files.values()}))

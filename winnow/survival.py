@@ -8,8 +8,9 @@ which a share is under one of the operations, at a magnitude from the whole rang
 classes alike (a slant, white on black) is learnt from all of them together. The share is small, so that a class's own
 new shape is not learnt by heart against what it looks like: a mirrored IV is taken for a VI, a V on its head for
 nothing it knows, a numeral pushed off the page for a narrower one. Inversion leaves every shape as it was and takes
-longer to learn, so that its share is larger; where it makes one class look like another, both lose by it. Light views
-of every image take away what would tell the mirrored from the untouched otherwise, such as the slant of the hand.
+longer to learn, so that its share is larger; where it makes one class look like another of like size, both lose by it
+(beyond three times the size, the larger one may win the look for itself). Light views of every image take away what
+would tell the mirrored from the untouched otherwise, such as the slant of the hand.
 """
 
 import math
@@ -95,8 +96,9 @@ def decide(
     of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation); all above it go with it.
     A class that cannot be judged gets the strictest limit of those that can: it has too few images, or is recognised
     no better than by chance, so that it has nothing to lose. An operation that most judged classes do not survive at
-    any magnitude is refused for all, and so is one of a ``look`` of its own (inversion) where a single class does not
-    survive it: on the others alone it would tell their classes.
+    any magnitude is refused for all, and so is one with a ``look`` of its own (inversion) where a single class does not
+    survive it: on the others alone it would tell their classes. Every class is tested at ``confidence`` by itself, so
+    that the more classes there are, the likelier is a refusal by chance.
 
     Args:
         taken_for: (operations, 1 + magnitudes, N) class indices, untouched first.

@@ -33,8 +33,9 @@ class Check:
     epochs: int
     batch: int
     learning_rate: float  # of Adam, at its highest; a half cosine takes it to 0
-    share: float  # of the training views under each operation, in (0, 1)
-    look_share: float  # under one of another look (inversion), in (0, MOST); all operations together take at most MOST
+    # Of the training views, under each operation; all are scaled down alike where together they pass MOST.
+    share: float  # in (0, 1)
+    look_share: float  # of an operation with a ``look`` of its own, in (0, MOST)
     views: Views  # light affine of every training view
     magnitudes: list[float]  # judged, ascending, in (0, 1]; the last is the whole range
     tolerance: float  # share of its recognition that a class may lose, in [0, 1)
