@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.imports import ROOT
 from winnow.s3_server import S3Server
 
+COUNTS = {"train": 60, "val": 12, "label_book": 6}  # images of the dataset that travels
+REFINED = "data/refined"
 SECONDS = 600  # a command that takes longer hangs
 
 
