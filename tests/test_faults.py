@@ -17,6 +17,7 @@ import yaml
 
 from tests.processes import commands_below, ended, on_a_full_disk
 from tests.workspace import Workspace
+from winnow.lock_file import mend_lock
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +126,23 @@ def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, l
     assert done.returncode == 1
     assert "dvc.lock holds a merge conflict" in done.stderr
     assert "git checkout --ours dvc.lock" in done.stderr
+    assert back_to(workspace, locked)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(b"", id="before the first byte"),
+        pytest.param(b"    outs:\n    - path: data/refined\n      hash:", id="in a stage's outputs, unreadable"),
+        pytest.param(b"    outs:\n    - path: data/refined\n", id="in a stage's outputs, readable"),
+    ],
+)
+def test_a_lock_cut_short_is_mended_and_made_whole_again(workspace: Workspace, locked: bytes, end: bytes) -> None:
+    assert end in locked
+    (workspace.folder / "dvc.lock").write_bytes(locked[: locked.index(end) + len(end)])
+    refused = workspace.dvc("status", check=False).returncode != 0
+    assert mend_lock(workspace.folder / "dvc.lock") == refused
+    workspace.dvc("repro")
     assert back_to(workspace, locked)
 
 

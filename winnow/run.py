@@ -28,6 +28,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from winnow.comparison_table import comparison_text
+from winnow.lock_file import mend_lock
 from winnow.stage import PARAMS, ROOT, Sections, UserError, load_params, read_params, write_bytes, write_csv
 
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
@@ -172,6 +173,12 @@ def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
             raise UserError(f"{file.name} holds a merge conflict; {remedy}, then `git add {file.name}`")
 
 
+def check_lock(file: Path = LOCK) -> None:
+    """Let DVC go on after it was killed while it wrote its lock."""
+    if mend_lock(file):
+        print(f"run: {file.name} was cut short, as by a kill while DVC wrote it; the stages whole in it are kept")
+
+
 def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
     """Stop if params.yaml has a section that no stage reads: most likely a slip in its name."""
     text = pipeline.read_text(encoding="utf-8")
@@ -237,6 +244,7 @@ def main() -> None:
     changes: dict[str, Any] = {}
     try:
         check_merged()
+        check_lock()
         check_sections()
         check_params()
         check_overrides()
