@@ -46,7 +46,10 @@ def test_a_clone_pulls_what_it_names_and_no_more(
     assert len(there.cached()) == 3  # its list, its table, its one shard
 
 
-def test_one_file_of_a_folder_comes_alone(travelled: tuple[Repository, Repository], tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [REFINED, "refined"])
+def test_one_file_of_a_folder_comes_alone_and_beside_the_folder_or_its_stage(
+    travelled: tuple[Repository, Repository], tmp_path: Path, beside: str
+) -> None:
     here, _ = travelled
     there = here.clone(tmp_path / "there")
     table = f"{REFINED}/samples.parquet"
@@ -55,7 +58,7 @@ def test_one_file_of_a_folder_comes_alone(travelled: tuple[Repository, Repositor
     assert [str(path) for path in found if path.name != ".gitignore"] == [table]
     assert (there.folder / table).read_bytes() == (here.folder / table).read_bytes()
     assert len(there.cached()) == 2  # the folder's list, and the table
-    there.winnow("pull", table, REFINED)
+    there.winnow("pull", table, beside)
     assert read_samples(there.folder / REFINED).equals(read_samples(here.folder / REFINED))
     assert list((there.folder / REFINED / "images").iterdir())
 

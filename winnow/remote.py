@@ -90,7 +90,8 @@ def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
     ends = _ends(repo, remote)
     outputs = _outputs(repo, targets)
     moved = _fetch(ends, outputs)
-    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _asked(path, targets, outputs)}
+    asked = _asked(repo, targets, outputs)
+    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _below(path, asked)}
     moved += _fetch(ends, files)
     repo.checkout(targets=list(targets) or None)
     changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
@@ -113,12 +114,20 @@ def _outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
     return recorded
 
 
-def _asked(path: str, targets: Sequence[str], outputs: Wanted) -> bool:
-    """Whether checking out the targets writes a file of the outputs: a target may be a part of an output."""
-    output = next(Path(output) for output in outputs if Path(path).is_relative_to(output))
-    named = [Path(os.path.relpath(target)) for target in targets]
-    parts = [target for target in named if output in target.parents]
-    return not parts or output in named or any(Path(path).is_relative_to(part) for part in parts)
+def _asked(repo: Repo, targets: Sequence[str], outputs: Wanted) -> list[Path]:
+    """What checking out the targets writes: outputs, and the parts of outputs that a target is."""
+    parts = [target for target in targets if any(Path(output) in _path(target).parents for output in outputs)]
+    others = [target for target in targets if target not in parts]
+    whole = _outputs(repo, others) if others or not parts else {}
+    return [*map(Path, whole), *map(_path, parts)]
+
+
+def _path(target: str) -> Path:
+    return Path(os.path.relpath(target))
+
+
+def _below(path: str, places: Sequence[Path]) -> bool:
+    return any(Path(path).is_relative_to(place) for place in places)
 
 
 def _files(cache: Any, outputs: Wanted) -> Wanted:
