@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo, lock_repo
 
 from tests.processes import commands_below, ended, on_a_full_disk
 from tests.workspace import Workspace
-from winnow.lock_file import mend_lock
+from winnow.run import check_lock
+from winnow.stage import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -137,11 +139,14 @@ def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, l
         pytest.param(b"    outs:\n    - path: data/refined\n", id="in a stage's outputs, readable"),
     ],
 )
-def test_a_lock_cut_short_is_mended_and_made_whole_again(workspace: Workspace, locked: bytes, end: bytes) -> None:
+def test_a_lock_cut_short_is_mended_and_made_whole_again(
+    workspace: Workspace, locked: bytes, end: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert end in locked
     (workspace.folder / "dvc.lock").write_bytes(locked[: locked.index(end) + len(end)])
     refused = workspace.dvc("status", check=False).returncode != 0
-    assert mend_lock(workspace.folder / "dvc.lock") == refused
+    check_lock(workspace.folder)
+    assert ("dvc.lock was cut short" in capsys.readouterr().out) == refused
     workspace.dvc("repro")
     assert back_to(workspace, locked)
 
@@ -194,6 +199,21 @@ def test_two_runs_at_once_do_not_spoil_each_other(workspace: Workspace, locked: 
         assert returncode == 0 or busy, told
         assert "Traceback" not in told
     assert 0 in (first.returncode, second.returncode)
+    assert back_to(workspace, locked)
+
+
+def test_a_lock_is_not_mended_while_dvc_may_be_writing_it(
+    workspace: Workspace, locked: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, half = workspace.folder / "dvc.lock", locked[: locked.rindex(b"hash: md5") + 5]
+    with Repo(workspace.folder) as repo, lock_repo(repo):
+        file.write_bytes(half)
+        with pytest.raises(UserError, match="cannot be read, and DVC is at work here"):
+            check_lock(workspace.folder)
+        assert file.read_bytes() == half
+        file.write_bytes(locked)  # the other has written it to the end
+    check_lock(workspace.folder)
+    assert capsys.readouterr().out == ""
     assert back_to(workspace, locked)
 
 

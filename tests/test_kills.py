@@ -18,7 +18,7 @@ import pytest
 
 from tests.processes import below, commands_below, ended, heed_interrupts
 from tests.workspace import Workspace, stage_names
-from winnow.lock_file import mend_lock
+from winnow.run import check_lock
 
 KILLS = int(os.environ.get("WINNOW_KILLS", "3"))
 SEED = int(os.environ.get("WINNOW_KILL_SEED", "0"))
@@ -109,8 +109,7 @@ def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) ->
         what = "DVC alone" if alone else "the whole group"
         print(f"kill {number + 1} of {KILLS}, seed {SEED}: {stage} at {share:.0%} of {seconds[stage]:.1f} s, {what}")
         assert not still_alive(family)
-        if mend_lock(workspace.folder / "dvc.lock"):  # as `make run` begins
-            print("the kill met DVC writing dvc.lock")
+        check_lock(workspace.folder)  # as `make run` does; says so if the kill met DVC writing it
         # Every other time without DVC's memory of earlier runs, so that the stage itself has to cope with the remains.
         workspace.dvc("repro", *(["--no-run-cache"] if number // 2 % 2 else []))
         assert (workspace.folder / "dvc.lock").read_bytes() == lock

@@ -26,23 +26,23 @@ def mend_lock(file: Path) -> bool:
     Raises:
         UserError: it is spoilt elsewhere than at its end.
     """
-    if not file.exists() or readable(text := file.read_bytes().decode(errors="replace")):
+    if readable(content := file.read_bytes()):
         return False
-    stages = [match.start() for match in re.finditer(r"^  (?=\S)", text, re.MULTILINE)]
+    stages = [match.start() for match in re.finditer(rb"^  (?=\S)", content, re.MULTILINE)]
     if len(stages) < 2:
         file.unlink()
         return True
-    whole = text[: stages[-1]]
+    whole = content[: stages[-1]]
     if not readable(whole):
         raise UserError(f"{file.name} is spoilt, and not only at its end; `git checkout {file.name}` brings one back")
-    write_bytes(file, whole.encode())
+    write_bytes(file, whole)
     return True
 
 
-def readable(text: str) -> bool:
-    """Whether DVC takes the text for a lock."""
+def readable(content: bytes) -> bool:
+    """Whether DVC takes it for a lock."""
     try:
-        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(text) or {})
-    except (YAMLError, Invalid):
+        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(content.decode()) or {})
+    except (UnicodeDecodeError, YAMLError, Invalid):
         return False
     return True

@@ -28,7 +28,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from winnow.comparison_table import comparison_text
-from winnow.lock_file import mend_lock
+from winnow.lock_file import mend_lock, readable
 from winnow.stage import PARAMS, ROOT, Sections, UserError, load_params, read_params, write_bytes, write_csv
 
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
@@ -173,9 +173,20 @@ def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
             raise UserError(f"{file.name} holds a merge conflict; {remedy}, then `git add {file.name}`")
 
 
-def check_lock(file: Path = LOCK) -> None:
+def check_lock(root: Path = ROOT) -> None:
     """Let DVC go on after it was killed while it wrote its lock."""
-    if mend_lock(file):
+    file = root / LOCK.name
+    if not file.exists() or readable(file.read_bytes()):
+        return
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo, lock_repo
+
+    try:
+        with Repo(root) as repo, lock_repo(repo):  # another DVC may be writing it at this moment
+            mended = mend_lock(file)
+    except DvcException as error:
+        raise UserError(f"{file.name} cannot be read, and DVC is at work here: {error}") from None
+    if mended:
         print(f"run: {file.name} was cut short, as by a kill while DVC wrote it; the stages whole in it are kept")
 
 
