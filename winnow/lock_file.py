@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from voluptuous import Invalid
 
 from winnow.stage import UserError, write_bytes
@@ -42,7 +41,7 @@ def mend_lock(file: Path) -> bool:
 def readable(content: bytes) -> bool:
     """Whether DVC takes it for a lock."""
     try:
-        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(content.decode()) or {})
-    except (UnicodeDecodeError, YAMLError, Invalid):
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(content.decode(), "dvc.lock"))
+    except (UnicodeDecodeError, YAMLFileCorruptedError, Invalid):
         return False
     return True

@@ -117,8 +117,10 @@ def _outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
 def _asked(repo: Repo, targets: Sequence[str], outputs: Wanted) -> list[Path]:
     """What checking out the targets writes: outputs, and the parts of outputs that a target is."""
     parts = [target for target in targets if any(Path(output) in _path(target).parents for output in outputs)]
+    if not parts:
+        return [*map(Path, outputs)]
     others = [target for target in targets if target not in parts]
-    whole = _outputs(repo, others) if others or not parts else {}
+    whole = _outputs(repo, others) if others else {}
     return [*map(Path, whole), *map(_path, parts)]
 
 
