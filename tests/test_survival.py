@@ -205,5 +205,5 @@ def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     check = dataclasses.replace(CHECK, epochs=10)
     found = find_limits(images, labels, ["black", "white"], ["invert"], check, pixel_hashes=names, seed=0)
     assert found.limits == {"invert": {"black": 0.0, "white": 0.0}}
-    # Known untouched, so that it is inversion that is refused; one image in a hundred may go astray on another processor.
+    # Known untouched, so that it is inversion that is refused; another processor may lose one image in a hundred.
     assert min(row["untouched"] for row in found.report) >= 0.95
