@@ -41,12 +41,15 @@ class Params:
 
     seed: int
     budget: int  # training images after augmentation, originals included, in all classes together
+    chained: int  # sub-policies that a copy takes, each weakened as much; 1 is the method as published
     inverted_share: float  # of the copies of a class that survives it, in the inverted dataset, in [0, 1]
     affine: Ranges  # of the affine chosen by hand
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if self.chained < 1:
+            raise ValueError(f"chained must be at least 1, got {self.chained}")
         if not 0 <= self.inverted_share <= 1:
             raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
 
@@ -79,7 +82,7 @@ def main(
         seed = int(np.random.default_rng([params.seed, *origin.encode()]).integers(2**63))
         return make_copies(origin, draw, pixels, parents["label"].to_pylist(), torch.Generator().manual_seed(seed))
 
-    by_policy = copies("faster_autoaugment", from_policy(found))
+    by_policy = copies("faster_autoaugment", from_policy(found, chained=params.chained))
     written = {
         augmented_random: copies("random", at_random(found)),
         augmented: by_policy,

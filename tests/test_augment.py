@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from winnow.stage import UserError, digest
 COUNTS = {"train": 10, "val": 6, "label_book": 3}  # train: 4, 3 and 3 of three classes
 ARMS = ("augmented_random", "augmented", "augmented_inverted", "augmented_affine")
 RANGES = Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.1)
-PARAMS = Params(seed=3, budget=37, inverted_share=0.4, affine=RANGES)
+PARAMS = Params(seed=3, budget=37, chained=1, inverted_share=0.4, affine=RANGES)
 POLICY = {
     "sub_policies": [
         [
@@ -147,7 +148,7 @@ def test_new_pixels_are_in_new_shards_only(arm: str, arms: dict[str, Path], sour
 
 def test_same_seed_same_bytes_other_seed_other_bytes(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
     again = augment(tmp_path / "again", source)
-    other = augment(tmp_path / "other", source, Params(seed=4, budget=37, inverted_share=0.4, affine=RANGES))
+    other = augment(tmp_path / "other", source, Params(seed=4, budget=37, chained=1, inverted_share=0.4, affine=RANGES))
     for arm in ARMS:
         assert digest([again[arm]]) == digest([arms[arm]])
         assert digest([other[arm]]) != digest([arms[arm]])
@@ -160,6 +161,21 @@ def test_another_policy_leaves_the_random_copies_as_they_are(
     assert digest([other["augmented"]]) != digest([arms["augmented"]])
     for arm in ("augmented_random", "augmented_affine"):
         assert digest([other[arm]]) == digest([arms[arm]])
+
+
+def test_chaining_changes_the_found_copies_alone(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
+    chained = augment(tmp_path / "chained", source, replace(PARAMS, chained=3))
+    magnitudes = {
+        step["operation"]: step["magnitude"]
+        for row in children(chained["augmented"])
+        for step in json.loads(str(row["operations"]))
+        if row["label"] != "ii"
+    }
+    assert magnitudes == {"rotate": 0.2667, "invert": 0.6, "shear_x": 0.2333}
+    for arm in ("augmented_random", "augmented_affine"):
+        assert digest([chained[arm]]) == digest([arms[arm]])
+    with pytest.raises(ValueError, match="chained must be at least 1, got 0"):
+        replace(PARAMS, chained=0)
 
 
 def test_earlier_children_are_left_behind(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
@@ -180,7 +196,9 @@ def test_grey_stays_grey_among_coloured_images(tmp_path: Path) -> None:
     ]
     samples = samples_table(rows, ["a", "b"])
     write_dataset(tmp_path / "set", samples, images=[(k, encode_png(image)) for k, image in images.items()])
-    folders = augment(tmp_path / "out", tmp_path / "set", Params(seed=0, budget=12, inverted_share=0.5, affine=RANGES))
+    folders = augment(
+        tmp_path / "out", tmp_path / "set", Params(seed=0, budget=12, chained=1, inverted_share=0.5, affine=RANGES)
+    )
     for folder in folders.values():
         for row in children(folder):
             assert row["channels"] == (1 if row["label"] == "a" else 3)
@@ -197,13 +215,13 @@ def test_a_class_of_one_image_is_augmented_from_it(tmp_path: Path) -> None:
 
 def test_a_set_that_is_balanced_already_is_handed_on(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "set", {"train": 9, "val": 3})
-    folders = augment(tmp_path / "out", dataset, Params(seed=0, budget=9, inverted_share=0.5, affine=RANGES))
+    folders = augment(tmp_path / "out", dataset, Params(seed=0, budget=9, chained=1, inverted_share=0.5, affine=RANGES))
     for folder in folders.values():
         assert read_samples(folder).equals(read_samples(dataset))
 
 
 def test_refusals_come_before_anything_is_written(source: Path, tmp_path: Path) -> None:
-    too_small = Params(seed=3, budget=11, inverted_share=0.4, affine=RANGES)
+    too_small = Params(seed=3, budget=11, chained=1, inverted_share=0.4, affine=RANGES)
     with pytest.raises(UserError, match=r"^params.yaml: augment.budget is 11, .* raise it to 12 or more$"):
         augment(tmp_path / "small", source, too_small)
     unknown = {**POLICY, "operations": ["shear_x", "wobble"]}

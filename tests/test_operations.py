@@ -6,7 +6,7 @@ import torch
 
 from tests.reference_operations import REFERENCES, inner_disc, reference
 from winnow.geometry import border_colour
-from winnow.operations import OPERATIONS, apply, apply_to_pixels, check_operations
+from winnow.operations import OPERATIONS, apply, apply_to_pixels, check_operations, move
 
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 RANDOM = ("gaussian_noise", "cutout")  # no reference image; their statistics are tested
@@ -50,6 +50,7 @@ def test_the_names_are_the_agreed_ones_each_once() -> None:
         ]
     )
     assert all(operation.name == name for name, operation in OPERATIONS.items())
+    assert tuple(name for name, operation in OPERATIONS.items() if operation.moves) == GEOMETRIC
     assert len({operation.transform for operation in OPERATIONS.values()}) == len(OPERATIONS)
     assert set(REFERENCES) | set(RANDOM) == set(OPERATIONS)
 
@@ -105,6 +106,39 @@ def _read_inside(name: str, strength: float, shape: tuple[int, int]) -> np.ndarr
     x -= 0.45 * strength * shape[1] * (name == "translate_x")
     y -= 0.45 * strength * shape[0] * (name == "translate_y")
     return (x >= 0) & (x <= shape[1] - 1) & (y >= 0) & (y <= shape[0] - 1)
+
+
+@pytest.mark.parametrize("name", GEOMETRIC)
+def test_one_move_alone_is_the_operation(name: str) -> None:
+    images = torch.rand((6, 3, 15, 18), generator=generator())
+    magnitudes = torch.linspace(0.2, 1, 6)
+    moved = move(images, [[(name, float(magnitude))] for magnitude in magnitudes], generator(1))
+    torch.testing.assert_close(moved, apply(name, images, magnitudes, generator(1)), atol=1e-5, rtol=0)
+
+
+def test_moves_together_are_one_after_another() -> None:
+    """Against each sampled by itself, where both read inside: equal on an image without curvature, f(x, y) = ax + by.
+
+    Pairs whose order matters, on an image that is not square.
+    """
+    y, x = np.mgrid[:30, :40].astype(np.float32)
+    images = torch.from_numpy(0.5 + 0.008 * (x - 19.5) + 0.01 * (y - 14.5))[None, None].repeat(16, 1, 1, 1)
+    inside = torch.from_numpy(inner_disc(30, 40, 0.45))
+    for first, second in (
+        ("rotate", "shear_x"),
+        ("shear_y", "rotate"),
+        ("translate_x", "rotate"),
+        ("shear_x", "shear_y"),
+    ):
+        strong = [0.3 if name.startswith("translate") else 1.0 for name in (first, second)]
+        together = move(images, [list(zip((first, second), strong, strict=True))] * 16, generator(3))
+        rng = generator(3)
+        apart = apply(first, images, torch.full((16,), strong[0]), rng)
+        apart = apply(second, apart, torch.full((16,), strong[1]), rng)
+        assert (together - apart).abs()[:, 0, inside].max() < 1e-4, (first, second)
+        other_way = apply(second, images, torch.full((16,), strong[1]), generator(3))
+        other_way = apply(first, other_way, torch.full((16,), strong[0]), rng)
+        assert (together - other_way).abs()[:, 0, inside].max() > 0.005
 
 
 @pytest.mark.parametrize("name", GEOMETRIC)

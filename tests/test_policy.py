@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from scipy.stats import chisquare
 
 from winnow.contact_sheet import contact_sheet
-from winnow.operations import apply, to_images, to_pixels
+from winnow.operations import apply, move, to_images, to_pixels
 from winnow.policy import (
     Applied,
     Policy,
@@ -61,7 +62,7 @@ def test_no_magnitude_is_written_above_what_some_class_survives() -> None:
         limits,
     )
     labels = ["iv", "v"] * 50
-    plans = [draw_from_policy(one, labels, generator()) for one in (policy, within_limits(policy))]
+    plans = [draw_from_policy(one, labels, generator(), chained=1) for one in (policy, within_limits(policy))]
     assert plans[0] == plans[1]
 
 
@@ -129,7 +130,7 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> No
 
 def test_the_sampled_distribution_is_the_policys() -> None:
     count = 30_000
-    plan = draw_from_policy(POLICY, ["x"] * count, generator(3))
+    plan = draw_from_policy(POLICY, ["x"] * count, generator(3), chained=1)
     found = Counter(tuple((step.operation, step.magnitude) for step in steps) for steps in plan)
     wanted: Counter[tuple[tuple[str, float], ...]] = Counter()
     for steps in POLICY.sub_policies:
@@ -145,8 +146,40 @@ def test_the_sampled_distribution_is_the_policys() -> None:
     assert chisquare([found[key] for key in possible], list(possible.values())).pvalue > 0.01
 
 
+def test_chained_sub_policies_have_the_written_out_distribution() -> None:
+    """Two sub-policies drawn independently, magnitudes halved, the probability of an inversion instead."""
+    two = Policy(OFFERED, ((Step("rotate", 0.3, 0.8), Step("invert", 0.6, 0.4)), (Step("shear_x", 0.9, 0.7),)))
+    count = 30_000
+    plan = draw_from_policy(two, ["x"] * count, generator(4), chained=2)
+    found = Counter(tuple((step.operation, step.magnitude) for step in steps) for steps in plan)
+    rotated, inverted, sheared = ("rotate", 0.4), ("invert", 0.4), ("shear_x", 0.35)
+    once = {
+        (): 0.5 * 0.7 * 0.7 + 0.5 * 0.1,
+        (rotated,): 0.5 * 0.3 * 0.7,
+        (inverted,): 0.5 * 0.7 * 0.3,
+        (rotated, inverted): 0.5 * 0.3 * 0.3,
+        (sheared,): 0.5 * 0.9,
+    }
+    wanted: Counter[tuple[tuple[str, float], ...]] = Counter()
+    for (first, chance), (second, other) in product(once.items(), once.items()):
+        kept = [step for number, step in enumerate(second) if step != inverted or inverted not in first]
+        wanted[(*first, *kept)] += count * chance * other  # type: ignore[assignment]
+    assert set(found) <= set(wanted)
+    assert chisquare([found[key] for key in wanted], list(wanted.values())).pvalue > 0.01
+
+
+def test_a_limit_holds_for_the_whole_chain() -> None:
+    policy = Policy(OFFERED, ((Step("rotate", 1.0, 0.9),),), {"rotate": {"iv": 0.5, "v": 0.0}})
+    plan = draw_from_policy(policy, ["iv", "v", "x"], generator(), chained=3)
+    assert [[step.magnitude for step in steps] for steps in plan] == [
+        [pytest.approx(0.3), pytest.approx(0.2)],
+        [],
+        [pytest.approx(0.3)] * 3,
+    ]
+
+
 def test_no_class_is_changed_beyond_its_limit_and_a_limit_of_0_refuses() -> None:
-    plan = draw_from_policy(POLICY, ["iv", "x"] * 2000, generator())
+    plan = draw_from_policy(POLICY, ["iv", "x"] * 2000, generator(), chained=1)
     for label, steps_of_label in (("iv", plan[::2]), ("x", plan[1::2])):
         largest: dict[str, float] = {}
         for step in (step for steps in steps_of_label for step in steps):
@@ -159,7 +192,7 @@ def test_no_class_is_changed_beyond_its_limit_and_a_limit_of_0_refuses() -> None
 def test_stages_of_one_operation_together_keep_to_the_limit() -> None:
     steps = (Step("rotate", 1.0, 0.4), Step("shear_x", 1.0, 0.7), Step("rotate", 1.0, 0.4))
     policy = Policy(OFFERED, (steps,), {"rotate": {"iv": 0.5, "v": 0.25}})
-    plan = draw_from_policy(policy, ["iv", "v", "x"], generator())
+    plan = draw_from_policy(policy, ["iv", "v", "x"], generator(), chained=1)
     assert [[(step.operation, pytest.approx(step.magnitude)) for step in done] for done in plan] == [
         [("rotate", 0.4), ("shear_x", 0.7), ("rotate", 0.1)],
         [("rotate", 0.25), ("shear_x", 0.7)],
@@ -170,7 +203,7 @@ def test_stages_of_one_operation_together_keep_to_the_limit() -> None:
 def test_an_operation_without_degrees_is_done_once() -> None:
     for magnitude in (0.3, 1.0):
         steps = (Step("invert", 1.0, magnitude), Step("invert", 1.0, 1.0))
-        plan = draw_from_policy(Policy(OFFERED, (steps,)), ["iv"], generator())
+        plan = draw_from_policy(Policy(OFFERED, (steps,)), ["iv"], generator(), chained=1)
         assert plan == [[Applied("invert", magnitude)]]
     policy = RelaxedPolicy(("invert",), 1, 2, generator())
     with torch.no_grad():
@@ -193,8 +226,8 @@ def test_the_random_draw_is_uniform_in_operation_and_magnitude_and_done_half_the
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_recorded_is_what_was_done(channels: int) -> None:
     before = pixels(40, channels)
-    after, plan = sample(POLICY, before, ["iv", "x"] * 20, generator(5))
-    again, same_plan = sample(POLICY, before, ["iv", "x"] * 20, generator(5))
+    after, plan = sample(POLICY, before, ["iv", "x"] * 20, generator(5), chained=1)
+    again, same_plan = sample(POLICY, before, ["iv", "x"] * 20, generator(5), chained=1)
     assert np.array_equal(after, again)
     assert plan == same_plan
     untouched = [row for row, steps in enumerate(plan) if not steps]
@@ -203,7 +236,7 @@ def test_what_is_recorded_is_what_was_done(channels: int) -> None:
     assert inverted
     assert np.array_equal(after[untouched], before[untouched])
     assert np.array_equal(after[inverted], 255 - before[inverted])
-    assert not np.array_equal(after, sample(POLICY, before, ["iv", "x"] * 20, generator(6))[0])
+    assert not np.array_equal(after, sample(POLICY, before, ["iv", "x"] * 20, generator(6), chained=1)[0])
 
 
 def test_operations_are_carried_out_in_order() -> None:
@@ -217,6 +250,23 @@ def test_operations_are_carried_out_in_order() -> None:
     second = apply("brightness", solarized, torch.tensor([0.6]), rng)
     wanted = to_pixels(torch.cat([second, apply("invert", first, torch.ones(1), rng)]))
     assert np.array_equal(after, wanted)
+
+
+def test_affine_steps_in_a_row_are_sampled_once() -> None:
+    """A step to the right and one to the left of half the image: each by itself leaves paper where it began."""
+    before = pixels(8)
+    there_and_back = [Applied("translate_x", 1.0), Applied("translate_x", 1.0)]
+    after = carry_out([there_and_back] * 8, before, generator(1))
+    assert [np.array_equal(one, other) for one, other in zip(after, before, strict=True)].count(True) > 0
+    apart = [there_and_back[0], Applied("gaussian_noise", 1e-6), there_and_back[1]]
+    assert not (carry_out([apart] * 8, before, generator(1)) == before).all(axis=(1, 2, 3)).any()
+    mixed = [[Applied("rotate", 0.5), Applied("invert", 1.0), Applied("shear_x", 0.5)], [Applied("shear_y", 0.3)], []]
+    after, rng = carry_out(mixed, before[:3], generator(2)), generator(2)
+    images = to_images(before[:3])
+    images[:2] = move(images[:2], [[("rotate", 0.5)], [("shear_y", 0.3)]], rng)
+    images[:1] = apply("invert", images[:1], torch.ones(1), rng)
+    images[:1] = move(images[:1], [[("shear_x", 0.5)]], rng)
+    assert np.array_equal(after, to_pixels(images))
 
 
 # --- relaxed ----------------------------------------------------------------------------------------------------

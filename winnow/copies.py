@@ -35,9 +35,9 @@ class Copies:
     plan: Plan
 
 
-def from_policy(policy: Policy) -> Draw:
-    """Sub-policies of the policy, within its limits."""
-    return lambda pixels, labels, generator: sample(policy, pixels, labels, generator)
+def from_policy(policy: Policy, *, chained: int) -> Draw:
+    """Sub-policies of the policy, so many in a row (``draw_from_policy``), within its limits."""
+    return lambda pixels, labels, generator: sample(policy, pixels, labels, generator, chained=chained)
 
 
 def at_random(policy: Policy) -> Draw:

@@ -16,6 +16,8 @@ SHEAR = 0.3  # pixels sideways per pixel from the centre line
 TRANSLATE = 0.45  # of the width (translate_y: of the height)
 ROTATE_DEGREES = 30.0
 
+Map = list[Tensor]  # the six entries of [A | t] row by row, each (B,), in pixels from the centre
+
 
 def border_colour(images: Tensor) -> Tensor:
     """(B, C, 1, 1) median of each image's and channel's border pixels: its paper, whatever is written on it.
@@ -29,43 +31,50 @@ def border_colour(images: Tensor) -> Tensor:
     return rim.sort(dim=2).values[:, :, middle, None, None]  # (B, C, 1, 1)
 
 
-def shear_x(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+def shear_x(strength: Tensor, height: int, width: int) -> Map:
     """Read x from x + 0.3 s y; s in [-1, 1]."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
-    return warp(images, [one, SHEAR * strength, zero, zero, one, zero])
+    return [one, SHEAR * strength, zero, zero, one, zero]
 
 
-def shear_y(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+def shear_y(strength: Tensor, height: int, width: int) -> Map:
     """Read y from y + 0.3 s x."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
-    return warp(images, [one, zero, zero, SHEAR * strength, one, zero])
+    return [one, zero, zero, SHEAR * strength, one, zero]
 
 
-def translate_x(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+def translate_x(strength: Tensor, height: int, width: int) -> Map:
     """Move right by 0.45 s of the width."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
-    return warp(images, [one, zero, -TRANSLATE * images.shape[3] * strength, zero, one, zero])
+    return [one, zero, -TRANSLATE * width * strength, zero, one, zero]
 
 
-def translate_y(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+def translate_y(strength: Tensor, height: int, width: int) -> Map:
     """Move down by 0.45 s of the height."""
     one, zero = torch.ones_like(strength), torch.zeros_like(strength)
-    return warp(images, [one, zero, zero, zero, one, -TRANSLATE * images.shape[2] * strength])
+    return [one, zero, zero, zero, one, -TRANSLATE * height * strength]
 
 
-def rotate(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+def rotate(strength: Tensor, height: int, width: int) -> Map:
     """Turn counterclockwise by 30 s degrees, as PIL counts."""
     angle = math.radians(ROTATE_DEGREES) * strength
     cosine, sine, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
-    return warp(images, [cosine, -sine, zero, sine, cosine, zero])
+    return [cosine, -sine, zero, sine, cosine, zero]
 
 
-def warp(images: Tensor, matrix: list[Tensor]) -> Tensor:
+def one_after_another(first: Map, second: Map) -> Map:
+    """The map of an image that goes through ``first`` and then ``second``: read at first(second(output))."""
+    a, b, c, d, e, f = first
+    p, q, r, s, t, u = second
+    return [a * p + b * s, a * q + b * t, a * r + b * u + c, d * p + e * s, d * q + e * t, d * r + e * u + f]
+
+
+def warp(images: Tensor, matrix: Map) -> Tensor:
     """Each image read through its own affine map.
 
     Args:
         images: (B, C, H, W).
-        matrix: the six entries of [A | t] row by row, each (B,), in pixels from the centre.
+        matrix: where each output pixel is read.
 
     Returns:
         (B, C, H, W); pixels read from outside have the border's colour.

@@ -6,7 +6,7 @@ AutoAugment's (Cubuk et al. 2019): enhancement factors 0.1 to 1.9, posterize dow
 wholly at every magnitude above 0, since a blend of the two images is neither.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from winnow import colour, geometry
 from winnow.straight_through import clamp, straight_through
 
 CHUNK = 256  # images held as float at once
+Moves = Callable[[Tensor, int, int], geometry.Map]  # (B,) strength, height, width
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,23 @@ class Operation:
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
     whole: bool = False  # without degrees: done wholly at every magnitude above 0
+    moves: Moves | None = None  # of one that is an affine map, which is sampled once with those done beside it
     look: bool = False  # gives every image a look that untouched ones lack, and no shape another form: the negative
 
 
+def _affine(name: str, moves: Moves) -> Operation:
+    def transform(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+        return geometry.warp(images, moves(strength, *images.shape[2:]))
+
+    return Operation(name, transform, signed=True, moves=moves)
+
+
 _ALL = (
-    Operation("shear_x", geometry.shear_x, signed=True),
-    Operation("shear_y", geometry.shear_y, signed=True),
-    Operation("translate_x", geometry.translate_x, signed=True),
-    Operation("translate_y", geometry.translate_y, signed=True),
-    Operation("rotate", geometry.rotate, signed=True),
+    _affine("shear_x", geometry.shear_x),
+    _affine("shear_y", geometry.shear_y),
+    _affine("translate_x", geometry.translate_x),
+    _affine("translate_y", geometry.translate_y),
+    _affine("rotate", geometry.rotate),
     Operation("invert", colour.invert, signed=False, whole=True, look=True),
     Operation("gaussian_noise", colour.gaussian_noise, signed=False),
     Operation("brightness", colour.brightness, signed=True),
@@ -89,15 +98,45 @@ def apply(name: str, images: Tensor, magnitude: Tensor, generator: torch.Generat
     if images.dim() != 4 or magnitude.shape != images.shape[:1]:
         raise ValueError(f"images (B, C, H, W) and magnitude (B,) wanted, got {images.shape} and {magnitude.shape}")
     operation = OPERATIONS[name]
-    strength = magnitude
-    if operation.signed:
-        positive = torch.rand(len(images), generator=generator, device=generator.device) < 0.5
-        strength = torch.where(positive.to(images.device), magnitude, -magnitude)
-    result = clamp(operation.transform(images, strength, generator))
+    result = clamp(operation.transform(images, _with_sign(operation, magnitude, generator), generator))
     still = magnitude.detach() == 0
     if still.any():
         result = straight_through(torch.where(still[:, None, None, None], images, result), result)
     return result
+
+
+def _with_sign(operation: Operation, magnitude: Tensor, generator: torch.Generator) -> Tensor:
+    """(B,) strength: the magnitude, with a random sign where the operation has one."""
+    if not operation.signed:
+        return magnitude
+    positive = torch.rand(len(magnitude), generator=generator, device=generator.device) < 0.5
+    return torch.where(positive.to(magnitude.device), magnitude, -magnitude)
+
+
+def move(images: Tensor, chains: Sequence[Sequence[tuple[str, float]]], generator: torch.Generator) -> Tensor:
+    """Images after affine operations one after another, multiplied out and sampled a single time.
+
+    Sampled once a step, every step would blur the image a little, and cut off what a later one brings back.
+
+    Args:
+        images: (B, C, H, W) floats in [0, 1].
+        chains: by image the name and magnitude of each operation, in order; each name one that ``moves``.
+        generator: of signs.
+
+    Returns:
+        (B, C, H, W) in [0, 1].
+    """
+    one, zero = torch.ones(len(images)), torch.zeros(len(images))
+    whole = torch.stack([one, zero, zero, zero, one, zero])  # (6, B)
+    for position in range(max(map(len, chains), default=0)):
+        for name, operation in OPERATIONS.items():
+            rows = [row for row, chain in enumerate(chains) if position < len(chain) and chain[position][0] == name]
+            if rows:
+                assert operation.moves is not None, f"{name} is no affine map"
+                strength = _with_sign(operation, torch.tensor([chains[row][position][1] for row in rows]), generator)
+                step = operation.moves(strength, *images.shape[2:])
+                whole[:, rows] = torch.stack(geometry.one_after_another(list(whole[:, rows]), step))
+    return clamp(geometry.warp(images, list(whole)))
 
 
 def apply_to_pixels(

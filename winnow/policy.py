@@ -9,6 +9,7 @@ stages of one operation together; where the class is free, by no more than the o
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from winnow.operations import OPERATIONS, apply, check_operations, to_images, to_pixels
+from winnow.operations import OPERATIONS, apply, check_operations, move, to_images, to_pixels
 from winnow.stage import UserError
 
 CHUNK = 1024  # images held as float at once
@@ -81,7 +82,7 @@ def within_limits(policy: Policy) -> Policy:
 
 
 def sample(
-    policy: Policy, pixels: Pixels, labels: Sequence[str], generator: torch.Generator
+    policy: Policy, pixels: Pixels, labels: Sequence[str], generator: torch.Generator, *, chained: int
 ) -> tuple[Pixels, list[list[Applied]]]:
     """Each image after one draw of the policy.
 
@@ -90,24 +91,52 @@ def sample(
         pixels: (N, H, W, C) uint8.
         labels: (N,) class names, which choose the limits.
         generator: of every draw.
+        chained: sub-policies that an image takes; see ``draw_from_policy``.
 
     Returns:
         (N, H, W, C) uint8, and by image the operations done, in order; none where every Bernoulli draw failed.
     """
-    plan = draw_from_policy(policy, labels, generator)
+    plan = draw_from_policy(policy, labels, generator, chained=chained)
     return carry_out(plan, pixels, generator), plan
 
 
-def draw_from_policy(policy: Policy, labels: Sequence[str], generator: torch.Generator) -> list[list[Applied]]:
-    """By image, the operations that one draw of the policy does to it."""
-    chosen = torch.randint(len(policy.sub_policies), (len(labels),), generator=generator).tolist()
-    stages = max(len(steps) for steps in policy.sub_policies)
-    chances = torch.rand((len(labels), stages), generator=generator).tolist()
+def draw_from_policy(
+    policy: Policy, labels: Sequence[str], generator: torch.Generator, *, chained: int
+) -> list[list[Applied]]:
+    r"""By image, the operations that one draw of the policy does to it.
+
+    As published an image takes one sub-policy. Chained by n it takes n, one after another, each weakened to an nth, so
+    that on the whole as much is done to it: of more kinds, each milder, which suits images better that one strong
+    operation takes far from all others. Weakened is the magnitude; of an operation without degrees, which is done
+    wholly or not, the probability.
+
+    Args:
+        policy: the policy.
+        labels: (N,) class names, which choose the limits.
+        generator: of every draw.
+        chained: n; 1 is the method as published.
+    """
+    weakened = [[_weakened(step, chained) for step in steps] for steps in policy.sub_policies]
+    stages = max(map(len, weakened))
+    chosen = torch.randint(len(policy.sub_policies), (len(labels), chained), generator=generator).tolist()
+    chances = torch.rand((len(labels), chained, stages), generator=generator).tolist()
     plan = []
-    for label, sub_policy, chance in zip(labels, chosen, chances, strict=True):
-        steps = zip(policy.sub_policies[sub_policy], chance, strict=False)
-        plan.append(_limited(policy, [step for step, below in steps if below < step.probability], label))
+    for label, taken, chances_of_image in zip(labels, chosen, chances, strict=True):
+        done = [
+            step
+            for sub_policy, chance in zip(taken, chances_of_image, strict=True)
+            for step, below in zip(weakened[sub_policy], chance, strict=False)
+            if below < step.probability
+        ]
+        plan.append(_limited(policy, done, label))
     return plan
+
+
+def _weakened(step: Step, times: int) -> Step:
+    """See ``draw_from_policy``."""
+    if OPERATIONS[step.operation].whole:
+        return replace(step, probability=step.probability / times)
+    return replace(step, magnitude=step.magnitude / times)
 
 
 def _limited(policy: Policy, steps: Sequence[Step], label: str) -> list[Applied]:
@@ -158,19 +187,35 @@ def carry_out(plan: Sequence[Sequence[Applied]], pixels: Pixels, generator: torc
     for start in range(0, len(pixels), CHUNK):
         part = slice(start, start + CHUNK)
         images = to_images(pixels[part])  # (n, C, H, W)
-        for stage in range(max((len(steps) for steps in plan[part]), default=0)):
-            _carry_out_stage([steps[stage] if stage < len(steps) else None for steps in plan[part]], images, generator)
+        chains = [_joined(steps) for steps in plan[part]]
+        for link in range(max(map(len, chains), default=0)):
+            _carry_out_link([chain[link] if link < len(chain) else [] for chain in chains], images, generator)
         result[part] = to_pixels(images)
     return result
 
 
-def _carry_out_stage(steps: Sequence[Applied | None], images: torch.Tensor, generator: torch.Generator) -> None:
-    """Change the images in place, all images of one operation at once."""
-    for name in OPERATIONS:
-        rows = [row for row, step in enumerate(steps) if step is not None and step.operation == name]
-        if rows:
-            magnitude = torch.tensor([step.magnitude for step in steps if step is not None and step.operation == name])
-            images[rows] = apply(name, images[rows], magnitude, generator)
+def _joined(steps: Sequence[Applied]) -> list[list[Applied]]:
+    """The steps, those of a run of affine maps together, every other one by itself."""
+    links: list[list[Applied]] = []
+    for moves, run in ((moves, list(run)) for moves, run in groupby(steps, key=_moves)):
+        links += [run] if moves else [[step] for step in run]
+    return links
+
+
+def _moves(step: Applied) -> bool:
+    return OPERATIONS[step.operation].moves is not None
+
+
+def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, generator: torch.Generator) -> None:
+    """Change the images in place: all that are moved at once, and all of any other operation at once."""
+    moved = [row for row, link in enumerate(links) if link and _moves(link[0])]
+    if moved:
+        chains = [[(step.operation, step.magnitude) for step in links[row]] for row in moved]
+        images[moved] = move(images[moved], chains, generator)
+    for name in {link[0].operation: None for link in links if link and not _moves(link[0])}:
+        rows = [row for row, link in enumerate(links) if link and link[0].operation == name]
+        magnitude = torch.tensor([links[row][0].magnitude for row in rows])
+        images[rows] = apply(name, images[rows], magnitude, generator)
 
 
 # --- the file ---------------------------------------------------------------------------------------------------

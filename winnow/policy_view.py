@@ -39,7 +39,7 @@ def policy_sheet(policy: Policy, pixels: npt.NDArray[np.uint8], labels: npt.NDAr
     captions: list[str] = []
     for label in np.unique(labels)[:CLASSES].tolist():
         original = pixels[rng.choice(np.flatnonzero(labels == label))]  # (H, W, C)
-        copies, plan = sample(policy, np.stack([original] * COPIES), [label] * COPIES, generator)
+        copies, plan = sample(policy, np.stack([original] * COPIES), [label] * COPIES, generator, chained=1)
         shown += [original, *copies]
         captions += [label, *(" ".join(f"{s.operation} {s.magnitude:.2f}" for s in steps) or "-" for steps in plan)]
     return contact_sheet(shown, captions, columns=1 + COPIES, tile=TILE)
