@@ -42,7 +42,7 @@ class Params:
     seed: int
     budget: int  # training images after augmentation, originals included, in all classes together
     chained: int  # sub-policies that a copy takes, each weakened as much; 1 is the method as published
-    inverted_share: float  # of the copies of a class that survives it, in the inverted dataset, in [0, 1]
+    inverted_share: float  # of the copies of each class whose label survives it, in the inverted dataset, in [0, 1]
     affine: Ranges  # of the affine chosen by hand
 
     def __post_init__(self) -> None:

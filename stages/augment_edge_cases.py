@@ -43,7 +43,7 @@ class Params:
 
     seed: int
     copies: int  # at most of one image while its class has others
-    inverted_share: float  # of the copies of a class that survives it
+    inverted_share: float  # of the copies of each class whose label survives it
     affine: Ranges
 
     def __post_init__(self) -> None:

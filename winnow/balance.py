@@ -35,7 +35,7 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
 
 
 def demand_pairs(samples: pa.Table, dataset: Path) -> None:
-    """Stop where a class has fewer than ``LEAST`` training images.
+    """Stop where a class has fewer than ``LEAST["train"]`` training images.
 
     Args:
         samples: a samples table; copies do not count.

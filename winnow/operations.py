@@ -30,7 +30,7 @@ class Operation:
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
     whole: bool = False  # without degrees: done wholly at every magnitude above 0
-    moves: Moves | None = None  # of one that is an affine map, which is sampled once with those done beside it
+    moves: Moves | None = None  # of an affine map: it is sampled once with those done beside it
     look: bool = False  # gives every image a look that untouched ones lack, and no shape another form: the negative
 
 
@@ -127,7 +127,7 @@ def move(images: Tensor, chains: Sequence[Sequence[tuple[str, float]]], generato
         (B, C, H, W) in [0, 1].
     """
     one, zero = torch.ones(len(images)), torch.zeros(len(images))
-    whole = torch.stack([one, zero, zero, zero, one, zero])  # (6, B)
+    matrix = torch.stack([one, zero, zero, zero, one, zero])  # (6, B)
     for position in range(max(map(len, chains), default=0)):
         for name, operation in OPERATIONS.items():
             rows = [row for row, chain in enumerate(chains) if position < len(chain) and chain[position][0] == name]
@@ -135,8 +135,8 @@ def move(images: Tensor, chains: Sequence[Sequence[tuple[str, float]]], generato
                 assert operation.moves is not None, f"{name} is no affine map"
                 strength = _with_sign(operation, torch.tensor([chains[row][position][1] for row in rows]), generator)
                 step = operation.moves(strength, *images.shape[2:])
-                whole[:, rows] = torch.stack(geometry.one_after_another(list(whole[:, rows]), step))
-    return clamp(geometry.warp(images, list(whole)))
+                matrix[:, rows] = torch.stack(geometry.one_after_another(list(matrix[:, rows]), step))
+    return clamp(geometry.warp(images, list(matrix)))
 
 
 def apply_to_pixels(

@@ -103,12 +103,12 @@ def sample(
 def draw_from_policy(
     policy: Policy, labels: Sequence[str], generator: torch.Generator, *, chained: int
 ) -> list[list[Applied]]:
-    r"""By image, the operations that one draw of the policy does to it.
+    """By image, the operations that one draw of the policy does to it.
 
-    As published an image takes one sub-policy. Chained by n it takes n, one after another, each weakened to an nth, so
-    that on the whole as much is done to it: of more kinds, each milder, which suits images better that one strong
-    operation takes far from all others. Weakened is the magnitude; of an operation without degrees, which is done
-    wholly or not, the probability.
+    As published an image takes one sub-policy. Chained by n it takes n, each weakened to an nth, so that on the whole
+    as much is done to it, but more kinds of it and each milder. Weakened is the magnitude; of an operation without
+    degrees, which is done wholly or not, the probability. Sub-policies drawn at random have no order among them, so
+    that the affine maps of a chain may come first: all are sampled as one then, and none smooths the noise.
 
     Args:
         policy: the policy.
@@ -128,6 +128,8 @@ def draw_from_policy(
             for step, below in zip(weakened[sub_policy], chance, strict=False)
             if below < step.probability
         ]
+        if chained > 1:
+            done.sort(key=lambda step: not _moves(step.operation))
         plan.append(_limited(policy, done, label))
     return plan
 
@@ -197,22 +199,23 @@ def carry_out(plan: Sequence[Sequence[Applied]], pixels: Pixels, generator: torc
 def _joined(steps: Sequence[Applied]) -> list[list[Applied]]:
     """The steps, those of a run of affine maps together, every other one by itself."""
     links: list[list[Applied]] = []
-    for moves, run in ((moves, list(run)) for moves, run in groupby(steps, key=_moves)):
-        links += [run] if moves else [[step] for step in run]
+    for moves, run in groupby(steps, key=lambda step: _moves(step.operation)):
+        together = list(run)
+        links += [together] if moves else [[step] for step in together]
     return links
 
 
-def _moves(step: Applied) -> bool:
-    return OPERATIONS[step.operation].moves is not None
+def _moves(operation: str) -> bool:
+    return OPERATIONS[operation].moves is not None
 
 
 def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, generator: torch.Generator) -> None:
     """Change the images in place: all that are moved at once, and all of any other operation at once."""
-    moved = [row for row, link in enumerate(links) if link and _moves(link[0])]
+    moved = [row for row, link in enumerate(links) if link and _moves(link[0].operation)]
     if moved:
         chains = [[(step.operation, step.magnitude) for step in links[row]] for row in moved]
         images[moved] = move(images[moved], chains, generator)
-    for name in {link[0].operation: None for link in links if link and not _moves(link[0])}:
+    for name in {link[0].operation: None for link in links if link and not _moves(link[0].operation)}:
         rows = [row for row, link in enumerate(links) if link and link[0].operation == name]
         magnitude = torch.tensor([links[row][0].magnitude for row in rows])
         images[rows] = apply(name, images[rows], magnitude, generator)

@@ -46,9 +46,9 @@ def find_leaks(splits: Sequence[str], hashes: Sequence[str]) -> list[str | None]
 def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[str], plan: SplitPlan) -> list[str]:
     """The split of each image once test, val and label_book exist.
 
-    Test and val come from train and leave it ``LEAST`` images a class; the label book comes from val. A split that
-    has any image is left as it is. Every class gives at least one image to a split that is drawn from it, and two to
-    val when the label book is drawn from there, as far as it has them to spare.
+    Test and val come from train and leave it ``LEAST["train"]`` images a class; the label book comes from val. A split
+    that has any image is left as it is. Every class gives at least one image to a split that is drawn from it, and two
+    to val when the label book is drawn from there, as far as it has them to spare.
 
     Args:
         splits: (N,) as delivered, without leaks.
