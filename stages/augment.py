@@ -41,7 +41,7 @@ class Params:
 
     seed: int
     budget: int  # training images after augmentation, originals included, in all classes together
-    chained: int  # sub-policies that a copy takes, each weakened as much; 1 is the method as published
+    chained: int  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
     inverted_share: float  # of the copies of each class whose label survives it, in the inverted dataset, in [0, 1]
     affine: Ranges  # of the affine chosen by hand
 

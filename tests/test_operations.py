@@ -6,7 +6,7 @@ import torch
 
 from tests.reference_operations import REFERENCES, inner_disc, reference
 from winnow.geometry import border_colour
-from winnow.operations import OPERATIONS, apply, apply_to_pixels, check_operations, move
+from winnow.operations import MOVING, OPERATIONS, apply, apply_to_pixels, check_operations, move
 
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 RANDOM = ("gaussian_noise", "cutout")  # no reference image; their statistics are tested
@@ -50,8 +50,8 @@ def test_the_names_are_the_agreed_ones_each_once() -> None:
         ]
     )
     assert all(operation.name == name for name, operation in OPERATIONS.items())
-    assert tuple(name for name, operation in OPERATIONS.items() if operation.moves) == GEOMETRIC
-    assert len({operation.transform for operation in OPERATIONS.values()}) == len(OPERATIONS)
+    assert tuple(MOVING) == GEOMETRIC
+    assert len({operation.moves or operation.transform for operation in OPERATIONS.values()}) == len(OPERATIONS)
     assert set(REFERENCES) | set(RANDOM) == set(OPERATIONS)
 
 
@@ -136,9 +136,26 @@ def test_moves_together_are_one_after_another() -> None:
         apart = apply(first, images, torch.full((16,), strong[0]), rng)
         apart = apply(second, apart, torch.full((16,), strong[1]), rng)
         assert (together - apart).abs()[:, 0, inside].max() < 1e-4, (first, second)
-        other_way = apply(second, images, torch.full((16,), strong[1]), generator(3))
-        other_way = apply(first, other_way, torch.full((16,), strong[0]), rng)
+        of_first, of_second = generator(3), generator(3)
+        torch.rand(16, generator=of_second)  # the signs that the second had above
+        other_way = apply(second, images, torch.full((16,), strong[1]), of_second)
+        other_way = apply(first, other_way, torch.full((16,), strong[0]), of_first)
         assert (together - other_way).abs()[:, 0, inside].max() > 0.005
+
+
+def test_every_image_of_a_batch_goes_through_its_own_chain() -> None:
+    """Against each image alone, over all signs that its chain can have."""
+    images = torch.rand((4, 1, 15, 18), generator=generator())
+    chains = [[("rotate", 0.6)], [("shear_x", 0.9), ("translate_y", 0.2)], [("translate_x", 0.3), ("rotate", 0.4)], []]
+    together = move(images, chains, generator(5))
+    for image, chain, got in zip(images, chains, together, strict=True):
+        alone = [move(image[None], [chain], generator(seed))[0] for seed in range(40)]
+        assert len({tuple(one.flatten().tolist()) for one in alone}) == 2 ** len(chain)
+        assert min((one - got).abs().max() for one in alone) < 1e-5
+    with pytest.raises(ValueError, match=r"only shear_x, .* are affine maps, got invert"):
+        move(images[:1], [[("invert", 1.0)]], generator())
+    with pytest.raises(ValueError, match="got 1 for 4 images"):
+        move(images, chains[:1], generator())
 
 
 @pytest.mark.parametrize("name", GEOMETRIC)

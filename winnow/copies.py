@@ -41,7 +41,7 @@ def from_policy(policy: Policy, *, chained: int) -> Draw:
 
 
 def at_random(policy: Policy) -> Draw:
-    """The operations it was found among, as many in a row; probability and magnitude uniform, no limits."""
+    """The operations it was found among, as many as a sub-policy has; probability, magnitude uniform, no limits."""
     stages = max(map(len, policy.sub_policies))
 
     def draw(pixels: Pixels, labels: list[str], generator: torch.Generator) -> tuple[Pixels, Plan]:

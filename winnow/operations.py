@@ -62,6 +62,7 @@ _ALL = (
     Operation("rotate_180", geometry.rotate_180, signed=False, whole=True),
 )
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({operation.name: operation for operation in _ALL})
+MOVING: Mapping[str, Moves] = MappingProxyType({name: o.moves for name, o in OPERATIONS.items() if o.moves})
 
 
 def check_operations(names: Iterable[str]) -> None:
@@ -125,16 +126,23 @@ def move(images: Tensor, chains: Sequence[Sequence[tuple[str, float]]], generato
 
     Returns:
         (B, C, H, W) in [0, 1].
+
+    Raises:
+        ValueError: not a chain for every image, or an operation that is no affine map.
     """
+    if len(chains) != len(images):
+        raise ValueError(f"a chain an image wanted, got {len(chains)} for {len(images)} images")
+    if others := {name for chain in chains for name, _ in chain if name not in MOVING}:
+        raise ValueError(f"only {', '.join(MOVING)} are affine maps, got {', '.join(sorted(others))}")
     one, zero = torch.ones(len(images)), torch.zeros(len(images))
     matrix = torch.stack([one, zero, zero, zero, one, zero])  # (6, B)
     for position in range(max(map(len, chains), default=0)):
-        for name, operation in OPERATIONS.items():
+        for name, moves in MOVING.items():
             rows = [row for row, chain in enumerate(chains) if position < len(chain) and chain[position][0] == name]
             if rows:
-                assert operation.moves is not None, f"{name} is no affine map"
-                strength = _with_sign(operation, torch.tensor([chains[row][position][1] for row in rows]), generator)
-                step = operation.moves(strength, *images.shape[2:])
+                magnitude = torch.tensor([chains[row][position][1] for row in rows])
+                strength = _with_sign(OPERATIONS[name], magnitude, generator)
+                step = moves(strength, *images.shape[2:])
                 matrix[:, rows] = torch.stack(geometry.one_after_another(list(matrix[:, rows]), step))
     return clamp(geometry.warp(images, list(matrix)))
 

@@ -2,8 +2,9 @@
 
 A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
 and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
-2020, section 3). ``limits`` holds what a class survives: no image is changed by more than its own class's limit, all
-stages of one operation together; where the class is free, by no more than the operation's whole range.
+2020, section 3); or several, each weakened (``draw_from_policy``), which is ours. ``limits`` holds what a class
+survives: no image is changed by more than its own class's limit, all stages of one operation together; where the class
+is free, by no more than the operation's whole range.
 """
 
 import json
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from winnow.operations import OPERATIONS, apply, check_operations, move, to_images, to_pixels
+from winnow.operations import MOVING, OPERATIONS, apply, check_operations, move, to_images, to_pixels
 from winnow.stage import UserError
 
 CHUNK = 1024  # images held as float at once
@@ -107,8 +108,9 @@ def draw_from_policy(
 
     As published an image takes one sub-policy. Chained by n it takes n, each weakened to an nth, so that on the whole
     as much is done to it, but more kinds of it and each milder. Weakened is the magnitude; of an operation without
-    degrees, which is done wholly or not, the probability. Sub-policies drawn at random have no order among them, so
-    that the affine maps of a chain may come first: all are sampled as one then, and none smooths the noise.
+    degrees, which is done wholly or not, the probability. The affine maps of a chain come first: all are sampled as
+    one then, and none smooths the noise. The order within a sub-policy is given up for that, where n is above 1; the
+    search knows single sub-policies alone.
 
     Args:
         policy: the policy.
@@ -129,13 +131,13 @@ def draw_from_policy(
             if below < step.probability
         ]
         if chained > 1:
-            done.sort(key=lambda step: not _moves(step.operation))
+            done.sort(key=lambda step: step.operation not in MOVING)
         plan.append(_limited(policy, done, label))
     return plan
 
 
 def _weakened(step: Step, times: int) -> Step:
-    """See ``draw_from_policy``."""
+    """The step as one of ``times`` that stand for it."""
     if OPERATIONS[step.operation].whole:
         return replace(step, probability=step.probability / times)
     return replace(step, magnitude=step.magnitude / times)
@@ -199,23 +201,19 @@ def carry_out(plan: Sequence[Sequence[Applied]], pixels: Pixels, generator: torc
 def _joined(steps: Sequence[Applied]) -> list[list[Applied]]:
     """The steps, those of a run of affine maps together, every other one by itself."""
     links: list[list[Applied]] = []
-    for moves, run in groupby(steps, key=lambda step: _moves(step.operation)):
+    for moves, run in groupby(steps, key=lambda step: step.operation in MOVING):
         together = list(run)
         links += [together] if moves else [[step] for step in together]
     return links
 
 
-def _moves(operation: str) -> bool:
-    return OPERATIONS[operation].moves is not None
-
-
 def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, generator: torch.Generator) -> None:
     """Change the images in place: all that are moved at once, and all of any other operation at once."""
-    moved = [row for row, link in enumerate(links) if link and _moves(link[0].operation)]
+    moved = [row for row, link in enumerate(links) if link and link[0].operation in MOVING]
     if moved:
         chains = [[(step.operation, step.magnitude) for step in links[row]] for row in moved]
         images[moved] = move(images[moved], chains, generator)
-    for name in {link[0].operation: None for link in links if link and not _moves(link[0].operation)}:
+    for name in {link[0].operation: None for link in links if link and link[0].operation not in MOVING}:
         rows = [row for row, link in enumerate(links) if link and link[0].operation == name]
         magnitude = torch.tensor([links[row][0].magnitude for row in rows])
         images[rows] = apply(name, images[rows], magnitude, generator)
