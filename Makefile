@@ -34,25 +34,25 @@ $(VENV)/.installed-remote: $(VENV)/.installed requirements-remote.txt
 	@touch $@
 
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
-	@$(RUN) -m winnow.run $(if $(SOURCE),--source $(call quote,$(SOURCE)))
+	@$(RUN) -m winnow run $(if $(SOURCE),--source $(call quote,$(SOURCE)))
 
 reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2]
-	@$(RUN) -m winnow.run --reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
+	@$(RUN) -m winnow reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 compare: $(VENV)/.installed-remote ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
 	@echo 'metrics that differ:'
 	@$(RUN) -m dvc metrics diff --precision 4 $(call quote,$(or $(REV),main))
-	@echo && $(RUN) -m winnow.diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1
+	@echo && $(RUN) -m winnow diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1
 
 push: $(VENV)/.installed-remote ## dvc push, every object held against its hash [TARGETS=...] [REMOTE=NAME]
-	@$(RUN) -m winnow.remote push $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
+	@$(RUN) -m winnow push $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
 
 pull: $(VENV)/.installed-remote ## dvc pull, every object held against its hash [TARGETS=...] [REMOTE=NAME]
-	@$(RUN) -m winnow.remote pull $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
+	@$(RUN) -m winnow pull $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
 
 remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param
-	@$(RUN) -m winnow.remote_demo
+	@$(RUN) -m bench.remote_demo
 
 check: $(VENV)/.installed-dev ## format, lint, types
 	$(RUN) -m ruff format --check .
@@ -63,7 +63,7 @@ test: check $(VENV)/.installed-remote ## every check and every test
 	$(RUN) -m pytest
 
 faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the disk, spoil files [KILLS=32] [KILL_SEED=0]
-	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest -s tests/test_kills.py tests/test_faults.py
+	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest -s tests/runs/test_kills.py tests/runs/test_faults.py
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.fidelity

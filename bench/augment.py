@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from bench.timing import Figure, figure, interleaved, rates, ratios
-from winnow.operations import apply
+from winnow.transforms.operations import apply
 
 SIDE, BATCH = 64, 256
 OPERATIONS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "invert", "gaussian_noise")

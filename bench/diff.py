@@ -10,10 +10,12 @@ import pyarrow as pa
 from bench.command import run_python
 from bench.memory import write_random
 from bench.pipeline import pretend_run
+from bench.remote_demo import copy_repository
 from bench.timing import Figure, figure, interleaved
-from winnow.dataset import VERDICT_SCHEMA, read_samples, samples_table, write_dataset
-from winnow.remote_demo import copy_repository
-from winnow.stage import ROOT, write_table
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import read_samples, samples_table
+from winnow.pipeline.files import ROOT, write_table
+from winnow.verdicts.ledger import VERDICT_SCHEMA
 
 COUNT = 10_000
 EVERY = 20  # one sample in so many is dropped, and another relabelled

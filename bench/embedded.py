@@ -7,7 +7,7 @@ from pathlib import Path
 
 import stages.draw
 import stages.prepare
-from winnow.stage import load_params
+from winnow.pipeline.params import load_params
 
 
 def draw_source(folder: Path, *, train_per_class: int | None = None, test_per_class: int | None = None) -> Path:

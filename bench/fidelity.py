@@ -27,9 +27,11 @@ from bench.ranks import Array, rank_correlation
 from bench.retraining import Subset, predict, retrain
 from bench.timing import machine
 from stages.value import Params
-from winnow.dataset import class_names, column, label_indices, only_splits, read_images, read_samples
-from winnow.parallel import run_jobs
-from winnow.stage import load_params, write_json
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples
+from winnow.pipeline.files import write_json
+from winnow.pipeline.params import load_params
+from winnow.pipeline.workers import run_jobs
 
 RESULT = Path("build/fidelity.json")
 RESAMPLES = 1000

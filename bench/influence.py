@@ -20,12 +20,12 @@ from bench.embedded import draw_source, prepare_source
 from bench.ranks import rank_correlation
 from bench.timing import Figure, figure, interleaved, rates, ratios
 from stages.value import Params
-from winnow.dataset import class_names, label_indices, only_splits, read_images, read_samples
-from winnow.network import half_precision
-from winnow.per_sample import gradient_products, stacked_gradients
-from winnow.stage import load_params
-from winnow.trajectory import Run, centre_views, train
-from winnow.valuation import quick_statistics
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, label_indices, only_splits, read_samples
+from winnow.influence.per_sample import gradient_products, stacked_gradients
+from winnow.influence.trajectory import Run, train
+from winnow.pipeline.params import load_params
+from winnow.training.network import centre_views, half_precision, quick_statistics
 
 TRUSTED = 52
 WARM_EPOCHS = 4  # before the checkpoint: gradients at the first weights say little about ranks

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from bench.timing import Figure, figure, interleaved, rates, ratios
 from stages.judge import Params
-from winnow.judge import ADAM_EPSILON, EVALUATION_BATCH, Labelled, Profile, train
-from winnow.network import FixedModel, preprocess
-from winnow.parallel import run_jobs
-from winnow.stage import load_params
+from winnow.pipeline.params import load_params
+from winnow.pipeline.workers import run_jobs
+from winnow.training.network import FixedModel, preprocess
+from winnow.training.training import ADAM_EPSILON, EVALUATION_BATCH, Labelled, Profile, train
 
 CLASSES = 10
 SIDE = 64  # pixels, as prepare stores them

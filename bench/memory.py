@@ -14,8 +14,9 @@ import numpy as np
 
 from bench.timing import Figure, figure
 from stages import value
-from winnow.dataset import encode_png, sample_id, samples_table, write_dataset
-from winnow.stage import load_params
+from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.samples import sample_id, samples_table
+from winnow.pipeline.params import load_params
 
 COUNTS = (2000, 20000)
 CLASSES = 10

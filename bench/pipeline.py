@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from dvc.repo import Repo
 
-from winnow.dataset import only_splits, read_samples
-from winnow.stage import write_bytes, write_table
+from winnow.dataset.samples import only_splits, read_samples
+from winnow.pipeline.files import write_bytes, write_table
 
 
 def pretend_run(repository: Path, dataset: Path, environment: Mapping[str, str]) -> None:

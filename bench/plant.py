@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from winnow.container import open_container
+from winnow.intake.container import open_container
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 Pixels = npt.NDArray[np.uint8]

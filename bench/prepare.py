@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.embedded import draw_source, prepare_source
 from bench.timing import Figure, figure, interleaved, rates
-from winnow.dataset import read_samples
+from winnow.dataset.samples import read_samples
 
 PER_CLASS = 100
 

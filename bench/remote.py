@@ -18,11 +18,11 @@ from bench.command import run_python
 from bench.embedded import draw_source, prepare_source
 from bench.memory import write_random
 from bench.pipeline import pretend_run
+from bench.remote_demo import copy_repository
+from bench.s3_server import S3Server, s3_server
 from bench.timing import Figure, Times, figure, interleaved, ratios
-from winnow.dataset import read_samples
-from winnow.remote_demo import copy_repository
-from winnow.s3_server import S3Server, s3_server
-from winnow.stage import ROOT
+from winnow.dataset.samples import read_samples
+from winnow.pipeline.files import ROOT
 
 PER_CLASS = 960  # about the 9,600 images that `augment.budget` and the edge cases leave
 COUNTS = (2000, 20000)

@@ -6,8 +6,8 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
 from bench.timing import Figure, figure, interleaved, ratios
-from winnow.embedding import nearest
-from winnow.plane import plane
+from winnow.representation.out_of_fold import nearest
+from winnow.representation.plane import plane
 
 SIZES, DIMENSIONS, K = (2000, 10000), 64, 10
 

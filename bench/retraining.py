@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.value import Params
-from winnow.hydra import influence_by_checkpoints, influence_by_replay
-from winnow.trajectory import Run, Trajectory, centre_views, train
-from winnow.valuation import quick_statistics
+from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay
+from winnow.influence.trajectory import Run, Trajectory, train
+from winnow.training.network import centre_views, quick_statistics
 
 Array = npt.NDArray[np.float64]
 Tick = Callable[[], None]

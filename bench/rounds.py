@@ -8,9 +8,9 @@ import yaml
 from dvc.repo import Repo
 
 from bench.command import run_python
+from bench.remote_demo import copy_repository
 from bench.timing import Figure, figure
-from winnow.remote_demo import copy_repository
-from winnow.stage import ROOT
+from winnow.pipeline.files import ROOT
 
 ROUND = "r1"
 

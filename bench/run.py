@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import augment, diff, influence, judge, memory, prepare, remote, representation, rounds, search
 from bench.timing import Figure, machine
-from winnow.stage import write_json
+from winnow.pipeline.files import write_json
 
 RESULT = Path("build/bench.json")
 TOPICS: dict[str, Callable[..., list[Figure]]] = {

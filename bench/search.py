@@ -7,9 +7,9 @@ import numpy as np
 
 from bench.timing import Figure
 from stages.search_policy import Params
-from winnow.search import search
-from winnow.stage import load_params
-from winnow.survival import find_limits
+from winnow.pipeline.params import load_params
+from winnow.policy_search.label_check import find_limits
+from winnow.policy_search.search import search
 
 SIDE, CLASSES = 64, 10
 SIZES = (500, 1000, 2000)

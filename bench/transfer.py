@@ -9,7 +9,7 @@ import time
 
 from dvc.repo import Repo
 
-from winnow.s3_server import BUCKET, REMOTE
+from bench.s3_server import BUCKET, REMOTE
 
 
 def transfer(action: str, place: str) -> float:

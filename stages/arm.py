@@ -7,8 +7,10 @@ Params  judge.max_images
 
 from pathlib import Path
 
-from winnow.dataset import column, only_splits, read_samples, write_dataset
-from winnow.stage import Sections, UserError, run_stage
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import column, only_splits, read_samples
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
 
 
 def main(max_images: int, *, dataset: Path, arm: Path) -> None:

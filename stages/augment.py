@@ -18,21 +18,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from winnow.affine import Ranges, random_affine
-from winnow.balance import choose_parents, choose_share, demand_balance
-from winnow.copies import Copies, Draw, at_random, child_rows, from_policy, invert_some, make_copies, unchanged
-from winnow.dataset import (
-    class_names,
-    label_indices,
-    only_source,
-    only_splits,
-    read_images,
-    read_samples,
-    samples_table,
-    write_dataset,
+from winnow.augmentation.balance import choose_parents, choose_share, demand_balance
+from winnow.augmentation.copies import (
+    Copies,
+    Draw,
+    at_random,
+    child_rows,
+    from_policy,
+    invert_some,
+    make_copies,
+    unchanged,
 )
-from winnow.policy import load_policy
-from winnow.stage import Sections, run_stage
+from winnow.augmentation.policy import load_policy
+from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.transforms.views import Ranges, random_affine
 
 
 @dataclass(frozen=True)

@@ -15,22 +15,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from winnow.affine import Ranges, random_affine
-from winnow.balance import without_surplus
-from winnow.copies import child_rows, invert_some, make_copies
-from winnow.dataset import (
-    class_names,
-    label_indices,
-    only_source,
-    only_splits,
-    read_images,
-    read_samples,
-    samples_table,
-    write_dataset,
-)
-from winnow.edge_cases import choose_edge_parents
-from winnow.policy import load_policy
-from winnow.stage import Sections, UserError, read_table, run_stage
+from winnow.augmentation.balance import without_surplus
+from winnow.augmentation.copies import child_rows, invert_some, make_copies
+from winnow.augmentation.edge_cases import choose_edge_parents
+from winnow.augmentation.policy import load_policy
+from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
+from winnow.pipeline.files import read_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.transforms.views import Ranges, random_affine
 
 EDGE_SCHEMA = pa.schema(
     [pa.field(n, t, nullable=False) for n, t in (("id", pa.string()), ("distance", pa.float64()), ("edge", pa.bool_()))]

@@ -16,15 +16,17 @@ Params  cleanse_final
 
 from pathlib import Path
 
-from winnow.dataset import VERDICT_SCHEMA, class_names, column, label_indices, read_images, read_samples, write_dataset
-from winnow.embedding import held_out, held_out_probabilities
-from winnow.encoder_files import read_networks, with_folds
-from winnow.neighbours import Rule
-from winnow.overrides import read_rulings
-from winnow.representation import cleanse, read_scores, told_counts, verdict_sheet
-from winnow.rulings import mention
-from winnow.stage import Sections, read_table, run_stage, write_bytes, write_table
-from winnow.verdict import RELABEL
+from winnow.cleansing.cleanse import cleanse, read_scores, told_counts, verdict_sheet
+from winnow.cleansing.neighbour_rule import Rule
+from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.samples import class_names, column, label_indices, read_samples
+from winnow.pipeline.files import read_table, write_bytes, write_table
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.representation.files import read_networks, with_folds
+from winnow.representation.out_of_fold import held_out, held_out_probabilities
+from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA
+from winnow.verdicts.overrides import mention
+from winnow.verdicts.overrides_csv import read_rulings
 
 
 def main(

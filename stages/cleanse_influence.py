@@ -17,24 +17,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing import cleansed, spared, verdict_rows
-from winnow.contact_sheet import contact_sheet
-from winnow.dataset import (
+from winnow.cleansing.influence_rule import harmful_votes
+from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.samples import (
     SCORE_SCHEMA,
     class_names,
     column,
     label_indices,
     only_source,
     only_splits,
-    read_images,
     read_samples,
-    write_dataset,
 )
-from winnow.overrides import read_rulings
-from winnow.rulings import mention, overruled, removed, rulings_on
-from winnow.stage import Sections, UserError, read_table, run_stage, write_bytes, write_table
-from winnow.threshold import harmful_votes
-from winnow.verdict import DROP, KEEP, Verdict
+from winnow.pictures.contact_sheet import contact_sheet
+from winnow.pipeline.files import read_table, write_bytes, write_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.verdicts.apply import cleansed, spared, verdict_rows
+from winnow.verdicts.ledger import DROP, KEEP, Verdict
+from winnow.verdicts.overrides import mention, overruled, removed, rulings_on
+from winnow.verdicts.overrides_csv import read_rulings
 
 SHEET_IMAGES = 160
 

@@ -21,20 +21,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.dataset import class_names, column, only_source, read_images, read_samples, write_dataset
-from winnow.neighbours import Rule
-from winnow.overrides import read_rulings
-from winnow.plane_view import plane_view
-from winnow.representation import (
-    cleanse,
-    read_neighbours,
-    read_probabilities,
-    read_scores,
-    told_counts,
-    verdict_sheet,
-)
-from winnow.rulings import mention
-from winnow.stage import Sections, UserError, read_table, run_stage, write_bytes, write_table
+from winnow.cleansing.cleanse import cleanse, read_scores, told_counts, verdict_sheet
+from winnow.cleansing.neighbour_rule import Rule
+from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.samples import class_names, column, only_source, read_samples
+from winnow.pictures.plane import plane_view
+from winnow.pipeline.files import read_table, write_bytes, write_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.representation.files import read_neighbours, read_probabilities
+from winnow.verdicts.overrides import mention
+from winnow.verdicts.overrides_csv import read_rulings
 
 
 def main(

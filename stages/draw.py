@@ -9,9 +9,10 @@ Params  draw
 from dataclasses import dataclass
 from pathlib import Path
 
-from winnow.numerals import CLASSES
-from winnow.stage import Sections, run_stage, write_bytes
-from winnow.synthetic import Pool, draw, plan_clean, plan_faulty, png_bytes, source_sheet, writer_pool, zip_bytes
+from winnow.pipeline.files import write_bytes
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.synthetic.numerals import CLASSES
+from winnow.synthetic.source import Pool, draw, plan_clean, plan_faulty, png_bytes, source_sheet, writer_pool, zip_bytes
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.dataset import class_names, label_indices, read_images, read_samples
-from winnow.embedding import held_out, held_out_probabilities
-from winnow.encoder_files import read_networks, with_folds
-from winnow.plane import plane
-from winnow.stage import Sections, run_stage, write_table
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, label_indices, read_samples
+from winnow.pipeline.files import write_table
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.representation.files import read_networks, with_folds
+from winnow.representation.out_of_fold import held_out, held_out_probabilities
+from winnow.representation.plane import plane
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ A class whose name is no safe folder name is called class_<index>; the manifest 
 
 from pathlib import Path
 
-from winnow.dataset import column, only_splits, read_samples
+from winnow.dataset.images import stored_images
+from winnow.dataset.samples import column, only_splits, read_samples
 from winnow.export import manifest, missing_classes
-from winnow.ledger import by_stage, read_ledger
-from winnow.shown import shown
-from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_bytes, write_table
-from winnow.stored_images import stored_images
+from winnow.pipeline.files import fresh_folder, write_bytes, write_table
+from winnow.pipeline.messages import UserError, shown
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.verdicts.ledger import by_stage, read_ledger
 
 
 def main(max_images: int, *, dataset: Path, export: Path) -> None:

@@ -15,14 +15,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.contact_sheet import contact_sheet
-from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
-from winnow.edge_cases import Rule, find_edge_cases
-from winnow.feature_job import features
-from winnow.judge import Labelled, Profile
-from winnow.parallel import run_jobs
-from winnow.plane import plane
-from winnow.stage import Sections, UserError, run_stage, write_bytes, write_table
+from winnow.augmentation.edge_cases import Rule, find_edge_cases
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.pictures.contact_sheet import contact_sheet
+from winnow.pipeline.files import write_bytes, write_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.pipeline.workers import run_jobs
+from winnow.representation.plane import plane
+from winnow.training.jobs import features
+from winnow.training.training import Labelled, Profile
 
 COLUMNS, TILE = 12, 64  # of the sheet: images a class, pixels each
 

@@ -21,25 +21,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing import obeyed
-from winnow.dataset import (
-    VERDICT_SCHEMA,
-    class_names,
-    label_indices,
-    only_source,
-    only_splits,
-    read_images,
-    read_samples,
-    write_dataset,
-)
-from winnow.gate import decide
-from winnow.gate_job import answers
-from winnow.judge import Labelled, Profile
-from winnow.ledger import extended, read_ledger, write_ledger
-from winnow.overrides import read_rulings
-from winnow.parallel import run_jobs
-from winnow.rulings import mention
-from winnow.stage import Sections, UserError, read_table, run_stage, write_json
+from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
+from winnow.evaluation.gate import decide
+from winnow.pipeline.files import read_table, write_json
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.pipeline.workers import run_jobs
+from winnow.training.jobs import answers
+from winnow.training.training import Labelled, Profile
+from winnow.verdicts.apply import obeyed
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extended, read_ledger, write_ledger
+from winnow.verdicts.overrides import mention
+from winnow.verdicts.overrides_csv import read_rulings
 
 
 @dataclass(frozen=True)

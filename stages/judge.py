@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from winnow.dataset import class_names, column, label_indices, only_splits, read_images, read_samples
-from winnow.judge import Labelled, Profile
-from winnow.parallel import run_jobs
-from winnow.seed_files import SeedFiles, check_seeds, remove_others, source_code
-from winnow.seed_job import Task, judge_seed
-from winnow.stage import Sections, UserError, digest, run_stage
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples
+from winnow.evaluation.judge import SeedFiles, Task, check_seeds, judge_seed, remove_others, source_code
+from winnow.pipeline.files import digest
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.pipeline.workers import run_jobs
+from winnow.training.training import Labelled, Profile
 
 
 @dataclass(frozen=True)

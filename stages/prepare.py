@@ -20,14 +20,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from winnow.dataset import samples_table, write_dataset
-from winnow.decode import PIXEL_LIMIT
-from winnow.ingest import complete, count, ingest, keep_apart
-from winnow.shown import shown
-from winnow.source import open_source, resolve_source
-from winnow.splits import PRECEDENCE, SplitPlan
-from winnow.stage import Sections, UserError, run_stage, stamp, write_json, write_table
-from winnow.truth import match_names, unknown_labels
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import samples_table
+from winnow.intake.decode import PIXEL_LIMIT
+from winnow.intake.ingest import complete, count, ingest, keep_apart
+from winnow.intake.source import open_source, resolve_source
+from winnow.intake.splits import PRECEDENCE, SplitPlan
+from winnow.intake.truth import match_names, unknown_labels
+from winnow.pipeline.files import stamp, write_json, write_table
+from winnow.pipeline.messages import UserError, shown
+from winnow.pipeline.stage import Sections, run_stage
 
 TEXT = pa.string()
 REJECTED_SCHEMA = pa.schema([("name", TEXT), ("reason", TEXT)])

@@ -6,9 +6,10 @@ Writes  --refined   the same
 
 from pathlib import Path
 
-from winnow.dataset import read_samples, write_dataset
-from winnow.ledger import read_ledger, write_ledger
-from winnow.stage import Sections, run_stage
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import read_samples
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.verdicts.ledger import read_ledger, write_ledger
 
 
 def main(*, accepted: Path, refined: Path) -> None:

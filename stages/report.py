@@ -17,15 +17,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from winnow.chapters import Chapter, chapters_of, label_ways
-from winnow.class_balance import class_balance, outcome
-from winnow.dataset import class_names, read_samples
-from winnow.ledger import LEDGER, by_stage, read_ledger
-from winnow.picture import picture_uri, png_uri
-from winnow.report import Known, Plane, Report, Sheet, render
-from winnow.report_planes import report_plane
-from winnow.stage import Sections, read_table, run_stage, write_bytes
-from winnow.stored_images import stored_images
+from winnow.dataset.images import stored_images
+from winnow.dataset.samples import class_names, read_samples
+from winnow.pictures.contact_sheet import picture_uri, png_uri
+from winnow.pipeline.files import read_table, write_bytes
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.report.chapters import Chapter, chapters_of, label_ways
+from winnow.report.figures import class_balance, outcome
+from winnow.report.page import Known, Plane, Report, Sheet, render
+from winnow.report.plane import report_plane
+from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
 
 
 @dataclass(frozen=True)

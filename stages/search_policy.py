@@ -14,14 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from winnow.balance import demand_pairs
-from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
-from winnow.policy import Policy, within_limits
-from winnow.policy_view import TABLE, policy_sheet, policy_table
-from winnow.search import CURVE, Settings, search
-from winnow.stage import Sections, UserError, run_stage, write_bytes, write_csv, write_json
-from winnow.survival import Survival, find_limits
-from winnow.survival_job import Check
+from winnow.augmentation.balance import demand_pairs
+from winnow.augmentation.policy import Policy, within_limits
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.pipeline.files import write_bytes, write_csv, write_json
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.policy_search.label_check import Survival, find_limits
+from winnow.policy_search.label_check_training import Check
+from winnow.policy_search.search import CURVE, Settings, search
+from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
 
 INVERSION = "invert"  # judged even if it is not offered: augment inverts copies of its own accord
 

@@ -21,13 +21,15 @@ Arms and seeds are opened by their names in params.yaml: a file that a removed a
 import json
 from pathlib import Path
 
-from winnow.comparison import compare, mean_curves, read_arm
-from winnow.comparison_table import comparison_text
-from winnow.dataset import SCORE_SCHEMA, only_splits, read_samples
-from winnow.ledger import read_ledger
-from winnow.refinement import refine
-from winnow.seed_files import SeedFiles
-from winnow.stage import Sections, UserError, read_table, run_stage, write_csv, write_json
+from winnow.dataset.samples import SCORE_SCHEMA, only_splits, read_samples
+from winnow.evaluation.comparison import compare, mean_curves, read_arm
+from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.detection import refine
+from winnow.evaluation.judge import SeedFiles
+from winnow.pipeline.files import read_table, write_csv, write_json
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.verdicts.ledger import read_ledger
 
 
 def main(

@@ -13,14 +13,17 @@ import numpy as np
 import pyarrow as pa
 from safetensors.torch import save
 
-from winnow.classifier import train_classifier
-from winnow.contrastive import Contrast, train_encoder
-from winnow.dataset import class_names, column, label_indices, only_source, only_splits, read_images, read_samples
-from winnow.embedding import NO_FOLD
-from winnow.folds import deal_folds
-from winnow.parallel import run_jobs
-from winnow.stage import Sections, UserError, fresh_folder, run_stage, write_bytes, write_table
-from winnow.view_training import Training
+from winnow.dataset.folds import deal_folds
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.pipeline.files import fresh_folder, write_bytes, write_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.pipeline.workers import run_jobs
+from winnow.representation.classifier import train_classifier
+from winnow.representation.contrastive import Contrast, train_encoder
+from winnow.representation.network import Training
+from winnow.representation.out_of_fold import NO_FOLD
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset import class_names, label_indices, only_source, only_splits, read_images, read_samples
-from winnow.folds import deal_folds
-from winnow.parallel import run_jobs
-from winnow.stage import Sections, UserError, run_stage, write_csv, write_table
-from winnow.trajectory import Sgd, Views
-from winnow.valuation import Plan, combine, harm_score, value_trajectory
+from winnow.dataset.folds import deal_folds
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
+from winnow.influence.trajectory import Sgd
+from winnow.influence.valuation import Plan, combine, harm_score, value_trajectory
+from winnow.pipeline.files import write_csv, write_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.pipeline.workers import run_jobs
+from winnow.transforms.views import Ranges
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Params:
     batch: int
     batch_norm_momentum: float  # weight of the newest batch in the running statistics, in (0, 1]
     sgd: Sgd
-    views: Views
+    views: Ranges
     gradients: str  # checkpoints | replay
     checkpoint_epochs: int  # a checkpoint stands for so many epochs
     influence_batch: int  # images at once; speed and memory alone depend on it

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from tests.workspace import TINY, Workspace
+from tests.support.workspace import TINY, Workspace
 
 # The same examples every time, however slow the machine: what fails here fails for everybody.
 settings.register_profile(

@@ -1,0 +1,116 @@
+"""Who gets how many children: exact for any class counts, and one sentence where it cannot be."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.datasets import make_dataset
+from winnow.augmentation.balance import choose_parents, choose_share, demand_balance, images_per_class, without_surplus
+from winnow.dataset.samples import read_samples, samples_table
+from winnow.pipeline.messages import UserError
+
+counts_by_class = st.lists(st.integers(1, 60), min_size=1, max_size=12)
+
+
+@given(counts_by_class, st.integers(0, 300), st.integers(0, 2**32 - 1))
+def test_every_class_comes_to_the_same_count_within_the_budget(counts: list[int], spare: int, seed: int) -> None:
+    budget = max(counts) * len(counts) + spare
+    per_class = images_per_class(
+        dict(zip("abcdefghijkl", counts, strict=False)), budget=budget, n_val=3, max_images=10000
+    )
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    parents = choose_parents(labels, per_class=per_class, rng=np.random.default_rng(seed))
+    after = np.bincount(labels) + np.bincount(labels[parents], minlength=len(counts))
+    assert set(after) == {per_class}
+    assert per_class * len(counts) <= budget < (per_class + 1) * len(counts)  # and it is the largest such count
+    for label in range(len(counts)):
+        times = [int((parents == row).sum()) for row in np.flatnonzero(labels == label)]
+        assert max(times) - min(times) <= 1
+    assert (np.diff(parents) >= 0).all()
+
+
+@given(counts_by_class, st.integers(0, 2000), st.integers(0, 200), st.integers(0, 2000))
+def test_what_cannot_be_balanced_is_refused_and_the_remedy_works(
+    counts: list[int], budget: int, n_val: int, max_images: int
+) -> None:
+    named = {f"c{k}": count for k, count in enumerate(counts)}
+    possible = max(counts) * len(counts) <= budget <= max_images - n_val
+    if possible:
+        assert images_per_class(named, budget=budget, n_val=n_val, max_images=max_images) == budget // len(counts)
+        return
+    with pytest.raises(UserError) as refusal:
+        images_per_class(named, budget=budget, n_val=n_val, max_images=max_images)
+    words = str(refusal.value)
+    assert "\n" not in words
+    if "no augment.budget balances" in words:
+        assert max(counts) * len(counts) > max_images - n_val
+    else:
+        remedy = int(words.removesuffix(" or more").removesuffix(" or less").split()[-1])
+        images_per_class(named, budget=remedy, n_val=n_val, max_images=max_images)
+
+
+def test_a_class_of_one_image_has_all_its_children_from_it() -> None:
+    parents = choose_parents([0, 1, 1], per_class=5, rng=np.random.default_rng(0))
+    assert Counter(parents.tolist())[0] == 4
+    assert sorted(Counter(parents.tolist()).values()) == [1, 2, 4]
+
+
+def test_the_odd_children_fall_by_the_seed() -> None:
+    draws = {tuple(choose_parents([0] * 10, per_class=15, rng=np.random.default_rng(seed))) for seed in range(20)}
+    again = {tuple(choose_parents([0] * 10, per_class=15, rng=np.random.default_rng(seed))) for seed in range(20)}
+    assert len(draws) > 10
+    assert draws == again
+
+
+def test_a_class_that_is_too_large_is_a_callers_mistake() -> None:
+    with pytest.raises(ValueError, match="class 1 has 3 images"):
+        choose_parents([0, 1, 1, 1], per_class=2, rng=np.random.default_rng(0))
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_a_share_is_that_of_every_class(counts: list[int], share: float, seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    chosen = choose_share(labels, share=share, rng=np.random.default_rng(seed))
+    for label, count in enumerate(counts):
+        assert abs(chosen[labels == label].sum() - share * count) <= 0.5
+
+
+def test_children_do_not_count_and_validation_does(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "set", {"train": 7, "val": 5, "label_book": 3})
+    samples = read_samples(folder)
+    child = {**samples.slice(0, 1).to_pylist()[0], "id": "child", "parent": samples["id"][0].as_py()}
+    samples = samples_table([*samples.to_pylist(), child, {**child, "id": "other"}], ["i", "ii", "iii"])
+    assert demand_balance(samples, budget=9, max_images=14) == 3  # the largest class has 3, not 5
+    with pytest.raises(UserError, match="5 validation images"):
+        demand_balance(samples, budget=9, max_images=13)
+
+
+def test_copies_above_the_share_of_a_class_go_and_nothing_else_does(tmp_path: Path) -> None:
+    samples = read_samples(make_dataset(tmp_path / "set", {"train": 7, "val": 5}))
+    parents = samples.to_pylist()
+    copies = [
+        {**parents[0], "id": f"{split}{n}", "parent": parents[0]["id"], "split": split}
+        for split in ("train", "val")
+        for n in range(4)
+    ]
+    samples = samples_table([*parents, *copies], ["i", "ii", "iii"])
+
+    def left(per_class: int) -> Counter[tuple[str, bool]]:
+        kept = without_surplus(samples, per_class=per_class, rng=np.random.default_rng(0))
+        assert kept.schema.equals(samples.schema, check_metadata=True)
+        return Counter((row["split"], row["parent"] is None) for row in kept.to_pylist())
+
+    whole = {("train", True): 7, ("val", True): 5, ("train", False): 4, ("val", False): 4}
+    assert left(7) == whole  # i has 3 images and 4 copies in train
+    assert left(5) == whole | {("train", False): 2}
+    assert left(1) == {key: count for key, count in whole.items() if key != ("train", False)}
+
+
+def test_a_class_without_training_images_is_named(tmp_path: Path) -> None:
+    samples = read_samples(make_dataset(tmp_path / "set", {"train": 2, "val": 3}))
+    with pytest.raises(UserError, match=r"^class iii has no training image left to augment; .*$"):
+        demand_balance(samples, budget=100, max_images=1000)

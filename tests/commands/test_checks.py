@@ -1,0 +1,65 @@
+"""A dvc.lock cut short anywhere is readable again and keeps every stage that was whole."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.imports import ROOT
+from winnow.commands.checks import mend_lock, readable
+from winnow.pipeline.messages import UserError
+
+WHOLE = (ROOT / "dvc.lock").read_bytes()
+STARTS = [match.start() for match in re.finditer(rb"^  \S+:$", WHOLE, re.MULTILINE)]
+LOCK = WHOLE[: STARTS[5]]  # five stages are as good as all, and read faster
+STAGES = yaml.safe_load(LOCK)["stages"]
+NAMES = dict(zip(STAGES, STARTS, strict=False))  # by stage, where it starts
+# Around every beginning of a stage and of the file, and a draw of the rest.
+CUTS = {
+    *range(0, 40, 3),
+    *(start + shift for start in NAMES.values() for shift in (-1, 0, 1, 2, 9)),
+    *random.Random(0).sample(range(len(LOCK)), 60),
+}
+
+
+def test_every_cut_keeps_what_was_whole(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.lock"
+    for cut in sorted(CUTS):
+        file.write_bytes(LOCK[:cut])
+        was_readable = readable(LOCK[:cut])
+        assert mend_lock(file) != was_readable
+        ends = [*list(NAMES.values())[1:], len(LOCK)]
+        whole = [name for name, end in zip(NAMES, ends, strict=True) if end <= cut]
+        if not file.exists():
+            assert not whole
+            continue
+        assert readable(file.read_bytes())
+        kept = yaml.safe_load(file.read_text()).get("stages", {})
+        assert {name: kept[name] for name in whole} == {name: STAGES[name] for name in whole}
+        assert len(kept) <= len(whole) + was_readable
+
+
+def test_a_sound_lock_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.lock"
+    file.write_bytes(LOCK)
+    assert not mend_lock(file)
+    assert file.read_bytes() == LOCK
+
+
+def test_a_cut_inside_a_letter_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.lock"
+    start = max(NAMES.values())
+    file.write_bytes(LOCK[:start] + "  refined@é".encode()[:-1])
+    assert mend_lock(file)
+    assert file.read_bytes() == LOCK[:start]
+
+
+def test_a_lock_spoilt_in_its_middle_is_not_touched(tmp_path: Path) -> None:
+    file = tmp_path / "dvc.lock"
+    spoilt = LOCK.replace(b"hash: md5", b"hash:", 1)
+    file.write_bytes(spoilt)
+    with pytest.raises(UserError, match=r"not only at its end; `git checkout dvc\.lock`"):
+        mend_lock(file)
+    assert file.read_bytes() == spoilt

@@ -1,0 +1,158 @@
+"""The driver: params.yaml changed and put back, the source as stored."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.datasets import make_dataset
+from tests.support.imports import ROOT
+from tests.support.processes import on_a_full_disk
+from winnow.commands.checks import check_classes, check_overrides, check_params
+from winnow.commands.run import changed_params, stored_source, unrolled
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.params import read_params
+
+PARAMS = (ROOT / "params.yaml").read_bytes()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_bytes(PARAMS)
+    return tmp_path / "params.yaml"
+
+
+def test_a_change_touches_its_line_alone(file: Path) -> None:
+    with changed_params({"dataset.source": "/a b/[c]'s #1: x.zip", "compare.seeds": [0, 1, 2, 3, 4]}, file):
+        pass
+    params = read_params(file)
+    assert params["dataset"]["source"] == "/a b/[c]'s #1: x.zip"
+    assert params["compare"]["seeds"] == [0, 1, 2, 3, 4]
+    before, after = PARAMS.decode().splitlines(), file.read_text().splitlines()
+    changed = [line for line, other in zip(before, after, strict=True) if line != other]
+    assert [line.split(":")[0].strip() for line in changed] == ["source", "seeds"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_failing_run_puts_every_byte_back(file: Path, error: type[BaseException]) -> None:
+    seen = []
+
+    def run() -> None:
+        with changed_params({"dataset.source": "elsewhere"}, file):
+            seen.append(read_params(file)["dataset"]["source"])
+            raise error
+
+    with pytest.raises(error):
+        run()
+    assert seen == ["elsewhere"]
+    assert file.read_bytes() == PARAMS
+
+
+@pytest.mark.parametrize("changes", [{}, {"dataset.source": "elsewhere"}])
+def test_what_a_person_edits_meanwhile_stays(
+    file: Path, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited: list[bytes] = []
+
+    def run() -> None:
+        with changed_params(changes, file):
+            file.write_bytes(file.read_bytes().replace(b"votes: 1", b"votes: 2"))
+            edited.append(file.read_bytes())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert file.read_bytes() == edited[0] != PARAMS
+    assert ("edited meanwhile and is left so; this run had set dataset.source" in capsys.readouterr().out) == bool(
+        changes
+    )
+
+
+def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
+    code = "from pathlib import Path; from winnow.commands.run import changed_params\n"
+    code += f"with changed_params({{'dataset.source': 'elsewhere'}}, Path({str(file)!r})): pass"
+    done = on_a_full_disk([sys.executable, "-c", code], 1000)
+    assert "no room to write" in done.stderr
+    assert file.read_bytes() == PARAMS
+
+
+def test_a_relative_source_counts_from_where_the_caller_stands() -> None:
+    assert stored_source("x/y.zip", ROOT) == "x/y.zip"
+    assert stored_source("y.zip", ROOT / "x") == "x/y.zip"
+    assert stored_source("../y.zip", ROOT) == "../y.zip"
+    assert stored_source("/x/y.zip", ROOT) == "/x/y.zip"
+
+
+def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:
+    with changed_params(unrolled(3), file):
+        pass
+    params = read_params(file)
+    assert params["rounds"] == {
+        "r1": {"input": "data/prepared"},
+        "r2": {"input": "data/r1/accepted"},
+        "r3": {"input": "data/r2/accepted"},
+    }
+    assert params["refined"]["round"] == "r3"
+    with changed_params(unrolled(1), file):
+        pass
+    assert read_params(file)["rounds"] == {"r1": {"input": "data/prepared"}}
+
+
+def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = tmp_path / "overrides.csv"
+    check_overrides(overrides)
+    assert overrides.read_text() == "sample,action,label,by,note\n"
+    assert "overrides.csv was missing and is made again, empty" in capsys.readouterr().out
+    overrides.write_text("sample,action,label,by,note\na,keep\n")
+    check_overrides(overrides)
+    assert capsys.readouterr().out == ""
+    overrides.write_text("sample,action,label,by,note\na,hide\n")
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: the action must be one of keep, drop, relabel"):
+        check_overrides(overrides)
+    assert "a,hide" in overrides.read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cleanse_neighbours.k": 31}, "cleanse_neighbours.k is 31, but embed.neighbours is 30: no more are kept"),
+        ({"cleanse_final.relabel": 2.0}, "relabel must lie in (0.5, 1], got 2.0"),
+        ({"value.trajectories": 0}, "trajectories must be a multiple of folds, folds at least 2, got 0"),
+        ({"value.sgd.momentum": 1.5}, "value.sgd.momentum must lie in [0, 1), got 1.5"),
+        ({"value.sgd.learning_rate": float("inf")}, "value.sgd.learning_rate must be above 0 and finite, got inf"),
+        ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
+        ({"value.views.zoom": 1.5}, "value.views.zoom must lie in [0, 1), got 1.5"),
+        ({"draw.seed": -1}, "draw.seed must be at least 0, got -1"),
+        ({"compare.seeds": [0, 0]}, "compare.seeds must name at least one seed, and each once, got [0, 0]"),
+        (
+            {"compare.arms.hydra affine": "data/r1/influenced"},
+            "compare.arms has the name 'hydra affine', which becomes",
+        ),
+        ({"rounds.r2;": {"input": "data/r1/accepted"}}, "rounds has the name 'r2;', which becomes"),
+        ({"rounds.-r2": {"input": "data/r1/accepted"}}, "begin with a letter or a digit"),
+        ({"rounds.refined": {"input": "data/r1/accepted"}}, "rounds has the name refined, but data/refined is another"),
+    ],
+)
+def test_params_that_a_stage_would_refuse_stop_before_anything_long(
+    file: Path, changes: dict[str, object], said: str
+) -> None:
+    check_params(file)
+    with changed_params(changes, file), pytest.raises(UserError, match=re.escape(said)):
+        check_params(file)
+
+
+def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Path) -> None:
+    enough, overrides = make_dataset(tmp_path / "enough", {"train": 6, "val": 3}), tmp_path / "overrides.csv"
+
+    def say(rows: str) -> Path:
+        overrides.write_text(f"sample,action,label,by,note\n{rows}")
+        return overrides
+
+    check_classes(enough, say(""))
+    with pytest.raises(UserError, match="class iii has 1 training images; 2 are the least"):
+        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""))
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: leaves 1 train image of class 'i', 2 must stay"):
+        check_classes(enough, say("train/i/0.png,drop\n"))
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
+        check_classes(enough, say("train/i/1.png,drop\n"))

@@ -1,0 +1,108 @@
+"""Folds: even over classes, none empty, and equal images together, in every stage that deals any."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages import search_policy, train_encoder, value
+from tests.support.datasets import CLASSES, make_dataset
+from winnow.dataset.folds import deal_folds
+from winnow.dataset.samples import only_splits, read_samples, samples_table
+from winnow.pipeline.files import ROOT, write_table
+from winnow.pipeline.params import load_params
+from winnow.policy_search import label_check as survival
+
+
+class CapturedError(Exception):
+    """The jobs of a stage that goes no further."""
+
+
+def different(count: int) -> list[str]:
+    return [f"pixels {number}" for number in range(count)]
+
+
+def test_every_class_is_spread_evenly() -> None:
+    labels = np.array([0] * 10 + [1] * 7 + [2])
+    folds = deal_folds(labels, different(18), folds=3, rng=np.random.default_rng(0))
+    for label, counts in ((0, [3, 3, 4]), (1, [2, 2, 3]), (2, [0, 0, 1])):
+        assert sorted(np.bincount(folds[labels == label], minlength=3)) == counts
+
+
+@pytest.mark.parametrize(("classes", "each", "folds"), [(4, 2, 4), (10, 2, 4), (3, 1, 3), (1, 5, 5)])
+def test_no_fold_is_empty_while_there_are_images_enough(classes: int, each: int, folds: int) -> None:
+    labels = np.repeat(np.arange(classes), each)
+    for seed in range(200):
+        dealt = deal_folds(labels, different(len(labels)), folds=folds, rng=np.random.default_rng(seed))
+        assert set(dealt) == set(range(folds))
+
+
+def test_twins_count_once() -> None:
+    hashes = ["twin"] * 10 + different(9)
+    folds = deal_folds(np.zeros(19, np.int64), hashes, folds=2, rng=np.random.default_rng(0))
+    firsts = folds[9:]  # a twin and the others
+    assert sorted(np.bincount(firsts)) == [5, 5]
+
+
+@given(images=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=1), seed=st.integers(0, 9))
+def test_equal_images_share_a_fold_whatever_their_labels(images: list[tuple[int, int]], seed: int) -> None:
+    labels, hashes = np.array([label for label, _ in images]), [str(pixels) for _, pixels in images]
+    folds = deal_folds(labels, hashes, folds=3, rng=np.random.default_rng(seed))
+    by_hash = {name: {int(fold) for fold, own in zip(folds, hashes, strict=True) if own == name} for name in hashes}
+    assert all(len(found) == 1 for found in by_hash.values())
+    assert len(set(folds.tolist())) == min(3, len(by_hash))  # no fold is empty while there are images enough
+
+
+def test_a_class_filed_twice_is_dealt_as_if_once() -> None:
+    labels = np.array([0] * 9 + [1] * 6)
+    once = deal_folds(labels, different(15), folds=3, rng=np.random.default_rng(1))
+    assert sorted(np.bincount(once[:9])) == [3, 3, 3]
+    twice = deal_folds(np.repeat(labels, 2), [*np.repeat(different(15), 2)], folds=3, rng=np.random.default_rng(1))
+    assert sorted(np.bincount(twice[:18])) == [6, 6, 6]
+    assert (twice[::2] == twice[1::2]).all()
+
+
+@pytest.mark.parametrize(
+    ("stage", "parallel", "members", "suspects"),
+    [
+        (value, value, 4, ("train", "val")),
+        (search_policy, survival, 2, ("train",)),
+        (train_encoder, train_encoder, 2, ("train", "val", "label_book")),
+    ],
+    ids=lambda part: part.__name__ if isinstance(part, ModuleType) else "",
+)
+def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: ModuleType,
+    parallel: ModuleType,
+    members: int,
+    suspects: Sequence[str],
+) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 60, "val": 6, "label_book": 3})
+    rows = read_samples(dataset).to_pylist()
+    for row, twin in zip(rows[:60:2], rows[1:60:2], strict=True):  # of another class
+        twin["pixel_hash"] = row["pixel_hash"]
+    samples = samples_table(rows, CLASSES)
+    write_table(dataset / "samples.parquet", samples)
+
+    def capture(_: object, jobs: Sequence[Any], **__: object) -> None:
+        raise CapturedError(jobs)
+
+    monkeypatch.setattr(parallel, "run_jobs", capture)
+    params = load_params(*stage.SECTIONS["params"], ROOT / "params.yaml")
+    outputs = {"scores", "curve", "influence", "harm", "policy", "table", "sheet", "encoders"}
+    taken = {name: tmp_path / name for name in outputs & set(stage.main.__annotations__)}
+    with pytest.raises(CapturedError) as stopped:
+        stage.main(params, dataset=dataset, **taken)
+    hashes = np.array(only_splits(samples, *suspects)["pixel_hash"].to_pylist())
+    for job in stopped.value.args[0]:
+        learnt, asked = (set(hashes[job[members] == inside]) for inside in (True, False))
+        assert learnt
+        assert asked
+        assert not learnt & asked

@@ -1,0 +1,306 @@
+"""The summary: what it reads by name, what it writes, and the table that it prints."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages import summarise
+from tests.support.datasets import make_dataset
+from winnow.dataset.samples import read_samples
+from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
+from winnow.evaluation.judge import PREDICTIONS, SeedFiles
+from winnow.pipeline.files import write_json, write_table
+from winnow.pipeline.messages import UserError
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extended, read_ledger, write_ledger
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = [3, 8]
+ARMS = {"baseline": "data/prepared", "hydra": "data/r1/influenced", "full": "data/refined"}
+N = 40
+
+
+class Project:
+    """A finished run's files, small and made up."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        generator = np.random.default_rng(0)
+        self.right = {arm: generator.random((2, N)) < p for arm, p in zip(ARMS, (0.5, 0.6, 0.8), strict=True)}
+        for number, arm in enumerate(ARMS):
+            for row, seed in enumerate(SEEDS):
+                self.write_seed(arm, seed, self.right[arm][row], n_train=100 - number)
+        samples = read_samples(make_dataset(folder / "prepared", {"train": 6, "val": 3, "label_book": 3}))
+        self.ids = samples["id"].to_pylist()
+        self.write_verdicts("r1", "cleanse_influence", {0: "drop", 1: "drop"})
+        self.write_truth({0: None, 1: "ii", 2: "i", 3: "i", 7: "ii"})
+        scores = pa.table({"id": self.ids[:9], "score": [-2.0, -3.0, *([1.0] * 7)], "other": [0.0] * 9})
+        write_table(folder / "scores.parquet", scores)
+        write_table(
+            folder / "signals.parquet",
+            pa.table({"id": self.ids[:9], "neighbours": [0.0, float("nan"), 0.1, *([0.5] * 6)]}),
+        )
+        write_json(folder / "prepare.json", {"rejected_total": 2, "leaks_total": 5, "images_train": 6})
+
+    def write_seed(self, arm: str, seed: int, right: np.ndarray, n_train: int = 1, profile: str = "tiny") -> None:
+        ids = [f"{n:016x}" for n in range(len(right))]
+        if seed == SEEDS[1]:  # rows in another order, as nothing promises one
+            ids, right = ids[::-1], right[::-1]
+        predicted = ["i" if hit else "ii" for hit in right]
+        curve = [{"train_loss": 1.0 / seed, "val_accuracy": 0.25}, {"train_loss": 0.5 / seed, "val_accuracy": 0.5}]
+        figures = {"n_train": n_train, "profile": profile, "curve": curve}
+        table = pa.table([ids, ["i"] * len(ids), predicted], schema=PREDICTIONS)
+        files = SeedFiles(self.folder / "models" / arm, self.folder / "judged" / arm, seed)
+        files.write("made up", weights=b"", predictions=table, figures=figures)
+
+    def write_verdicts(self, round_name: str, stage: str, actions: dict[int, str]) -> None:
+        rows = [
+            {"id": self.ids[n], "action": actions.get(n, "keep"), "label_after": "iii", "score": 0.0, "evidence": []}
+            for n in range(9)
+        ]
+        rows.append({"id": "a copy", "action": "drop", "label_after": None, "score": 0.0, "evidence": []})
+        table = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
+        refined = self.folder / "refined"
+        write_ledger(refined, extended(read_ledger(refined), {(round_name, stage): table}))
+
+    def write_truth(self, labels: dict[int, str | None]) -> None:
+        schema = pa.schema([("id", pa.string()), ("label", pa.string()), ("noise", pa.bool_())])
+        rows = [{"id": self.ids[n], "label": label, "noise": label is None} for n, label in labels.items()]
+        write_table(self.folder / "truth.parquet", pa.Table.from_pylist(rows, schema=schema))
+
+    def summarise(self, arms: dict[str, str] = ARMS, seeds: list[int] = SEEDS, **changes: Any) -> None:
+        paths: dict[str, Any] = {
+            "judge_metrics": self.folder / "judged",
+            "judge_models": self.folder / "models",
+            "refined": self.folder / "refined",
+            "scores": self.folder / "scores.parquet",
+            "signals": self.folder / "signals.parquet",
+            "prepared": self.folder / "prepared",
+            "truth": self.folder / "truth.parquet",
+            "prepare_metrics": self.folder / "prepare.json",
+            "comparison": self.folder / "comparison.json",
+            "refinement": self.folder / "refinement.json",
+            "plots": self.folder / "plots",
+        }
+        summarise.main(arms, seeds, **(paths | changes))
+
+    def read(self, name: str) -> dict[str, Any]:
+        return json.loads((self.folder / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def approximately(figures: dict[str, float]) -> Any:
+    return pytest.approx(figures, rel=1e-5, abs=1e-6)  # the JSON carries six digits
+
+
+def test_comparison_is_the_intervals_of_the_answers(project: Project) -> None:
+    project.summarise()
+    found, right = project.read("comparison"), project.right
+    assert list(found) == list(ARMS)
+    before = None
+    for number, (arm, row) in enumerate(found.items()):
+        assert (row["n_train"], row["n_test"], row["profile"]) == (100 - number, N, "tiny")
+        assert row["accuracy"] == approximately(accuracy_interval(right[arm]).figures() | {"seeds": 2})
+        if before is None:
+            assert "gain" not in row
+            assert "error_reduction" not in row
+        else:
+            reduction = error_reduction_interval(right[arm], right["baseline"])
+            assert reduction is not None
+            assert row["gain"] == approximately(gain_interval(right[arm], right[before]).figures())
+            assert row["error_reduction"] == approximately(reduction.figures())
+        before = arm
+
+
+def lists_in(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(lists_in, value.values())))
+
+
+def test_metrics_hold_no_lists(project: Project) -> None:
+    project.summarise()
+    assert not lists_in(project.read("comparison"))
+    assert not lists_in(project.read("refinement"))
+
+
+def test_refinement_counts_and_scores(project: Project) -> None:
+    project.summarise()
+    # Labels go i, ii, iii, i, ii, iii in train and i, ii, iii in val. Given i, ii, iii, i, ii for the five known, so
+    # images 0 (junk) and 2 (iii, truly i) are faults; 0 and 1 were dropped.
+    assert project.read("refinement") == {
+        "images": 9,
+        "dropped": 2,
+        "relabelled": 0,
+        "overridden": {"keep": 0, "drop": 0, "relabel": 0},
+        "faults": 2,
+        "touched": 2,
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
+        # Of the known ones, sound image 1 scores lowest, then fault 0; fault 2 ties with the sound images 3 and 7.
+        "ranking_auc": pytest.approx((2 + 1) / 6),
+        "ranking_average_precision": pytest.approx((1 / 2 + 2 / 5) / 2),
+        # Image 1 has none; both faults come first.
+        "signals": {"neighbours": {"ranking_auc": 1.0, "ranking_average_precision": 1.0}},
+        "verdicts": {"r1": {"cleanse_influence": {"keep": 7, "drop": 2, "relabel": 0, "copies_dropped": 1}}},
+        "rejected_files": 2,
+        "leaks_removed": 5,
+    }
+
+
+def test_verdicts_of_several_stages_and_rounds(project: Project) -> None:
+    project.write_verdicts("r2", "cleanse_final", {2: "relabel", 1: "relabel"})
+    project.summarise()
+    refinement = project.read("refinement")
+    assert refinement["verdicts"]["r2"] == {"cleanse_final": {"keep": 7, "drop": 0, "relabel": 2, "copies_dropped": 1}}
+    assert list(refinement["verdicts"]) == ["r1", "r2"]
+
+
+def test_without_truth_there_are_no_scores(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write_truth({})
+    project.summarise()
+    assert not {"precision", "recall", "f1", "faults", "relabels_right", "ranking_auc"} & set(
+        project.read("refinement")
+    )
+    assert "truth" not in capsys.readouterr().out
+
+
+def test_a_removed_arm_and_seed_are_not_reported(project: Project) -> None:
+    project.summarise(arms={"full": "data/refined", "baseline": "data/prepared"}, seeds=[8])
+    found = project.read("comparison")
+    assert list(found) == ["full", "baseline"]  # params' order; the first is what the others are held against
+    assert found["full"]["accuracy"]["seeds"] == 1
+    assert "gain" not in found["full"]
+    assert found["baseline"]["accuracy"] == approximately(
+        accuracy_interval(project.right["baseline"][1:]).figures() | {"seeds": 1}
+    )
+
+
+def test_a_perfect_baseline_leaves_no_error_to_reduce(project: Project) -> None:
+    for seed in SEEDS:
+        project.write_seed("baseline", seed, np.ones(N, bool))
+    project.summarise()
+    row = project.read("comparison")["hydra"]
+    assert "error_reduction" not in row
+    assert row["gain"]["mean"] < 0
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_plots_data(project: Project) -> None:
+    project.summarise()
+    rows = read_csv(project.folder / "plots/accuracy.csv")
+    assert [row["arm"] for row in rows] == list(ARMS)
+    assert float(rows[2]["accuracy"]) == pytest.approx(project.right["full"].mean())
+    assert float(rows[2]["low"]) < float(rows[2]["accuracy"]) < float(rows[2]["high"])
+    curves = read_csv(project.folder / "plots/curves.csv")
+    assert [(row["arm"], row["epoch"]) for row in curves] == [(arm, epoch) for arm in ARMS for epoch in "12"]
+    assert float(curves[1]["train_loss"]) == pytest.approx((0.5 / 3 + 0.5 / 8) / 2, rel=1e-5)
+    assert float(curves[1]["val_accuracy"]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("template", "table", "columns"),
+    [("intervals", "accuracy.csv", {"low", "high"}), ("by_arm", "curves.csv", {"arm"})],
+)
+def test_plot_templates_name_columns_that_are_there(
+    project: Project, template: str, table: str, columns: set[str]
+) -> None:
+    project.summarise()
+    text = (ROOT / ".dvc/plots" / f"{template}.json").read_text()
+    json.loads(text)
+    named = set(re.findall(r'"field": "([a-z_]+)"', text)) - {"rev"}  # DVC adds the version's name
+    assert named == columns
+    assert columns < set(read_csv(project.folder / "plots" / table)[0])
+
+
+def test_trouble_is_one_sentence(project: Project) -> None:
+    with pytest.raises(UserError, match=r"judged/gone/seed-3.json is missing; run `dvc repro`"):
+        project.summarise(arms=ARMS | {"gone": "data/gone"})
+    with pytest.raises(UserError, match=r"compare\.arms and compare\.seeds must each name at least one"):
+        project.summarise(arms={})
+    project.write_seed("full", 3, project.right["full"][0], n_train=98, profile="other")
+    with pytest.raises(UserError, match="its seeds were judged on different images or profiles"):
+        project.summarise()
+    project.write_seed("full", 8, project.right["full"][1], n_train=98, profile="other")
+    with pytest.raises(UserError, match="arm full was judged on other test images or with another profile"):
+        project.summarise()
+    (project.folder / "models/full/seed-3.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"seed-3\.parquet is not a whole parquet table"):
+        project.summarise()
+
+
+# --- the table --------------------------------------------------------------------------------------------------
+
+
+def figures(mean: float) -> dict[str, float]:
+    return {"mean": mean, "low": mean - 0.01, "high": mean + 0.02}
+
+
+def test_the_table() -> None:
+    comparison = {
+        "baseline": {"n_train": 1654, "n_test": 2420, "profile": "quick", "accuracy": figures(0.645) | {"seeds": 3}},
+        "hydra": {
+            "n_train": 1600,
+            "n_test": 2420,
+            "profile": "quick",
+            "accuracy": figures(0.676) | {"seeds": 3},
+            "error_reduction": figures(0.087),
+            "gain": figures(0.031),
+        },
+    }
+    refinement = {
+        # Image 1 has none; both faults come first.
+        "signals": {"neighbours": {"ranking_auc": 1.0, "ranking_average_precision": 1.0}},
+        "verdicts": {"r1": {"cleanse_influence": {"keep": 2000, "drop": 67, "relabel": 0}}},
+        "precision": 0.567,
+        "recall": 0.166,
+        "f1": 0.257,
+        "ranking_auc": 0.8,
+        "touched": 67,
+        "faults": 229,
+    }
+    assert comparison_text(comparison, refinement).splitlines() == [
+        "arm       training images  accuracy [95 % interval]       error reduction    gain on the row above",
+        "─" * 98,
+        "baseline            1,654      0.645 [0.635, 0.665]                     –                        –",
+        "hydra               1,600      0.676 [0.666, 0.696]  0.087 [0.077, 0.107]  +0.031 [+0.021, +0.051]",
+        "Profile quick; intervals over 3 seeds and 2,420 test images.",
+        "Verdicts: r1 cleanse_influence kept 2,000, dropped 67, relabelled 0.",
+        "Against the truth: precision 0.567, recall 0.166, F1 0.257, ranking AUC 0.800 "
+        "(67 dropped or relabelled, 229 faults).",
+    ]
+
+
+def test_the_table_is_printed_again_without_anything_heavy(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.summarise()
+    printed = capsys.readouterr().out
+    code = (
+        "import runpy, sys; runpy.run_module('winnow.evaluation.comparison_table', run_name='__main__');"
+        "heavy = {'torch', 'numpy', 'pyarrow', 'scipy'} & set(sys.modules); assert not heavy, heavy"
+    )
+    paths = [str(project.folder / name) for name in ("comparison.json", "refinement.json")]
+    again = subprocess.run([sys.executable, "-c", code, *paths], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert again.stdout == printed
+
+
+def test_predictions_are_sorted_by_id(project: Project) -> None:
+    files = SeedFiles(project.folder / "models/full", project.folder / "judged/full", SEEDS[1])
+    assert pq.read_table(files.predictions)["id"].to_pylist() != files.read_predictions()["id"].to_pylist()
+    assert files.read_predictions()["id"].to_pylist() == sorted(files.read_predictions()["id"].to_pylist())

@@ -1,0 +1,183 @@
+"""The export: every image once in its place, readable by the loaders that people have, and traceable."""
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from torchvision.datasets import ImageFolder
+
+from stages.export import main
+from tests.support.datasets import make_dataset
+from tests.support.runs import Run, verdict
+from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.samples import samples_table
+from winnow.pipeline.files import digest
+from winnow.pipeline.messages import UserError
+
+HOSTILE = ["a/b", "..", "con", " x ", ".hidden", "test", "[ab]*", "名 é", "C# & co"]
+HUGGING_FACE = """
+import json, sys
+from datasets import load_dataset
+
+def seen(split):
+    names = split.features["label"].names
+    images = [[names[row["label"]], row["image"].mode, row["image"].tobytes().hex()] for row in split]
+    return {"columns": split.column_names, "names": names, "images": images}
+
+folder, cache = sys.argv[1:]
+loaded = [load_dataset("imagefolder", data_dir=folder, cache_dir=cache), load_dataset(folder, cache_dir=cache)]
+print(json.dumps([{name: seen(split) for name, split in one.items()} for one in loaded]))
+"""
+
+
+def export(run: Run, *, max_images: int = 1000, name: str = "export") -> Path:
+    folder = run.path(name)
+    main(max_images, dataset=run.path("data/refined"), export=folder)
+    return folder
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """One relabelled in the first round, whose copy was kept; a second round that was refused."""
+    made = Run(tmp_path, gates={"r1": True, "r2": False})
+    first, second, third, *_ = made.suspects
+    child = made.copy_of(second)
+    made.refined = [row | ({"label": "iii"} if row is first else {}) for row in made.refined]
+    made.verdicts["r1", "cleanse_influence"] = [verdict(row) for row in made.suspects]
+    made.verdicts["r1", "cleanse_neighbours"] = [
+        verdict(first, "relabel", label_after="iii", score=0.5, reason="all neighbours are iii"),
+        verdict(child, score=0.75, reason="a copy among its own"),
+    ]
+    made.verdicts["r2", "cleanse_final"] = [verdict(third, "drop"), verdict(second, "relabel", label_after="i")]
+    return made.write()
+
+
+def test_every_train_and_val_image_is_there_once_byte_for_byte(run: Run) -> None:
+    folder = export(run)
+    rows = [row for row in run.refined if row["split"] != "label_book"]
+    wanted = {f"{row['split']}/{row['label']}/{row['id']}.png": run.images[row["id"]] for row in rows}
+    assert files(folder) == sorted([*wanted, "manifest.parquet"])
+    assert {name: (folder / name).read_bytes() for name in wanted} == wanted
+
+
+def test_the_manifest_says_where_each_file_came_from(run: Run) -> None:
+    listed = {row["file"]: row for row in pq.read_table(export(run) / "manifest.parquet").to_pylist()}
+    first, second, third, fourth, *_ = run.suspects
+    moved = listed[f"train/iii/{first['id']}.png"]
+    assert (moved["label"], moved["given_label"], moved["origin"], moved["parent"]) == ("iii", "i", "source", None)
+    assert (moved["round"], moved["stage"], moved["action"]) == ("r1", "cleanse_neighbours", "relabel")
+    assert (moved["reason"], moved["score"], moved["name"]) == ("all neighbours are iii", 0.5, first["name"])
+    child = listed[f"train/ii/{0:016x}.png"]
+    assert (child["parent"], child["origin"], child["reason"]) == (second["id"], "random", "a copy among its own")
+    # What the refused round said of them did not happen.
+    for row in (second, third, fourth):
+        last = listed[f"{row['split']}/{row['label']}/{row['id']}.png"]
+        assert (last["round"], last["stage"], last["action"]) == ("r1", "cleanse_influence", "keep")
+
+
+def test_an_image_without_a_verdict_has_none(tmp_path: Path) -> None:
+    run = Run(tmp_path, gates={}).write()
+    rows = pq.read_table(export(run) / "manifest.parquet").to_pylist()
+    assert len(rows) == 27
+    assert {(row["round"], row["stage"], row["action"], row["reason"], row["score"]) for row in rows} == {(None,) * 5}
+
+
+def test_equal_datasets_give_equal_bytes_and_nothing_old_stays(run: Run) -> None:
+    one, two = export(run, name="one"), export(run, name="two")
+    assert digest([one]) == digest([two])
+    (one / "train/i/old.png").write_bytes(b"")
+    assert digest([export(run, name="one")]) == digest([two])
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_torchvision_and_hugging_face_read_it(tmp_path: Path, colour: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path, classes=HOSTILE, colour=colour).write()
+    folder = export(run)
+    assert "7 classes under another folder name" in capsys.readouterr().out
+    rows = {row["id"]: row for row in pq.read_table(folder / "manifest.parquet").to_pylist()}
+    label_of = {row["folder"]: row["label"] for row in rows.values()}
+    assert sorted(label_of.values()) == sorted(HOSTILE)
+    for split in ("train", "val"):
+        loaded = ImageFolder(folder / split)
+        assert loaded.classes == sorted(label_of)
+        assert len(loaded) == sum(row["split"] == split for row in rows.values())
+        for path, index in loaded.samples:
+            assert label_of[loaded.classes[index]] == rows[Path(path).stem]["label"]
+    for side in hugging_face(folder, tmp_path):
+        assert set(side) == {"train", "validation"}
+        for split, ours in (("train", "train"), ("validation", "val")):
+            assert side[split]["columns"] == ["image", "label"]
+            assert side[split]["names"] == sorted(label_of)
+            wanted = [[row["folder"], *image_of(run, row["id"])] for row in rows.values() if row["split"] == ours]
+            assert sorted(side[split]["images"]) == sorted(wanted)
+            assert {mode for _, mode, _ in wanted} == {"RGB" if colour else "L"}
+
+
+def hugging_face(folder: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """What its loader sees: as `imagefolder`, and left to find out by itself that it is one."""
+    if importlib.util.find_spec("huggingface_hub") is None:
+        pytest.skip("Hugging Face's datasets is not installed (requirements-dev.txt)")
+    # Another process: tests/datasets.py hides the package here.
+    command = [sys.executable, "-I", "-c", HUGGING_FACE, str(folder), str(tmp_path / "cache")]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    seen: list[dict[str, Any]] = json.loads(done.stdout)
+    return seen
+
+
+def image_of(run: Run, identifier: str) -> list[str]:
+    image = Image.open(io.BytesIO(run.images[identifier]))
+    return [image.mode, image.tobytes().hex()]
+
+
+def test_grey_stays_grey_among_coloured_ones(tmp_path: Path) -> None:
+    run = Run(tmp_path, colour=True)
+    grey = run.suspects[0]
+    run.images[grey["id"]] = encode_png(np.full((16, 16, 1), 7, np.uint8))
+    folder = export(run.write())
+    modes = {path.stem: Image.open(io.BytesIO(path.read_bytes())).mode for path in folder.rglob("*.png")}
+    assert modes.pop(grey["id"]) == "L"
+    assert set(modes.values()) == {"RGB"}
+
+
+def test_more_images_than_the_judge_allows_are_refused(run: Run) -> None:
+    count = len(files(export(run))) - 1
+    export(run, max_images=count)
+    with pytest.raises(
+        UserError, match=rf"may hold {count - 1} images .*, got {count}; augment less \(augment.budget\)"
+    ):
+        export(run, max_images=count - 1)
+
+
+def test_a_split_without_images_is_refused_and_a_class_without_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "train-only", {"train": 4, "label_book": 3})
+    with pytest.raises(UserError, match="no val images are left"):
+        main(10, dataset=dataset, export=tmp_path / "export")
+    dataset = make_dataset(tmp_path / "gap", {"train": 6, "val": 2})
+    main(10, dataset=dataset, export=tmp_path / "export")
+    told = capsys.readouterr().out
+    assert "6 train and 2 val images" in told
+    assert "export: warning: val has no image of class 'iii'; give its loader the other's class numbers" in told
+
+
+def test_a_missing_image_is_told(tmp_path: Path) -> None:
+    run = Run(tmp_path).write()
+    write_dataset(run.path("data/refined"), samples_table(run.refined, run.classes))
+    with pytest.raises(UserError, match=r"lacks 27 images, .* run `dvc checkout"):
+        export(run)

@@ -1,0 +1,337 @@
+"""The diff between revisions of a small repository: text, JSON, HTML, exit codes, where the data comes from."""
+
+import base64
+import json
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.support.history import BOOK, CLASSES, HOSTILE, NAMES, forbid_network, identify, make_history, png, row, write
+from tests.support.workspace import Workspace
+from winnow.commands.diff import DATASET, answer, diff
+from winnow.dataset import images as stored
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import samples_table
+from winnow.history.revision import WORKSPACE, open_revision, read_pngs
+from winnow.history.verdicts import verdict_order, verdict_paths
+from winnow.pipeline.messages import UserError
+from winnow.verdicts.ledger import extended, read_ledger, write_ledger
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return make_history(tmp_path_factory.mktemp("two refinements"))
+
+
+@pytest.fixture
+def root(history: Workspace, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    shutil.copytree(history.folder, tmp_path / "copy", symlinks=True)
+    return tmp_path / "copy"
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    forbid_network(monkeypatch)
+
+
+class Page(HTMLParser):
+    """The elements of a page, its texts, and the pictures in it."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.tags = set[str]()
+        self.texts, self.pictures, self.attributes = list[str](), list[bytes](), list[tuple[str, str | None]]()
+        self.feed(content.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+        source = dict(attrs).get("src")
+        if source is not None:
+            self.pictures.append(base64.b64decode(source.removeprefix("data:image/png;base64,")))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_what_a_person_reads(history: Workspace) -> None:
+    text, code = answer(["one", "two"], history.folder)
+    assert code == 1
+    assert text.splitlines() == [
+        "data/refined: one > two",
+        "different samples: source 11 > 10, augmented 2 > 2",
+        "",
+        "dropped (2)",
+        '  train/<b>/"><script>alert(1)</script>.png  <b>  r1 cleanse_influence: harms <i>2</i> images (-0.25)',
+        "  'train/<b>/it\\'s\\ntwo \"lines\" & more.png'  <b>  r1 cleanse_influence: harms <i>2</i> images (-0.25)",
+        "",
+        "added (1)",
+        "  train/i/0.png  i  no longer: r1 cleanse_influence: harms 1 image (-0.25)",
+        "",
+        "relabelled (2)",
+        "  train/ii/2.png  ii > <b>  r1 cleanse_neighbours: all are <b>",
+        "  train/ii/3.png  i > ii    no longer: r1 cleanse_neighbours: 2 of 3 are i (0.5)",
+        "",
+        "moved (1)",
+        "  train/ii/2.png  train > val  r1 cleanse_neighbours: all are <b>",
+        "",
+        "augmented",
+        "  class  origin  before  after  new  gone",
+        "  i      random  2       2      1    1",
+    ]
+
+
+def test_what_a_program_reads(history: Workspace) -> None:
+    text, code = answer(["one", "main", "--json"], history.folder)
+    told = json.loads(text)
+    assert code == 1
+    assert {key: told[key] for key in ("dataset", "old", "new", "same", "sources")} == {
+        "dataset": "data/refined",
+        "old": "one",
+        "new": "main",
+        "same": False,
+        "sources": {"before": 11, "after": 10},
+    }
+    assert [change["name"] for change in told["dropped"]] == HOSTILE
+    assert told["relabelled"][1] == {
+        "id": identify(NAMES[7]),
+        "name": NAMES[7],
+        "label_before": "i",
+        "label_after": "ii",
+        "split_before": "train",
+        "split_after": "train",
+        "round": "r1",
+        "stage": "cleanse_neighbours",
+        "reason": "2 of 3 are i",
+        "score": 0.5,
+        "evidence": [identify(BOOK[0])],
+        "undone": True,
+    }
+    assert told["relabelled"][0]["score"] is None
+    assert told["augmented"] == [{"label": "i", "origin": "random", "before": 2, "after": 2, "new": 1, "gone": 1}]
+
+
+@pytest.mark.parametrize("pair", [["main", "two"], ["main"], ["HEAD~0", "workspace"], ["one", "HEAD~1"]])
+def test_the_same_has_exit_code_0(history: Workspace, pair: list[str]) -> None:
+    text, code = answer(pair, history.folder)
+    assert code == 0
+    assert "the same samples" in text
+    assert json.loads(answer([*pair, "--json"], history.folder)[0])["same"] is True
+
+
+def test_the_workspace_is_what_lies_on_disk(root: Path) -> None:
+    write(root / "data/refined", [row(name) for name in NAMES[:3]])
+    text, code = answer(["two"], root)
+    assert code == 1
+    assert "source 10 > 3, augmented 2 > 0" in text
+    assert "train/i/3.png  " in text
+
+
+def test_another_dataset_is_compared_where_asked(history: Workspace) -> None:
+    for path in ("data/prepared", "data/prepared/", str(history.folder / "data/prepared")):
+        assert answer(["one", "two", "--dataset", path], history.folder)[1] == 0
+
+
+def test_an_experiment_is_a_revision(root: Path, history: Workspace) -> None:
+    commit = history.run("git", "rev-parse", "one").stdout.strip()
+    reference = root / ".git/refs/exps/ab/cdef/puffy-daks"
+    reference.parent.mkdir(parents=True)
+    reference.write_text(commit + "\n")
+    assert answer(["puffy-daks", "one"], root)[1] == 0
+
+
+def test_the_page_shows_every_change_and_needs_nothing_else(history: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "new folder" / "page.html"
+    answer(["one", "two", "--html", str(file)], history.folder)
+    page = Page(file.read_bytes())
+    shown = [*HOSTILE, NAMES[0], NAMES[6], NAMES[7], NAMES[6]]
+    assert page.pictures == [png(name) for name in shown]
+    assert not page.tags & {"script", "b", "i", "link", "iframe", "object"}
+    assert not [pair for pair in page.attributes if re.match("on|href|action", pair[0])]
+    assert "http:" not in file.read_text().lower()
+    assert "https:" not in file.read_text().lower()
+    text = "\n".join(page.texts)
+    assert HOSTILE[0] in text
+    assert repr(HOSTILE[1]) in text
+    assert "harms <i>2</i> images" in text
+    assert dict(page.attributes)["content"].startswith("default-src 'none'; img-src data:")  # type: ignore[union-attr]
+
+
+def test_no_shard_is_read_after_the_last_picture_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "SHARD_ROWS", 1)
+    write(root / "data/refined", [row(name) for name in NAMES[:2]])
+    shards = sorted((root / "data/refined/images").glob("*"))
+    (held,) = pq.read_table(shards[0])["id"].to_pylist()
+    shards[1].write_bytes(b"nonsense")
+    assert list(read_pngs(open_revision("workspace", root), "data/refined", [held])) == [held]
+
+
+def test_a_picture_that_no_shard_holds_is_said_to_be_missing(root: Path, tmp_path: Path) -> None:
+    write_dataset(root / "data/refined", samples_table([row("train/i/new.png")], CLASSES))
+    answer(["two", "--html", str(tmp_path / "page.html")], root)
+    page = Page((tmp_path / "page.html").read_bytes())
+    assert "no picture is stored" in page.texts
+    assert png(NAMES[0]) in page.pictures  # of the older side
+
+
+def test_data_that_the_cache_lacks_is_asked_for_in_one_sentence(root: Path) -> None:
+    shutil.rmtree(root / ".dvc/cache")
+    with pytest.raises(UserError, match=r"one: data/refined is not in the cache, and no default remote is set; check"):
+        answer(["one", "two"], root)
+
+
+def test_only_the_tables_are_read_without_pictures(root: Path) -> None:
+    for object_ in (root / ".dvc/cache/files/md5").glob("*/*"):
+        if b"PNG" in object_.read_bytes():
+            object_.unlink()
+    assert answer(["one", "two"], root)[1] == 1
+
+
+def test_what_the_cache_lacks_is_pulled_from_the_remote(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / ".dvc/cache", tmp_path / "remote")
+    shutil.rmtree(root / ".dvc/cache")
+    (root / ".dvc/config.local").write_text(
+        f"['remote \"away\"']\n    url = {tmp_path / 'remote'}\n[core]\n    remote = away\n"
+    )
+    text, code = answer(["one", "two"], root)
+    assert code == 1
+    assert "dropped (2)" in text
+    pulled = [file for file in (root / ".dvc/cache/files/md5").glob("*/*") if file.is_file()]
+    assert len(pulled) == 2 * (1 + 1 + 2)  # of each: the folder's list, the samples, two verdict tables
+    shutil.rmtree(tmp_path / "remote")
+    shutil.rmtree(root / ".dvc/cache")
+    with pytest.raises(UserError, match="is not in the cache nor on the remote away; run `dvc push` where it was made"):
+        answer(["one", "two"], root)
+
+
+def test_an_object_that_comes_damaged_from_the_remote_does_not_stay(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / ".dvc/cache", tmp_path / "remote")
+    shutil.rmtree(root / ".dvc/cache")
+    (root / ".dvc/config.local").write_text(
+        f"['remote \"away\"']\n    url = {tmp_path / 'remote'}\n[core]\n    remote = away\n"
+    )
+    for file in (tmp_path / "remote/files/md5").glob("*/" + "[0-9a-f]" * 30):
+        file.chmod(0o600)
+        file.write_bytes(file.read_bytes()[:-1])
+    damaged = "one: data/refined/samples.parquet is damaged on the remote away; run `make push` where it was made"
+    with pytest.raises(UserError, match=re.escape(damaged)):
+        answer(["one", "two"], root)
+    assert {file.suffix for file in (root / ".dvc/cache/files/md5").glob("*/*")} == {".dir"}
+
+
+def test_a_damaged_list_of_files_and_a_foreign_lock_say_what_to_do(root: Path) -> None:
+    for file in (root / ".dvc/cache/files/md5").glob("*/*.dir"):
+        file.chmod(0o600)
+        file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UserError, match=r"the list of the files of data/refined is damaged; delete .*\.dir and get it"):
+        answer(["one", "two"], root)
+    (root / "dvc.lock").write_text("stages: {refined: 3}\n")
+    with pytest.raises(UserError, match=r"workspace: dvc\.lock is not as DVC writes it; run `git checkout dvc.lock`"):
+        diff(open_revision(WORKSPACE, root), open_revision(WORKSPACE, root), "data/r1/influenced")
+
+
+def test_a_dataset_without_the_rest_tells_why_by_its_own_ledger(root: Path) -> None:
+    one, here = open_revision("one", root), open_revision(WORKSPACE, root)
+    wanted = diff(one, here, DATASET)
+    assert any(change.verdict for change in wanted.dropped)
+    stages = ("cleanse_influence", "cleanse_neighbours")
+    tables = {("r1", stage): pq.read_table(root / f"data/r1/{stage}/verdicts.parquet") for stage in stages}
+    write_ledger(root / DATASET, extended(read_ledger(root / DATASET), tables))
+    shutil.rmtree(root / "data/r1")
+    assert diff(one, here, DATASET) == wanted
+
+
+def test_the_cache_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
+    (root / ".dvc/cache").rename(tmp_path / "elsewhere")
+    (root / ".dvc/config.local").write_text("[cache]\n    dir = ../../elsewhere\n")
+    assert answer(["one", "two"], root)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody"], "^'nobody' is no commit, branch, tag or experiment here; `git branch --all`"),
+        ([""], "^'' is no commit"),
+        (["bare"], "^bare has no dvc.lock; name a commit in which `dvc repro` has run$"),
+        (
+            ["one", "two", "--dataset", "data/nothing"],
+            "^one: dvc.lock names no data/nothing/samples.parquet; run `dvc repro`, or name",
+        ),
+        (["one", "two", "--dataset", ".."], "^one: dvc.lock names no ../samples.parquet"),
+        (
+            ["workspace", "--dataset", "data/nothing"],
+            "^data/nothing/samples.parquet is not in the workspace, and dvc.lock",
+        ),
+    ],
+)
+def test_trouble_says_what_to_do(history: Workspace, arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        answer(arguments, history.folder)
+
+
+def test_a_missing_and_a_damaged_table_of_the_workspace_say_what_to_do(root: Path) -> None:
+    (root / "data/refined/samples.parquet").write_bytes(b"nonsense")
+    with pytest.raises(
+        UserError, match=r"workspace: data/refined/samples.parquet is no table with the columns id, name"
+    ):
+        answer(["one"], root)
+    shutil.rmtree(root / "data/refined")
+    with pytest.raises(UserError, match="is not in the workspace; run `dvc repro`, or `dvc pull` where"):
+        answer(["one"], root)
+    (root / "dvc.lock").write_text("stages:\n<<<<<<< HEAD\n  prepare:\n")
+    with pytest.raises(UserError, match=r"workspace: dvc.lock is not valid YAML"):
+        answer(["one"], root)
+
+
+def test_outside_a_repository(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no git repository"):
+        answer(["main"], tmp_path)
+
+
+def test_verdict_tables_of_what_is_no_more_are_left_out(root: Path) -> None:
+    """dvc.lock keeps them."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    for stage, path in (("cleanse_final@r1", "r1/cleanse_final"), ("cleanse_influence@r2", "r2/cleanse_influence")):
+        lock["stages"][stage] = {"cmd": "true", "outs": [{"path": f"data/{path}/verdicts.parquet", "md5": "0" * 32}]}
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    wanted = [f"data/r1/{stage}/verdicts.parquet" for stage in ("cleanse_influence", "cleanse_neighbours")]
+    assert verdict_paths(open_revision("workspace", root)) == wanted == verdict_paths(open_revision("one", root))
+
+
+def test_verdicts_come_round_by_round_and_in_a_round_stage_by_stage() -> None:
+    stages = ("cleanse_influence", "cleanse_neighbours", "cleanse_final", "cleanse_other")
+    paths = [f"data/{name}/{stage}/verdicts.parquet" for name in ("r1", "r2", "r10") for stage in stages]
+    assert sorted(sorted(paths), key=verdict_order) == paths
+
+
+def test_exit_codes_and_streams_of_the_command(history: Workspace) -> None:
+    def command(*arguments: str) -> tuple[int, str, str]:
+        done = history.run(sys.executable, "-m", "winnow.diff", *arguments, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = command("one")
+    assert (code, err) == (1, "")
+    assert out.startswith("data/refined: one > workspace\n")
+    assert command("two")[::2] == (0, "")
+    code, out, err = command("nobody", "--json")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("diff: 'nobody' is no commit")
+
+
+def test_make_compare_prints_both_and_ends_well_though_they_differ(history: Workspace) -> None:
+    python = history.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (history.folder / ".venv/.installed").touch()
+    done = history.run("make", "compare", "REV=one")
+    assert "metrics that differ" in done.stdout
+    assert "data/refined: one > workspace" in done.stdout
+    assert r"'no'\''body'" in history.run("make", "--dry-run", "compare", "REV=no'body").stdout

@@ -1,0 +1,311 @@
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from stages import prepare
+from tests.support.prepared import PARAMS, Prepared, refused
+from tests.support.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
+from winnow.dataset.images import pixel_hash, read_images
+from winnow.dataset.samples import class_names, column, read_samples, sample_id
+from winnow.intake.decode import decode, stretch
+from winnow.pipeline.files import ROOT, digest
+from winnow.pipeline.messages import UserError
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+def test_delivered_splits_stay_and_test_lies_apart(tmp_path, capsys):
+    files = split_files()
+    run = Prepared(make_zip(tmp_path / "source.zip", files), tmp_path / "out")
+    assert run.splits() == {name: name.split("/")[0] for name in files}
+    prepared, test = read_samples(run.prepared), read_samples(run.test)
+    assert set(column(prepared, "split")) == {"train", "val", "label_book"}
+    assert set(column(test, "split")) == {"test"}
+    assert not set(column(prepared, "id")) & set(column(test, "id"))
+    assert class_names(prepared) == class_names(test) == ["a", "b"]
+    with pytest.raises(UserError, match="lacks 6 images"):  # nor are test's pixels among prepared's shards
+        read_images(run.prepared, test["id"].to_pylist())
+    assert run.counts["label_book_verified"] is True
+    assert run.nonzero("images_") == {"train": 16, "val": 4, "label_book": 4, "test": 6, "grey": 30}
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_rows_and_pixels(tmp_path):
+    files = split_files()
+    files["train/a/colour.png"] = noise_png(1, side=100, colour=True)
+    files["train/a/grey.png"] = noise_png(2, side=100)
+    run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out")
+    rows = {row["name"]: row for row in run.samples()}
+    for folder in (run.prepared, run.test):
+        names = column(read_samples(folder), "name").tolist()
+        assert names == sorted(names)
+    for name, channels in (("train/a/colour.png", 3), ("train/a/grey.png", 1)):
+        delivered = decode(files[name], max_pixels=10**6)
+        assert rows[name] == {
+            "id": sample_id(name, files[name]),
+            "name": name,
+            "split": "train",
+            "label": "a",
+            "given_label": "a",
+            "origin": "source",
+            "parent": None,
+            "operations": None,
+            "pixel_hash": pixel_hash(delivered),
+            "channels": channels,
+        }
+        stored = read_images(run.prepared, [rows[name]["id"]])[0]
+        np.testing.assert_array_equal(stored, stretch(delivered, side=64))
+        assert stored.shape == (64, 64, channels)
+
+
+def test_folder_zip_wrapper_and_second_run_give_the_same_bytes(tmp_path):
+    files = bare_files(12) | {"truth.csv": b"name,label,noise\na/001.png,b,0\n"}
+    sources = {
+        "folder": make_folder(tmp_path / "it's a [folder] {x}", files),
+        "zip": make_zip(tmp_path / "packed (1).zip", files),
+        "reversed": make_zip(tmp_path / "reversed.zip", dict(reversed(files.items()))),
+        "wrapped": make_zip(tmp_path / "wrapped.zip", {f"data/{name}": content for name, content in files.items()}),
+        "again": tmp_path / "packed (1).zip",
+    }
+    runs = {kind: Prepared(source, tmp_path / "out" / kind) for kind, source in sources.items()}
+    assert len({digest([run.out]) for run in runs.values()}) == 1
+    other = Prepared(sources["zip"], tmp_path / "other", replace(PARAMS, seed=1))
+    assert other.splits() != runs["zip"].splits()
+
+
+def test_adding_an_image_changes_no_other_id(tmp_path):
+    files = bare_files(12)
+    before = Prepared(make_folder(tmp_path / "before", files), tmp_path / "out1")
+    files["a/0.5.png"] = noise_png(77_777)
+    after = Prepared(make_zip(tmp_path / "after.zip", files), tmp_path / "out2")
+    ids = [{row["name"]: row["id"] for row in run.samples()} for run in (before, after)]
+    assert ids[1].pop("a/0.5.png")
+    assert ids[0] == ids[1]
+    moved = [name for name, split in before.splits().items() if after.splits()[name] != split]
+    assert len(moved) <= 4
+    assert all(name.startswith("a/") for name in moved)
+
+
+def test_odd_names_reach_the_tables(tmp_path):
+    odd = ["new\nline", "quote'\"", "[b] {c}*?", "n" * 251, "日本語", "🦉", "back\\slash"]
+    files = bare_files(8) | {f"a/{name}.png": noise_png(500 + i) for i, name in enumerate(odd)}
+    run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out")
+    assert set(run.splits()) == set(files)
+
+
+# --- splits ---------------------------------------------------------------------------------------------------------
+
+
+def test_bare_folders_get_every_split_and_a_warning(tmp_path, capsys):
+    run = Prepared(make_folder(tmp_path / "source", bare_files(50)), tmp_path / "out")
+    assert run.nonzero("images_") == {"train": 96, "val": 12, "label_book": 12, "test": 30, "grey": 150}
+    assert run.counts["label_book_verified"] is False
+    out = capsys.readouterr().out
+    assert "drawn here: val, label_book, test;" in out
+    assert "warning: the label book is unverified: the source has no label_book/, so 12 images were drawn" in out
+
+
+def test_train_without_test_gives_one_up(tmp_path):
+    files = {f"train/{name}": content for name, content in bare_files(50).items()}
+    run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out")
+    assert run.counts["images_test"] == 30
+
+
+def test_too_few_images_for_a_split(tmp_path):
+    message = refused(make_folder(tmp_path / "source", bare_files(2)), tmp_path / "out")
+    assert message.endswith("has too few different images to draw val from; add images, or a val/ folder")
+
+
+# --- leaks and copies -----------------------------------------------------------------------------------------------
+
+
+def test_leaks_go_by_precedence_and_are_counted_by_pair(tmp_path):
+    files = split_files()
+    copies = {
+        "train/a/t1.png": "test/a/000.png",
+        "train/b/t2.png": "test/a/000.png",  # whatever its label
+        "train/a/b1.png": "label_book/a/000.png",
+        "train/a/v1.png": "val/a/000.png",
+        "val/b/t3.png": "test/b/001.png",
+        "val/b/b2.png": "label_book/b/000.png",
+        "label_book/b/t4.png": "test/b/002.png",
+    }
+    for copy, original in copies.items():
+        image = Image.open(make_folder(tmp_path / "one", {"x.png": files[original]}) / "x.png")
+        files[copy] = encoded(image, "TIFF")  # other bytes, the same pixels
+    run = Prepared(make_zip(tmp_path / "source.zip", files), tmp_path / "out")
+    assert set(run.splits()) == set(files) - set(copies)
+    assert run.nonzero("leaks_") == {
+        "total": 7,
+        "train_in_test": 2,
+        "train_in_label_book": 1,
+        "train_in_val": 1,
+        "val_in_test": 1,
+        "val_in_label_book": 1,
+        "label_book_in_test": 1,
+    }
+    assert {row["name"]: (row["split"], row["kept_in"]) for row in run.rows("leaks")} == {
+        copy: (copy.split("/")[0], original.split("/")[0]) for copy, original in copies.items()
+    }
+
+
+def test_a_class_of_leaks_only(tmp_path):
+    files = split_files() | {"train/c/1.png": noise_png(999), "test/c/1.png": noise_png(999)}
+    message = refused(make_zip(tmp_path / "source.zip", files), tmp_path / "out")
+    assert "class 'c' has no training images but copies of those in val/, label_book/ or test/; add some" in message
+
+
+def test_copies_inside_train_are_kept_and_counted(tmp_path):
+    files = bare_files(20)
+    for number in range(3):
+        files[f"a/copy{number}.png"] = files["a/000.png"]
+    files["b/other label.png"] = files["a/001.png"]
+    run = Prepared(make_zip(tmp_path / "source.zip", files), tmp_path / "out")
+    assert set(run.splits()) == set(files)
+    assert run.nonzero("train_copies_") == {"with_one_label": 4, "with_two_labels": 2}
+    assert run.counts["leaks_total"] == 0
+    copied = [row["split"] for row in run.samples() if row["name"] in ("a/000.png", "a/001.png", "b/other label.png")]
+    assert copied == ["train"] * 3
+
+
+def test_one_test_image_is_refused(tmp_path):
+    files = {name: content for name, content in split_files().items() if not name.startswith("test/")}
+    message = refused(make_folder(tmp_path / "source", files | {"test/a/1.png": noise_png(7)}), tmp_path / "out")
+    assert message.endswith("has 1 test image, on which no interval rests; add some, or remove test/")
+
+
+def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    source = make_folder(tmp_path / "source", split_files())
+    read = prepare.ingest
+
+    def slowly(*arguments, **options):
+        (source / "train/a/late.png").write_bytes(noise_png(9))
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(prepare, "ingest", slowly)
+    assert refused(source, tmp_path / "out").endswith("was changed while it was read; run it again")
+
+
+# --- truth ----------------------------------------------------------------------------------------------------------
+
+
+def test_truth_covers_train_and_val_by_id(tmp_path, capsys):
+    files = split_files()
+    told = "".join(f"{name},{name.split('/')[1]},0\n" for name in files if name != "train/a/000.png")
+    text = f"name,label,noise\n{told}train/a/000.png,b,\ngone.png,a,0\n".replace(
+        "val/b/001.png,b,0", "val/b/001.png,,heart"
+    )
+    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
+    names = {row["id"]: row["name"] for row in run.samples()}
+    truth = {names[row["id"]]: (row["label"], row["noise"]) for row in pq.read_table(run.truth).to_pylist()}
+    expected = {name: (name.split("/")[1], False) for name in files if name.startswith(("train", "val"))}
+    assert truth == expected | {"train/a/000.png": ("b", False), "val/b/001.png": (None, True)}
+    assert (run.counts["truth_rows"], run.counts["truth_names_unknown"]) == (20, 1)
+    assert "warning: truth.csv names 1 files that the source does not have" in capsys.readouterr().out
+
+
+def test_a_true_label_of_another_kind_is_counted_and_told(tmp_path, capsys):
+    files = split_files()
+    text = "name,label,noise\ntrain/a/000.png,a,0\ntrain/a/001.png,elephant,0\n"
+    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
+    assert run.counts["truth_labels_unknown"] == 1
+    assert "truth.csv gives 1 images a label that is no class here; each counts as a fault" in capsys.readouterr().out
+
+
+def test_truth_of_drawn_test_and_label_book_stays_out(tmp_path):
+    files = bare_files(20)
+    text = "name,label,noise\n" + "".join(f"{name},{name[0]},0\n" for name in files)
+    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
+    told = set(pq.read_table(run.truth)["id"].to_pylist())
+    assert told == {row["id"] for row in run.samples() if row["split"] in ("train", "val")}
+
+
+def test_no_truth_is_an_empty_table(tmp_path):
+    run = Prepared(make_zip(tmp_path / "source.zip", split_files()), tmp_path / "out")
+    table = pq.read_table(run.truth)
+    assert (table.num_rows, table.schema.names) == (0, ["id", "label", "noise"])
+
+
+# --- params and the command line ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"val_fraction": 0.0}, "val_fraction must lie between 0 and 1"),
+        ({"test_fraction": 1.0}, "test_fraction must lie between 0 and 1"),
+        ({"max_unreadable": 1.0}, "max_unreadable must lie in"),
+        ({"working_pixels": 0}, "must be at least 1"),
+        ({"label_book_per_class": 0}, "must be at least 1"),
+        ({"max_image_pixels": 10**9}, "max_image_pixels must lie in"),
+    ],
+)
+def test_params_out_of_range(change, words):
+    with pytest.raises(ValueError, match=words):
+        replace(PARAMS, **change)
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A copy of the code with params of its own."""
+    for package in ("winnow", "stages"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def command(project: Path, source: str) -> subprocess.CompletedProcess[str]:
+    prepare = {field: getattr(PARAMS, field) for field in PARAMS.__dataclass_fields__}
+    params = json.dumps({"dataset": {"source": source}, "prepare": prepare})  # JSON is YAML
+    (project / "params.yaml").write_text(params)
+    words = "--prepared data/prepared --test data/test --truth data/truth.parquet --metrics metrics/prepare.json"
+    return subprocess.run(
+        [sys.executable, "-m", "stages.prepare", *words.split()],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_command_with_spaces_quotes_and_brackets_in_a_relative_path(project):
+    make_zip(project / 'my [data] set\'s "best".zip', split_files())
+    done = command(project, 'my [data] set\'s "best".zip')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "prepare: train 16, val 4, label_book 4, test 6 images of 2 classes (30 grey, 0 in col"
+    )
+    assert read_samples(project / "data/prepared").num_rows == 24
+    assert json.loads((project / "metrics/prepare.json").read_text())["images_test"] == 6
+
+
+def test_command_says_one_sentence(project):
+    done = command(project, "no such [place]")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    where = project / "no such [place]"
+    assert done.stderr == f"prepare: source '{where}' does not exist; give the path of a folder or of a zip\n"
+
+
+# --- real sources ---------------------------------------------------------------------------------------------------
+
+
+def test_roman_numerals(real_data, tmp_path):
+    run = Prepared(real_data / "roman-numerals.zip", tmp_path / "out", replace(PARAMS, max_image_pixels=50_000_000))
+    assert class_names(read_samples(run.test)) == ["i", "ii", "iii", "iv", "ix", "v", "vi", "vii", "viii", "x"]
+    assert run.nonzero("images_") == {"train": 1654, "val": 413, "label_book": 52, "test": 746, "grey": 2865}
+    assert (run.nonzero("rejected_"), run.nonzero("leaks_")) == ({}, {})
+
+
+def test_sign_digits(real_data, tmp_path, capsys):
+    run = Prepared(real_data / "sign-digits.zip", tmp_path / "out")
+    assert class_names(read_samples(run.prepared)) == [str(digit) for digit in range(10)]
+    assert run.nonzero("images_") == {"train": 1321, "val": 280, "label_book": 50, "test": 411, "colour": 2062}
+    assert "warning: the label book is unverified" in capsys.readouterr().out

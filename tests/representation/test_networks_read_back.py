@@ -1,0 +1,111 @@
+"""Encoders written and read back; what is missing, damaged or of another dataset is told in one sentence."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stages.train_encoder import Params, main
+from tests.representation.test_contrastive import CONTRAST, TRAINING
+from tests.support.datasets import make_dataset
+from winnow.dataset.samples import read_samples, samples_table
+from winnow.pipeline.files import digest
+from winnow.pipeline.messages import UserError
+from winnow.representation.files import read_networks, with_folds
+from winnow.representation.out_of_fold import NO_FOLD
+
+PARAMS = Params(seed=0, folds=2, repeats=2, contrast=CONTRAST, classifier=TRAINING)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(dataset, encoders)"""
+    folder = tmp_path_factory.mktemp("encoders")
+    dataset = make_dataset(folder / "in", {"train": 12, "val": 6, "label_book": 3, "test": 3})
+    main(PARAMS, dataset=dataset, encoders=folder / "encoders")
+    return dataset, folder / "encoders"
+
+
+def test_every_fold_of_every_repeat_has_its_networks(trained: tuple[Path, Path]) -> None:
+    dataset, folder = trained
+    networks = read_networks(folder, classes=3)
+    dealt, encoders = networks.folds, networks.encoders
+    samples = {row["id"]: row["split"] for row in read_samples(dataset).to_pylist()}
+    assert set(dealt) == {identifier for identifier, split in samples.items() if split != "test"}
+    assert all(set(folds) == {NO_FOLD} for identifier, folds in dealt.items() if samples[identifier] == "label_book")
+    assert [len(row) for row in encoders] == [2, 2]
+    weights = [state["head.weight"].numpy() for row in encoders for state in row]
+    assert len({array.tobytes() for array in weights}) == 4
+    shapes = [state["head.bias"].shape for row in networks.classifiers for state in row]
+    assert shapes == [(3,)] * 4  # of the three classes
+
+
+def test_equal_runs_give_equal_bytes(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    dataset, folder = trained
+    main(PARAMS, dataset=dataset, encoders=tmp_path / "again")
+    assert digest([tmp_path / "again"]) == digest([folder])
+
+
+def test_copies_have_the_fold_of_their_source_image(trained: tuple[Path, Path]) -> None:
+    dataset, folder = trained
+    dealt = read_networks(folder, classes=3).folds
+    rows = [row for row in read_samples(dataset).to_pylist() if row["split"] in ("train", "val")]
+    copies = [{**row, "id": f"copy of {row['id']}", "parent": row["id"], "origin": "random"} for row in rows[:5]]
+    samples = samples_table([*copies, *rows], ["i", "ii", "iii"])
+    roots, folds = with_folds(samples, dealt, folder)
+    assert roots[:5].tolist() == [5, 6, 7, 8, 9]
+    assert np.array_equal(folds[:, :5], folds[:, 5:10])
+    stranger = samples_table([{**rows[0], "id": "a stranger"}], ["i", "ii", "iii"])
+    with pytest.raises(UserError, match="know nothing of image a stranger"):
+        with_folds(stranger, dealt, folder)
+
+
+def test_a_missing_or_damaged_encoder_is_told(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    _, folder = trained
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "space-1-0.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserError, match=r"space-1-0\.safetensors is missing or damaged"):
+        read_networks(tmp_path, classes=3)
+    (tmp_path / "space-1-0.safetensors").unlink()
+    with pytest.raises(UserError, match="run `dvc checkout"):
+        read_networks(tmp_path, classes=3)
+    save_file({"head.bias": torch.zeros(8)}, tmp_path / "space-1-0.safetensors")
+    with pytest.raises(UserError, match=r"space-1-0\.safetensors holds other weights than train_encoder writes; run"):
+        read_networks(tmp_path, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([], "deals no image"),
+        ([[0, 1], [0]], "deals no image"),
+        ([["a"], ["b"]], "must hold list"),
+        ([[], []], "deals"),
+    ],
+)
+def test_tampered_folds_are_told(trained: tuple[Path, Path], tmp_path: Path, folds: Any, message: str) -> None:
+    shutil.copytree(trained[1], tmp_path / "encoders")
+    ids = ["a", "b"][: len(folds)]
+    pq.write_table(pa.table({"id": pa.array(ids, pa.string()), "folds": folds}), tmp_path / "encoders/folds.parquet")
+    with pytest.raises(UserError, match=f"folds.parquet.* {message}"):
+        read_networks(tmp_path / "encoders", classes=3)
+
+
+def test_classifiers_of_other_classes_are_told(trained: tuple[Path, Path]) -> None:
+    with pytest.raises(UserError, match="classifiers of 3 classes, the dataset has 4; run `dvc repro`"):
+        read_networks(trained[1], classes=4)
+
+
+def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "in", {"train": 2, "val": 1, "label_book": 3})
+    with pytest.raises(UserError, match="has 3 train and val images, 2 folds need 4"):
+        main(PARAMS, dataset=dataset, encoders=tmp_path / "out")
+    with pytest.raises(ValueError, match="folds must be at least 2"):
+        Params(seed=0, folds=1, repeats=1, contrast=CONTRAST, classifier=TRAINING)

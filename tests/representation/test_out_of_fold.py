@@ -1,0 +1,102 @@
+"""Out of fold really is: what an encoder was trained on hides its error, what it never saw does not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tests.representation.test_contrastive import CONTRAST, STILL, TRAINING, stripes
+from winnow.representation.contrastive import embed, train_encoder
+from winnow.representation.network import Encoder
+from winnow.representation.out_of_fold import NO_FOLD, held_out, nearest
+from winnow.representation.plane import plane
+
+HEART = dataclasses.replace(TRAINING, epochs=25, batch=16, views=STILL)  # to learn by heart
+MEMORISING = dataclasses.replace(CONTRAST, training=HEART)
+WRONG = 5  # the image filed under the other class
+
+
+@pytest.fixture(scope="module")
+def filed() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Stripes, their labels with one of them wrong, and the true ones."""
+    images, truth = stripes(48, np.random.default_rng(3))
+    labels = truth.copy()
+    labels[WRONG] = 1 - labels[WRONG]
+    return images, labels, truth
+
+
+def trained(images: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> list[dict[str, torch.Tensor]]:
+    return [train_encoder(images, labels, folds != f, MEMORISING, int(f), lambda: None) for f in range(2)]
+
+
+def test_a_memorising_encoder_shows_the_leak_only_when_folds_are_off(filed) -> None:  # type: ignore[no-untyped-def]
+    images, labels, truth = filed
+    folds = np.arange(48) % 2
+    roots = np.arange(48)
+    encoders = trained(images, labels, folds)
+    _, blind = held_out(images, roots, folds[None], [encoders], k=5)
+    assert (labels[blind.index[0, WRONG]] == truth[WRONG]).mean() >= 0.8  # the error shows
+    # Folds off: the encoder that asks is the one that learnt the wrong label by heart.
+    _, seeing = held_out(images, roots, folds[None], [encoders[::-1]], k=5)
+    assert (labels[seeing.index[0, WRONG]] == labels[WRONG]).mean() >= 0.8  # the error hides
+
+
+def test_neighbours_are_those_of_the_own_space_and_copies_never_vote(filed) -> None:  # type: ignore[no-untyped-def]
+    images, labels, _ = filed
+    folds = np.arange(48) % 2
+    folds[40:] = NO_FOLD  # trusted
+    encoders = trained(images, labels, folds)
+    copies = np.array([0, 1, 7])
+    everything = np.concatenate([images, 255 - images[copies]])
+    roots, dealt = np.concatenate([np.arange(48), copies]), np.concatenate([folds, folds[copies]])
+    points, found = held_out(everything, roots, dealt[None], [encoders], k=4)
+    for row in range(len(everything)):
+        fold = max(dealt[row], 0)
+        encoder = Encoder(8, torch.Generator())
+        encoder.load_state_dict(encoders[fold])
+        learnt = [n for n in range(48) if n != row and folds[n] != fold]
+        near = np.linalg.norm(embed(everything[learnt], encoder) - embed(everything[[row]], encoder), axis=1)
+        expected = np.sort(near)[:4]
+        np.testing.assert_allclose(found.distance[0, row], expected, atol=1e-4)
+        assert set(found.index[0, row]) <= set(learnt)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-4)
+
+
+def test_an_empty_fold_asks_nothing(filed) -> None:  # type: ignore[no-untyped-def]
+    images, labels, _ = filed
+    folds = np.zeros(8, np.int64)
+    folds[4:] = NO_FOLD
+    encoders = trained(images[:8], labels[:8], folds)
+    _, found = held_out(images[:8], np.arange(8), folds[None], [encoders], k=2)
+    assert found.index.shape == (1, 8, 2)
+
+
+def test_more_neighbours_than_images_gives_all_of_them(filed) -> None:  # type: ignore[no-untyped-def]
+    images, labels, _ = filed
+    folds = np.arange(8) % 2
+    encoders = trained(images[:8], labels[:8], folds)
+    _, found = held_out(images[:8], np.arange(8), folds[None], [encoders], k=99)
+    assert found.index.shape == (1, 8, 3)  # one fewer than the other fold holds: k is the same for all
+    with pytest.raises(ValueError, match="at least 2 source images outside every fold"):
+        held_out(images[:2], np.arange(2), np.array([[0, 1]]), [encoders], k=3)
+
+
+def test_the_plane_is_the_same_every_time_and_takes_any_count() -> None:
+    points = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    laid, placed = plane(points, seed=1, placed=points[:3])
+    again, _ = plane(points, seed=1)
+    assert np.array_equal(laid, again)
+    assert placed.shape == (3, 2)
+    assert np.isfinite(laid).all()
+    for count in (0, 1, 3, 4):
+        assert plane(points[:count], seed=0)[0].shape == (count, 2)
+    assert np.isfinite(plane(np.ones((20, 3), np.float32), seed=0)[0]).all()  # all images equal
+
+
+def test_identical_images_are_each_others_neighbours_and_never_their_own() -> None:
+    rows = np.arange(12)
+    index, distance = nearest(np.ones((12, 4), np.float32), rows, rows, 5)
+    assert index.shape == (12, 5)
+    assert all(i not in near and len(set(near)) == 5 for i, near in enumerate(index.tolist()))
+    assert (distance == 0).all()

@@ -1,0 +1,229 @@
+"""The stages around the representation, one after another on a small set, held to their contracts."""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from stages import augment_edge_cases, cleanse_neighbours, embed, find_edge_cases, train_encoder
+from tests.support.datasets import CLASSES, make_dataset
+from tests.support.profiles import profile
+from winnow.augmentation.edge_cases import Rule
+from winnow.augmentation.policy import Policy, Step
+from winnow.cleansing.neighbour_rule import Rule as NeighbourRule
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import read_samples, samples_table
+from winnow.pipeline.files import write_json, write_table
+from winnow.pipeline.messages import UserError
+from winnow.representation.contrastive import Contrast
+from winnow.representation.files import read_neighbours, read_probabilities
+from winnow.representation.network import Training
+from winnow.representation.out_of_fold import NO_FOLD
+from winnow.transforms.views import PairViews, Ranges
+
+VIEWS = PairViews(shear=0.1, invert=0.2, shift=0.05, rotate_degrees=5.0, zoom=0.05, noise=0.05)
+TRAINING = Training(epochs=1, batch=8, learning_rate=0.001, weight_decay=0.0, views=VIEWS)
+ENCODERS = train_encoder.Params(
+    seed=0,
+    folds=2,
+    repeats=1,
+    contrast=Contrast(loss="margin", margin=1.0, temperature=0.1, dimensions=8, training=TRAINING),
+    classifier=TRAINING,
+)
+EDGES = find_edge_cases.Params(seed=0, profile=profile(epochs=1), rule=Rule(k=3, agreement=0.5, quantile=0.5))
+COPIES = augment_edge_cases.Params(
+    seed=0,
+    copies=12,
+    inverted_share=0.9,
+    affine=Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.0),
+)
+REFUSED = CLASSES[1]  # inversion ruins its label, says the policy
+POLICY = Policy(("invert",), ((Step("invert", 1.0, 1.0),),), {"invert": {REFUSED: 0.0}})
+MOST = 36  # images in train and val
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything from the edge cases to the embedding, in one folder."""
+    folder = tmp_path_factory.mktemp("representation")
+    dataset = make_dataset(folder / "set", {"train": 20, "val": 6, "label_book": 3})  # 7, 7 and 6
+    edges, augmented, encoders = folder / "edges.parquet", folder / "augmented", folder / "encoders"
+    policy = folder / "policy.json"
+    write_json(policy, POLICY.to_json())
+    find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png")
+    augment_edge_cases.main(COPIES, MOST, dataset=dataset, edge_cases=edges, policy=policy, edge_augmented=augmented)
+    train_encoder.main(ENCODERS, dataset=augmented, encoders=encoders)
+    embed.main(
+        embed.Params(seed=0, neighbours=4),
+        dataset=augmented,
+        encoders=encoders,
+        embeddings=folder / "embeddings.parquet",
+        neighbours=folder / "neighbours.parquet",
+        classes=folder / "classes.parquet",
+    )
+    return folder
+
+
+def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
+    rule = NeighbourRule(k=5, signals=["neighbours"], support=0.5, relabel=1.0, near=0.0, far=0.0)
+    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "overrides", "prepared")
+    written = ("neighboured", "verdicts", "signals", "sheet", "plane")
+    with pytest.raises(UserError, match=r"cleanse_neighbours\.k is 5, but embed\.neighbours keeps 4; raise it"):
+        cleanse_neighbours.main(rule, 4, **dict.fromkeys([*read, *written], tmp_path))
+
+
+def test_edge_cases_are_source_images_of_train_that_belong_to_their_class(folder: Path) -> None:
+    found = pq.read_table(folder / "edges.parquet")
+    assert found.column_names == ["id", "label", "agreement", "distance", "x", "y", "edge"]
+    samples = read_samples(folder / "set").to_pylist()
+    assert found["id"].to_pylist() == [row["id"] for row in samples if row["split"] == "train"]
+    assert any(found["edge"].to_pylist())
+    assert all(row["agreement"] >= EDGES.rule.agreement for row in found.to_pylist() if row["edge"])
+    assert (folder / "edges.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_copies_fill_the_classes_up_to_what_an_arm_may_hold(folder: Path) -> None:
+    before, after = (read_samples(folder / name).to_pylist() for name in ("set", "augmented"))
+    assert after[: len(before)] == before
+    children = after[len(before) :]
+    by_id = {row["id"]: row for row in before}
+    edges = {row["id"] for row in pq.read_table(folder / "edges.parquet").to_pylist() if row["edge"]}
+    assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(CLASSES, (MOST - 6) // 3)
+    assert {(row["split"], row["origin"]) for row in children} == {("train", "edge_case")}
+    for row in children:
+        assert row["operations"]
+        assert row["label"] == by_id[row["parent"]]["label"]
+        assert by_id[row["parent"]]["split"] == "train"
+    with_edges = {by_id[identifier]["label"] for identifier in edges}
+    assert all(row["parent"] in edges for row in children if row["label"] in with_edges)
+
+
+def test_edge_cases_of_a_class_are_inverted_if_its_label_survives_it(folder: Path) -> None:
+    children = [row for row in read_samples(folder / "augmented").to_pylist() if row["parent"] is not None]
+    inverted = Counter(row["label"] for row in children if '"invert"' in row["operations"])
+    assert set(inverted) == set(CLASSES) - {REFUSED}
+    assert any(row["label"] == REFUSED for row in children)
+
+
+def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path: Path) -> None:
+    """As left by a cleansing that relabels into a class that was full."""
+    classes, before = CLASSES, read_samples(folder / "augmented").to_pylist()
+    moved = [row for row in before if row["split"] == "train" and row["label"] == "ii" and row["parent"] is None][:2]
+    roots = {row["id"] for row in moved}
+    rows = [{**row, "label": "i"} if roots & {row["id"], row["parent"]} else row for row in before]
+    shutil.copytree(folder / "augmented", tmp_path / "set")
+    write_table(tmp_path / "set/samples.parquet", samples_table(rows, classes))
+    find_edge_cases.main(
+        EDGES, dataset=tmp_path / "set", edge_cases=tmp_path / "edges.parquet", sheet=tmp_path / "edges.png"
+    )
+    out = tmp_path / "out"
+    places = {"edge_cases": tmp_path / "edges.parquet", "policy": folder / "policy.json", "edge_augmented": out}
+    augment_edge_cases.main(COPIES, MOST, dataset=tmp_path / "set", **places)
+    after = read_samples(out).to_pylist()
+    assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(classes, (MOST - 6) // 3)
+    assert [row for row in after if row["parent"] is None] == [row for row in rows if row["parent"] is None]
+    with pytest.raises(UserError, match=r"class i has 9 training images, but judge\.max_images leaves 8 for each"):
+        augment_edge_cases.main(COPIES, 30, dataset=tmp_path / "set", **places)
+
+
+def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "edges.parquet", pq.read_table(folder / "edges.parquet").slice(1))
+    with pytest.raises(UserError, match="is about other images than"):
+        augment_edge_cases.main(
+            COPIES,
+            MOST,
+            dataset=folder / "set",
+            edge_cases=tmp_path / "edges.parquet",
+            policy=folder / "policy.json",
+            edge_augmented=tmp_path / "out",
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_network_learns_from_the_fold_that_it_is_asked_about(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Sequence[Any]] = []
+
+    def record(function: Any, jobs: Sequence[Any], **_: object) -> list[dict[str, torch.Tensor]]:
+        seen.extend(jobs)
+        return [{"head.bias": torch.zeros(3)} for _ in jobs]
+
+    monkeypatch.setattr(train_encoder, "run_jobs", record)
+    train_encoder.main(ENCODERS, dataset=folder / "augmented", encoders=tmp_path / "encoders")
+    dealt = pq.read_table(tmp_path / "encoders/folds.parquet")
+    samples = read_samples(folder / "augmented").to_pylist()
+    assert dealt["id"].to_pylist() == [row["id"] for row in samples if row["parent"] is None]  # copies are no evidence
+    splits = {row["id"]: row["split"] for row in samples}
+    fold = np.array([row[0] for row in dealt["folds"].to_pylist()])
+    book = np.array([splits[identifier] == "label_book" for identifier in dealt["id"].to_pylist()])
+    assert (fold[book] == NO_FOLD).all()
+    assert set(fold[~book]) == {0, 1}
+    pixels = read_images(folder / "augmented", dealt["id"].to_pylist())
+    assert len(seen) == 4  # two folds, an encoder and a classifier each
+    for number, (images, labels, members, *_) in enumerate(seen):
+        assert np.array_equal(images, pixels)
+        assert [CLASSES[k] for k in labels] == [
+            row["label"] for row in samples if row["id"] in set(dealt["id"].to_pylist())
+        ]
+        assert np.array_equal(members, fold != number % 2)
+
+
+def test_embeddings_are_unit_vectors_with_a_place_in_the_plane(folder: Path) -> None:
+    table = pq.read_table(folder / "embeddings.parquet")
+    assert table.column_names == ["id", "embedding", "x", "y"]
+    assert table["id"].to_pylist() == read_samples(folder / "augmented")["id"].to_pylist()
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), 8)
+    lengths = np.linalg.norm(np.array(table["embedding"].to_pylist()), axis=1)
+    assert np.allclose(lengths, 1, atol=1e-5)
+    assert np.isfinite([*table["x"].to_pylist(), *table["y"].to_pylist()]).all()
+
+
+def test_neighbours_are_source_images_of_other_folds(folder: Path) -> None:
+    samples = {row["id"]: row for row in read_samples(folder / "augmented").to_pylist()}
+    table = pq.read_table(folder / "encoders/folds.parquet")
+    fold = dict(zip(table["id"].to_pylist(), (row[0] for row in table["folds"].to_pylist()), strict=True))
+    for row in pq.read_table(folder / "neighbours.parquet").to_pylist():
+        (near,), (distances,) = row["neighbours"], row["distances"]
+        root = samples[row["id"]]["parent"] or row["id"]
+        assert len(near) == len(set(near)) == 4
+        assert distances == sorted(distances)
+        assert root not in near  # no image votes for itself, and no copy for its parent
+        if fold[root] != NO_FOLD:
+            assert all(fold[one] != fold[root] for one in near)  # copies have no fold: none is among them
+
+
+def test_class_probabilities_sum_to_one(folder: Path) -> None:
+    table = pq.read_table(folder / "classes.parquet")
+    probability = np.array(table["probability"].to_pylist())
+    assert probability.shape == (read_samples(folder / "augmented").num_rows, 3)
+    assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "first"),
+    [
+        ("neighbours", "distances", [[0.1]]),
+        ("neighbours", "distances", [[float("nan")] * 4]),
+        ("neighbours", "neighbours", None),
+        ("classes", "probability", [0.5]),
+        ("classes", "probability", [7.0, 0.0, 0.0]),
+    ],
+)
+def test_a_tampered_table_is_told(folder: Path, tmp_path: Path, name: str, column: str, first: object) -> None:
+    table = pq.read_table(folder / f"{name}.parquet")
+    values = [first, *table[column].to_pylist()[1:]]
+    place = table.column_names.index(column)
+    write_table(tmp_path / "told.parquet", table.set_column(place, column, pa.array(values)))
+    read = read_neighbours if name == "neighbours" else read_probabilities
+    samples = read_samples(folder / "augmented")
+    assert read(folder / f"{name}.parquet", samples) is not None
+    with pytest.raises(UserError, match=r"told\.parquet: .*; run `dvc checkout --force "):
+        read(tmp_path / "told.parquet", samples)

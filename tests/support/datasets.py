@@ -1,0 +1,37 @@
+"""Small datasets for tests, made as prepare makes them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.samples import sample_id, samples_table
+from winnow.pipeline.files import write_csv
+from winnow.verdicts.overrides_csv import HEADER
+
+CLASSES = ["i", "ii", "iii"]
+
+
+def make_dataset(folder: Path, counts: dict[str, int], *, classes: list[str] = CLASSES, seed: int = 0) -> Path:
+    """A dataset of grey 16 x 16 noise whose brightness tells the class; ``counts`` is images by split."""
+    generator = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    images = []
+    for split, count in counts.items():
+        for number in range(count):
+            k = number % len(classes)
+            pixels = generator.integers(40 * k, 40 * k + 120, (16, 16, 1), dtype=np.uint8)
+            name = f"{split}/{classes[k]}/{number}.png"
+            png = encode_png(pixels)
+            identifier = sample_id(name, png)
+            row = {"id": identifier, "name": name, "split": split, "label": classes[k], "given_label": classes[k]}
+            rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 1})
+            images.append((identifier, png))
+    write_dataset(folder, samples_table(rows, classes), images=images)
+    return folder
+
+
+def no_overrides(folder: Path) -> Path:
+    """overrides.csv as it is delivered."""
+    write_csv(folder / "overrides.csv", HEADER, [])
+    return folder / "overrides.csv"

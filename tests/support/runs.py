@@ -1,0 +1,142 @@
+"""The files of a finished run, small and made up: what the report and the export read."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stages.prepare import LEAKS_SCHEMA, REJECTED_SCHEMA
+from stages.report import Params, main
+from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.samples import sample_id, samples_table
+from winnow.pictures.contact_sheet import contact_sheet
+from winnow.pipeline.files import write_bytes, write_json, write_table
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extended, read_ledger, write_ledger
+
+STAGES = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")
+COUNTS = {"train": 18, "val": 9, "label_book": 6}
+Row = dict[str, Any]
+
+
+def interval(mean: float, half: float = 0.02) -> dict[str, float]:
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def arms(*means: float) -> dict[str, Any]:
+    """A comparison of as many arms as means."""
+    table: dict[str, Any] = {}
+    for number, mean in enumerate(means):
+        row = {"n_train": 100 + number, "n_test": 2420, "profile": "tiny", "accuracy": interval(mean) | {"seeds": 3}}
+        if number:
+            row |= {"error_reduction": interval((mean - means[0]) / (1 - means[0]), 0.05)}
+            row |= {"gain": interval(mean - means[number - 1])}
+        table[f"arm{number}"] = row
+    return table
+
+
+def verdict(row: Row, action: str = "keep", **changes: Any) -> Row:
+    """A verdict on a sample; a score of 0 and no evidence unless told."""
+    after = None if action == "drop" else row["label"]
+    told = {"id": row["id"], "action": action, "label_before": row["label"], "label_after": after}
+    return {**told, "reason": f"{action} it", "score": 0.0, "evidence": [], **changes}
+
+
+@dataclass
+class Run:
+    """Two rounds of a run; a test changes what it is about, and then writes the files."""
+
+    folder: Path
+    classes: list[str] = field(default_factory=lambda: ["i", "ii", "iii"])
+    colour: bool = False
+    comparison: dict[str, Any] = field(default_factory=lambda: arms(0.6, 0.7, 0.8))
+    refinement: dict[str, Any] = field(default_factory=dict)
+    rejected: list[Row] = field(default_factory=list)
+    leaks: list[Row] = field(default_factory=list)
+    gates: dict[str, bool] = field(default_factory=lambda: {"r1": True, "r2": True})
+    verdicts: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    embedded: list[Row] | None = None
+    file_name: str = "{number}.png"
+    samples: list[Row] = field(init=False)
+    refined: list[Row] = field(init=False)
+    images: dict[str, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        generator = np.random.default_rng(0)
+        self.samples, self.images = [], {}
+        for split, count in COUNTS.items():
+            for number in range(count):
+                label = self.classes[number % len(self.classes)]
+                pixels = generator.integers(0, 256, (16, 16, 3 if self.colour else 1), dtype=np.uint8)
+                png, name = encode_png(pixels), f"{split}/{label}/{self.file_name.format(number=number)}"
+                row = {"id": sample_id(name, png), "name": name, "split": split, "label": label, "given_label": label}
+                row |= {"origin": "source", "parent": None, "pixel_hash": name, "channels": pixels.shape[-1]}
+                self.samples.append(row)
+                self.images[row["id"]] = png
+        self.refined = list(self.samples)
+
+    @property
+    def suspects(self) -> list[Row]:
+        return [row for row in self.samples if row["split"] != "label_book"]
+
+    @property
+    def book(self) -> list[str]:
+        return [row["id"] for row in self.samples if row["split"] == "label_book"]
+
+    def copy_of(self, row: Row, number: int = 0) -> Row:
+        """An augmented copy of a sample, put into the refined set."""
+        child = row | {"id": f"{number:016x}", "origin": "random", "parent": row["id"]}
+        self.images[child["id"]] = self.images[row["id"]]
+        self.refined.append(child)
+        return child
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def write(self) -> "Run":
+        for name, rows in (("prepared", self.samples), ("refined", self.refined)):
+            pictures = ((row["id"], self.images[row["id"]]) for row in rows)
+            write_dataset(self.path(f"data/{name}"), samples_table(rows, self.classes), images=pictures)
+        for name, rows, schema in (("rejected", self.rejected, REJECTED_SCHEMA), ("leaks", self.leaks, LEAKS_SCHEMA)):
+            write_table(self.path(f"data/prepared/{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
+        write_json(self.path("metrics/comparison.json"), self.comparison)
+        write_json(self.path("metrics/refinement.json"), {"verdicts": {}} | self.refinement)
+        keys = [(name, stage) for name, accepted in self.gates.items() if accepted for stage in STAGES]
+        told = {key: self.verdicts.get(key) or [verdict(self.suspects[-1])] for key in keys}
+        tables = {key: pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA) for key, rows in told.items()}
+        write_ledger(self.path("data/refined"), extended(read_ledger(self.path("data/refined")), tables))
+        embedded = self.samples if self.embedded is None else self.embedded
+        for round_name, accepted in self.gates.items():
+            points = np.random.default_rng(1).normal(0, 30, (2, len(embedded)))
+            ids = pa.array([row["id"] for row in embedded], pa.string())
+            table = pa.table({"id": ids, "x": points[0], "y": points[1]})
+            write_table(self.path(f"data/{round_name}/embeddings/embeddings.parquet"), table)
+            gate = {"accepted": accepted, "gain": interval(0.01), "images": 15, "seeds": 3}
+            gate |= {"incoming": {"mean": 0.7}, "candidate": {"mean": 0.71}}
+            write_json(self.path(f"metrics/gate/{round_name}.json"), gate)
+            for title in ("policy", "edge_cases"):
+                sheet = contact_sheet([], [], columns=2, tile=20)
+                write_bytes(self.path(f"metrics/plots/{round_name}/{title}.png"), sheet)
+        return self
+
+    def report(self, *, cards: int = 48, evidence: int = 4) -> Path:
+        """Run the stage on the files; where the page is."""
+        page = self.path("report/index.html")
+        main(
+            Params(cards=cards, evidence=evidence),
+            {name: {"input": "data/prepared"} for name in self.gates},
+            comparison=self.path("metrics/comparison.json"),
+            refinement=self.path("metrics/refinement.json"),
+            prepared=self.path("data/prepared"),
+            refined=self.path("data/refined"),
+            embeddings=[self.path(f"data/{name}/embeddings/embeddings.parquet") for name in self.gates],
+            gates=self.path("metrics/gate"),
+            sheets=[
+                self.path(f"metrics/plots/{name}/{title}.png")
+                for name in self.gates
+                for title in ("policy", "edge_cases")
+            ],
+            page=page,
+        )
+        return page

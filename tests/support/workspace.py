@@ -1,0 +1,126 @@
+"""A copy of the repository with a tiny source and tiny params, in which ``dvc repro`` runs in a minute."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.imports import ROOT
+from winnow.verdicts.overrides_csv import HEADER
+
+TINY: dict[str, Any] = {
+    "draw.train_counts": [14, 12, 12, 14, 12, 12, 12, 12, 12, 12],
+    "draw.label_book_counts": [1] * 10,
+    "draw.test_per_class": 3,
+    "value.trajectories": 2,
+    "value.folds": 2,
+    "value.epochs": 2,
+    "value.checkpoint_epochs": 1,
+    "cleanse_influence.votes": 4,
+    "search_policy.search.sub_policies": 4,
+    "search_policy.search.steps": 2,
+    "search_policy.search.classifier_steps": 1,
+    "search_policy.survival.epochs": 1,
+    "augment.budget": 200,
+    "train_encoder.folds": 2,
+    "train_encoder.contrast.training.epochs": 1,
+    "train_encoder.contrast.training.batch": 16,
+    "train_encoder.classifier.epochs": 1,
+    "train_encoder.classifier.batch": 16,
+    "embed.neighbours": 4,
+    "cleanse_neighbours.k": 3,
+    "cleanse_neighbours.support": 0.0,  # encoders of one epoch know nothing
+    "cleanse_neighbours.far": 1000.0,
+    "cleanse_final.k": 3,
+    "cleanse_final.support": 0.0,
+    "cleanse_final.far": 1000.0,
+    "find_edge_cases.profile.epochs": 1,
+    "gate.seeds": [0],
+    "gate.profile.epochs": 1,
+    "judge.max_images": 280,
+    "judge.profiles.quick.epochs": 2,
+    "compare.seeds": [0, 1],
+}
+
+
+# The settings of whoever runs the tests, a cache in another place say, stay out of them.
+NOBODYS_SETTINGS = {
+    "DVC_GLOBAL_CONFIG_DIR": "/nowhere",
+    "DVC_SYSTEM_CONFIG_DIR": "/nowhere",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
+
+
+def stage_names() -> list[str]:
+    """Every stage of the pipeline by the name it has below the first round and the first of the arms."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    first = {"${rounds}": "@r1", "${compare.arms}": "@baseline"}
+    return [name + first.get(stage.get("foreach", ""), "") for name, stage in stages.items()]
+
+
+class Workspace:
+    """A git and DVC repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def new(cls, folder: Path, changes: dict[str, Any]) -> "Workspace":
+        """One in which nothing has run."""
+        self = cls(folder)
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+            if (ROOT / name).exists() and not name.startswith("metrics/") and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+        (folder / "overrides.csv").write_text(",".join(HEADER) + "\n")  # ours may name images of another source
+        self.set_params(changes)
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.run("git", "config", "user.email", "test@example.org")
+        self.run("git", "config", "user.name", "test")
+        self.commit("start")
+        return self
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Another with all that this one holds."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workspace(folder)
+
+    def set_params(self, changes: dict[str, Any]) -> None:
+        file = self.folder / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            section = params
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return {**os.environ, **NOBODYS_SETTINGS, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def repro(self) -> list[str]:
+        """Run the pipeline; the stages that changed, in their order: run, or brought back from an earlier equal run."""
+        lines = self.dvc("repro").stdout.splitlines()
+        changed = [line for line in lines if line.startswith("Running stage") or "is cached - skipping run" in line]
+        return [line.split("'")[1] for line in changed]

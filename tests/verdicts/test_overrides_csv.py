@@ -1,0 +1,338 @@
+"""What people say of images: read from hostile files, refused in one sentence, and stronger than every verdict."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.imports import ROOT
+from winnow.cleansing.cleanse import cleanse
+from winnow.cleansing.neighbour_rule import Rule
+from winnow.dataset.samples import only_splits, samples_table
+from winnow.pipeline.messages import UserError
+from winnow.representation.out_of_fold import Neighbours
+from winnow.verdicts.apply import cleansed, obeyed, verdict_rows
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
+from winnow.verdicts.overrides import Ruling, is_override, overruled, rulings_on
+from winnow.verdicts.overrides_csv import HEADER, Override, find_rulings, parse_overrides, read_overrides, read_rulings
+
+HEAD = "sample,action,label,by,note\n"
+CLASSES = ["i", "ii", "v"]
+Row = dict[str, Any]
+
+
+def source(identifier: str, label: str, split: str = "train", name: str | None = None) -> Row:
+    return {
+        "id": identifier,
+        "name": name or f"{split}/{label}/{identifier}.png",
+        "split": split,
+        "label": label,
+        "given_label": label,
+        "origin": "source",
+        "parent": None,
+        "pixel_hash": identifier,
+        "channels": 1,
+    }
+
+
+def copy(row: Row, number: int = 1) -> Row:
+    return row | {"id": f"{row['id']}{number}", "parent": row["id"], "origin": "random"}
+
+
+ROWS = [
+    *(source(identifier, "i") for identifier in ("a", "b", "c")),
+    *(source(identifier, "ii") for identifier in ("d", "e", "f")),
+    *(source(identifier, "v") for identifier in ("g", "h")),
+    source("p", "i", "val"),
+    source("q", "ii", "val"),
+    source("r", "v", "val"),
+    source("s", "i"),
+    source("t", "ii"),
+    *(source(identifier, label, "label_book") for identifier, label in (("x", "i"), ("y", "ii"), ("z", "v"))),
+]
+SAMPLES = samples_table(ROWS, CLASSES)
+
+
+def parsed(text: str | bytes) -> list[Override]:
+    return parse_overrides(text if isinstance(text, bytes) else text.encode(), "overrides.csv")
+
+
+def found(*lines: str, samples: pa.Table = SAMPLES) -> dict[str, Ruling]:
+    return find_rulings(parsed(HEAD + "\n".join(lines)), samples, "overrides.csv")
+
+
+# --- the file ---------------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_there_with_its_header() -> None:
+    assert (ROOT / "overrides.csv").read_text().splitlines()[0] == HEAD.strip()
+    read_overrides(ROOT / "overrides.csv")
+
+
+def test_a_row_is_read_with_its_line() -> None:
+    rows = parsed(HEAD + 'a,drop,,,\n"train/v/3, old.png",relabel,v,mia,"said ""v""\nand meant it"\nb,keep\n')
+    assert rows == [
+        Override(2, "a", DROP, "", "", ""),
+        Override(3, "train/v/3, old.png", RELABEL, "v", "mia", 'said "v" and meant it'),
+        Override(5, "b", KEEP, "", "", ""),
+    ]
+    assert [row.reason for row in rows] == ["override", 'override by mia: said "v" and meant it', "override"]
+    assert Override(2, "a", KEEP, "", "", "looked twice").reason == "override: looked twice"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffsample,action,label,by,note\r\na,keep,,mia,\r\n\r\n,,,,\r\n   ,,\r\n",
+        '\ufeff"sample","action","label","by","note"\r\n"a","keep","","mia",""\r\n',
+        "\n\nSample, Action ,LABEL,by,note,,\na, Keep ,, mia ,,,\n\n",
+        "sample,action,label,by,note\ra,keep,,mia,\r",
+    ],
+    ids=["BOM and CRLF, empty rows", "all quoted", "capitals, blanks and empty columns", "CR alone"],
+)
+def test_spreadsheets_are_read(content: str) -> None:
+    (row,) = parsed(content)
+    assert (row.sample, row.action, row.label, row.by, row.note) == ("a", KEEP, "", "mia", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"overrides\.csv, line 1: the columns must be sample,action,label,by,note, got ''; name them so, with"),
+        ("a,drop\n", r"line 1: the columns must be sample,action,label,by,note, got 'a,drop'"),
+        ("id,action,label,by,note\n", "line 1: the columns must be .*, got 'id,action,label,by,note'"),
+        ("\nsample;action;label;by;note\n", "line 2: .*, got 'sample;action;label;by;note'; .* with commas between"),
+        ("sample,action,label,by,note\n".encode("utf-16"), r"overrides\.csv is no text in UTF-8; save it as CSV in UT"),
+        (HEAD.encode() + "a,keep,,jürgen,".encode("cp1252"), "is no text in UTF-8"),
+        (HEAD + 'a,keep,,,\nb,keep,,,"open\n\n', r"line 3: no CSV \(unexpected end of data\); mend the row's quotes"),
+        (HEAD + 'a,keep,,,"x"y\n', "line 2: no CSV .*; mend the row's quotes"),
+        (HEAD + "a,drop,,mia,no, never\n", "line 2: 6 cells for 5 columns; put a cell that holds a comma into quotes"),
+        (HEAD + " ,drop,,,\n", "line 2: no image is named; write its id, or its name"),
+        (HEAD + "a,hide,,,\n", "line 2: the action must be one of keep, drop, relabel, got 'hide'; write one"),
+        (HEAD + "a,,,mia,\n", "line 2: the action must be one of keep, drop, relabel, got ''"),
+        (HEAD + "\na,relabel, ,,\n", "line 3: relabel needs a label; write the class"),
+        (HEAD + 'a,keep,,,"1\n2"\nb,keep,v,,\n', "line 4: keep takes no label, got 'v'; leave it empty, or write rel"),
+        (HEAD + "b,drop,v,,\n", "line 2: drop takes no label, got 'v'"),
+    ],
+)
+def test_a_file_that_says_nothing_sound_is_refused(content: str | bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        parsed(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"overrides\.csv is missing; `git checkout .*` or `make run` brings it back"):
+        read_overrides(tmp_path / "overrides.csv")
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+        read_overrides(tmp_path)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+@given(
+    rows=st.lists(st.tuples(TEXT.filter(str.strip), st.sampled_from([KEEP, DROP]), TEXT, TEXT), max_size=5),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    mark=st.sampled_from(["", "\ufeff"]),
+)
+def test_whatever_a_csv_writer_writes_is_read(
+    rows: list[tuple[str, str, str, str]], quoting: Any, end: str, mark: str
+) -> None:
+    if "\r" in "".join(map("".join, rows)):  # Python's writer leaves it bare, where it ends a line
+        quoting = csv.QUOTE_ALL
+    sink = io.StringIO(newline="")
+    writer = csv.writer(sink, quoting=quoting, lineterminator=end)
+    writer.writerow(HEADER)
+    writer.writerows([sample, action, "", by, note] for sample, action, by, note in rows)
+    read = parsed(mark + sink.getvalue())
+
+    def tidy(text: str) -> str:
+        return " ".join(unicodedata.normalize("NFC", text).split())
+
+    assert [(row.sample, row.action, row.by, row.note) for row in read] == [
+        (unicodedata.normalize("NFC", sample), action, tidy(by), tidy(note)) for sample, action, by, note in rows
+    ]
+    assert all(is_override(row.reason) for row in read)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_read_or_refused_in_one_sentence(content: bytes) -> None:
+    trouble = ""
+    try:
+        find_rulings(parsed(HEAD.encode() + content), SAMPLES, "overrides.csv")
+    except UserError as error:
+        trouble = str(error)
+    assert "\n" not in trouble
+
+
+# --- what the rows mean -----------------------------------------------------------------------------------------
+
+
+def test_an_id_and_a_name_mean_the_same_image() -> None:
+    by_id, by_name = found("b,relabel,v,mia,"), found("train/i/b.png,relabel, v ,mia,")
+    assert by_id == by_name == {"b": Ruling("v", "override by mia")}
+    assert found("a,keep", " q ,drop") == {"a": Ruling("i", "override"), "q": Ruling(None, "override")}
+
+
+def test_odd_names_are_found_in_any_unicode_form() -> None:
+    composed, name = "é", 'train/é/"old", 1\n2.png '
+    rows = [source("k", composed, name=name), *(source(other, composed) for other in ("l", "m")), *ROWS]
+    samples = samples_table(rows, [composed, *CLASSES])
+    decomposed = unicodedata.normalize("NFD", name).replace('"', '""')
+    assert decomposed != name
+    assert found(f'"{decomposed}",drop', samples=samples) == {"k": Ruling(None, "override")}
+    assert found("a,relabel,e\u0301", samples=samples) == {"a": Ruling(composed, "override")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["", "nobody,drop"], "line 3: 'nobody' is no train or val image of this source; delete the row, or look"),
+        (["i/b.png,drop"], r"line 2: 'i/b\.png' is no train or val .*; did you mean 'train/i/b\.png'\?"),
+        (["train/i/bb.png,drop"], r"line 2: .*; did you mean 'train/i/b+\.png'\?"),
+        (["test/i/a.png,drop"], "line 2: 'test/i/a.png' is no train or val image .* the test set; delete the row"),
+        (["val/i/a.png,drop"], r"line 2: .*; (?!did you mean 'train)"),
+        (["a,drop", "<<<<<<< HEAD", "b,drop"], "line 3: a merge conflict; keep the rows you want, delete the marks"),
+        (["x,keep"], "line 2: 'x' is trusted, an image of the label book; delete the row, and mend the source"),
+        (["label_book/i/x.png,drop"], "line 2: 'label_book/i/x.png' is trusted"),
+        (["a,relabel,iv"], "line 2: 'iv' is no class of this source; write one of 'i', 'ii', 'v'"),
+        (["a,relabel,I"], "line 2: 'I' is no class"),
+        (["a,drop", "b,keep", "train/i/a.png,keep"], "line 4: contradicts line 2 about 'train/i/a.png'; delete one"),
+        (["a,relabel,v", "a,relabel,ii"], "line 3: contradicts line 2"),
+        (["a,keep", "a,relabel,ii"], "line 3: contradicts line 2"),
+        (
+            ["g,drop", "a,keep", "h,relabel,i"],
+            "line 4: leaves no train image of class 'v', 2 must stay; delete the row",
+        ),
+        (["g,drop"], "line 2: leaves 1 train image of class 'v', 2 must stay; delete the row"),
+        (["p,drop", "q,drop", "r,drop", "a,keep"], "line 4: leaves no val image, 1 must stay; delete the row"),
+    ],
+)
+def test_a_row_that_cannot_be_obeyed_is_refused(lines: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=f"overrides.csv, {message}") as caught:
+        found(*lines)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_number_is_no_suggestion_for_an_image_that_may_be_in_the_test_set() -> None:
+    rows = [source(f"{number}", "i", name=f"i/{number:04}.png") for number in (1, 3, 9)]
+    with pytest.raises(
+        UserError, match=r"'i/0007\.png' is no train or val image of this source; delete the row, or look"
+    ):
+        found("i/0007.png,drop", samples=samples_table([*rows, *ROWS], CLASSES))
+
+
+def test_many_classes_are_not_all_named() -> None:
+    samples = samples_table(ROWS, [*CLASSES, *(f"c{n}" for n in range(20))])
+    with pytest.raises(UserError, match=r"write one of 'i', 'ii', 'v', 'c0', .*'c6' and 13 more$"):
+        found("a,relabel,iv", samples=samples)
+
+
+def test_two_rows_may_say_the_same() -> None:
+    assert found("a,keep,,mia,", "a,keep,,tom,", "train/i/a.png,relabel,i") == {"a": Ruling("i", "override by mia")}
+
+
+def test_a_class_may_be_emptied_where_others_take_the_place() -> None:
+    assert len(found("g,drop", "h,drop", "a,relabel,v", "b,relabel,v")) == 4
+    assert len(found("p,drop", "q,drop")) == 2
+
+
+def test_without_rows_the_dataset_is_not_even_read(tmp_path: Path) -> None:
+    (tmp_path / "overrides.csv").write_text(HEAD)
+    assert read_rulings(tmp_path / "overrides.csv", tmp_path / "nowhere") == {}
+
+
+# --- stronger than verdicts -------------------------------------------------------------------------------------
+
+FAMILY = samples_table([*ROWS, *(copy(row) for row in ROWS if row["split"] == "train")], CLASSES)
+VERDICT = st.one_of(st.just((DROP, None)), st.sampled_from([(KEEP, None), (RELABEL, 0), (RELABEL, 1), (RELABEL, 2)]))
+
+
+@given(
+    st.lists(VERDICT, min_size=FAMILY.num_rows, max_size=FAMILY.num_rows),
+    st.dictionaries(st.sampled_from("abcdefghpqr"), st.sampled_from([*CLASSES, None])),
+)
+def test_a_ruling_holds_whatever_the_verdicts_say(
+    wishes: list[tuple[str, int | None]], labels: dict[str, str | None]
+) -> None:
+    suspects = only_splits(FAMILY, "train", "val")
+    rulings = {identifier: Ruling(label, "override") for identifier, label in labels.items()}
+    verdicts = [
+        Verdict(action, CLASSES.index(row["label"]) if action == KEEP else label, "machine", 0.5)
+        for (action, label), row in zip(wishes, suspects.to_pylist(), strict=False)
+    ]
+
+    def left(given: Iterable[Verdict]) -> dict[str, tuple[str, str | None]]:
+        told = verdict_rows(suspects, list(given), CLASSES, [[]] * suspects.num_rows)
+        rows = cleansed(FAMILY, told, CLASSES).to_pylist()
+        return {row["id"]: (row["label"], row["parent"]) for row in rows}
+
+    without, with_rulings = left(verdicts), left(overruled(verdicts, suspects, rulings_on(suspects, rulings)))
+    for row in FAMILY.to_pylist():
+        ruling = rulings.get(row["parent"] or row["id"])
+        if ruling is None:
+            assert with_rulings.get(row["id"]) == without.get(row["id"])
+        elif ruling.label is None:
+            assert row["id"] not in with_rulings
+        else:
+            assert with_rulings[row["id"]][0] == ruling.label
+    # Carried out alone, twice is as once.
+    once, told = obeyed(FAMILY, rulings)
+    again, kept = obeyed(once, rulings)
+    assert again.equals(once)
+    assert set(told["id"].to_pylist()) == set(rulings)
+    assert set(kept["action"].to_pylist()) <= {KEEP}
+
+
+RULE = Rule(k=2, signals=["neighbours"], support=0.5, relabel=1.0, near=50.0, far=50.0)
+
+
+def silent(samples: pa.Table) -> np.ndarray:
+    """What a classifier says that cannot tell."""
+    return np.full((len(samples), len(CLASSES)), 1 / len(CLASSES), np.float32)
+
+
+def against(samples: pa.Table) -> Neighbours:
+    """Neighbours that contradict every image: two of the next class."""
+    rows = samples.to_pylist()
+    members = {
+        label: [n for n, row in enumerate(rows) if row["label"] == label and not row["parent"]] for label in CLASSES
+    }
+    other = dict(zip(CLASSES, CLASSES[1:] + CLASSES[:1], strict=True))
+    index = np.array([[members[other[row["label"]]][:2] for row in rows]])
+    return Neighbours(index, np.full(index.shape, 0.1, np.float32))
+
+
+def test_the_last_of_a_class_is_still_spared_and_people_are_not() -> None:
+    rulings = {"c": Ruling("v", "override"), "p": Ruling(None, "override by mia")}
+    result = cleanse(SAMPLES, against(SAMPLES), silent(SAMPLES), {}, RULE, rulings)
+    told = {row["id"]: row for row in result.verdicts.to_pylist()}
+    assert (told["p"]["action"], told["p"]["reason"], told["p"]["evidence"]) == (DROP, "override by mia", [])
+    assert (told["c"]["action"], told["c"]["label_after"]) == (RELABEL, "v")
+    kept = [identifier for identifier in "abs" if told[identifier]["action"] == KEEP]
+    assert kept == ["a", "b"]  # c leaves the class, so that the others stand for it
+    assert told["a"]["reason"].endswith("one of the last of its class here")
+    assert set(result.signals["id"].to_pylist()) == set("abdefghqrst")  # the signals of the others are of their labels
+
+
+def test_copies_of_an_overridden_image_are_not_judged() -> None:
+    rows = [row | ({"label": "v"} if row["id"] == "c" else {}) for row in ROWS]
+    samples = samples_table([*rows, copy(rows[2]), copy(rows[11])], CLASSES)
+    rulings = {"c": Ruling("v", "override by mia")}
+    result = cleanse(samples, against(samples), silent(samples), {}, RULE, rulings)
+    told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
+    assert told["c"] == told["c1"] == (KEEP, "override by mia")
+    assert told["s"][0] == told["s1"][0] == RELABEL  # a and b stand for their class
+    assert told["s1"][1].startswith("as its source image; ")
+    left = {row["id"]: row["label"] for row in result.samples.to_pylist()}
+    assert (left["c"], left["c1"]) == ("v", "v")

@@ -1,0 +1,150 @@
+"""Who gets how many children, so that every class comes to the same count. No pixels.
+
+The count is the largest that the budget allows: budget // K a class, K classes. Originals are never taken away, so that
+no class may be larger than that already.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from winnow.dataset.samples import LEAST, class_names, column, only_source, only_splits
+from winnow.pipeline.messages import UserError
+
+Indices = npt.NDArray[np.int64]
+
+
+def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
+    """``images_per_class`` of a dataset's training images; cheap, so that a stage asks before it trains.
+
+    Args:
+        samples: a samples table; children of an earlier augmentation do not count, since they are made anew.
+        budget: see ``images_per_class``.
+        max_images: likewise.
+
+    Raises:
+        UserError: the dataset cannot be balanced so.
+    """
+    n_val = only_splits(only_source(samples), "val").num_rows
+    return images_per_class(_training_images(samples), budget=budget, n_val=n_val, max_images=max_images)
+
+
+def demand_pairs(samples: pa.Table, dataset: Path) -> None:
+    """Stop where a class has fewer than ``LEAST["train"]`` training images.
+
+    Args:
+        samples: a samples table; copies do not count.
+        dataset: where it is from, for the sentence.
+
+    Raises:
+        UserError: a class has one or none.
+    """
+    for name, count in _training_images(samples).items():
+        if count < LEAST["train"]:
+            raise UserError(
+                f"{dataset}: class {name} has {count} training images; {LEAST['train']} are the least, so that one can "
+                f"be judged by another: add some"
+            )
+
+
+def _training_images(samples: pa.Table) -> dict[str, int]:
+    """Training images by class, copies left out; every class of the dataset is a key."""
+    counts = Counter(only_splits(only_source(samples), "train")["label"].to_pylist())
+    return {name: counts[name] for name in class_names(samples)}
+
+
+def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_images: int) -> int:
+    """The count that every class is brought to.
+
+    Args:
+        counts: training images by class before augmentation; every class of the source is a key.
+        budget: training images in all classes together after augmentation, originals included.
+        n_val: validation images, which are never augmented.
+        max_images: that an arm of the comparison may hold in train and val together.
+
+    Raises:
+        UserError: a class has no training image, or one has more than its share of the budget, or the budget passes
+            what an arm may hold.
+    """
+    for name, count in counts.items():
+        if count < 1:
+            raise UserError(f"class {name} has no training image left to augment; cleanse less, or add images of it")
+    room = max_images - n_val
+    share = budget // len(counts)
+    largest = max(counts, key=lambda name: counts[name])
+    needed = counts[largest] * len(counts)
+    told = f"params.yaml: augment.budget is {budget}"
+    if needed > room:
+        raise UserError(
+            f"class {largest} has {counts[largest]} training images, {len(counts)} classes of that count are {needed}, "
+            f"and judge.max_images ({max_images}) leaves {room} beside the {n_val} validation images; no "
+            f"augment.budget balances this source, take images of {largest} away"
+        )
+    if needed > budget:
+        raise UserError(
+            f"{told}, {share} images for each of {len(counts)} classes, but class {largest} has {counts[largest]} "
+            f"already; raise it to {needed} or more"
+        )
+    if budget > room:
+        raise UserError(
+            f"{told}, which with {n_val} validation images passes judge.max_images ({max_images}); lower it to {room} "
+            f"or less"
+        )
+    return share
+
+
+def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generator) -> pa.Table:
+    """The samples without as many copies, in each class that has more training images than ``per_class``, as are over.
+
+    Args:
+        samples: a samples table.
+        per_class: training images that a class may have; source images all stay, even if they are more.
+        rng: chooses the copies that go.
+    """
+    train, copied = column(samples, "split") == "train", column(samples, "parent") != ""
+    stays = np.ones(len(samples), dtype=bool)
+    for name in class_names(samples):
+        members = train & (column(samples, "label") == name)
+        surplus = max(0, int(members.sum()) - per_class)
+        stays[rng.permutation(np.flatnonzero(members & copied))[:surplus]] = False
+    return samples.filter(pa.array(stays))
+
+
+def choose_parents(labels: Sequence[int] | Indices, *, per_class: int, rng: np.random.Generator) -> Indices:
+    """The parent of each child: within a class every image is used equally often, or once more than another.
+
+    Args:
+        labels: (N,) class index of each training image; all of them stay in the balanced set.
+        per_class: images that a class shall have, parents included; none has more.
+        rng: chooses, in each class, those that are used once more.
+
+    Returns:
+        (M,) indices into ``labels``, ascending, with as many repeats as a parent has children.
+
+    Raises:
+        ValueError: a class has more than ``per_class``.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    times = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        missing = per_class - len(members)
+        if missing < 0:
+            raise ValueError(f"class {label} has {len(members)} images, more than per_class = {per_class}")
+        times[members] = missing // len(members)
+        times[rng.permutation(members)[: missing % len(members)]] += 1
+    return np.repeat(np.arange(len(labels)), times)
+
+
+def choose_share(labels: Sequence[int] | Indices, *, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """(M,) bool, true for the given share of each class, rounded to the nearest count; chosen by ``rng``."""
+    labels = np.asarray(labels, dtype=np.int64)
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        chosen[members[: round(share * len(members))]] = True
+    return chosen

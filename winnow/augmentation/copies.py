@@ -1,0 +1,134 @@
+"""Augmented copies of images: their pixels, what was done to them, and the rows that say where they come from.
+
+A draw of a policy may do nothing: every Bernoulli draw fails, or the label check left a class no magnitude. A copy that
+equals its parent teaches nothing, so that it is drawn again, a few times; what still equals it then stays, since
+equal class counts come first.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from winnow.augmentation.policy import Policy, carry_out, draw_at_random, sample
+from winnow.dataset.images import encode_png, pixel_hash
+from winnow.dataset.samples import sample_id
+from winnow.transforms.operations import Applied
+
+REDRAWS = 8  # two stages at random both fail once in 4; nine draws all do so once in 260,000
+
+
+Pixels = npt.NDArray[np.uint8]
+
+
+Plan = list[list[Applied]]  # by image, the operations done, in order
+
+
+Draw = Callable[[Pixels, list[str], torch.Generator], tuple[Pixels, Plan]]  # pixels, class names, generator
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Children, a row each in the order of their parents."""
+
+    origin: list[str]
+    pixels: Pixels  # (M, H, W, C)
+    plan: Plan
+
+
+def from_policy(policy: Policy, *, chained: int) -> Draw:
+    """Sub-policies of the policy, so many in a row (``draw_from_policy``), within its limits."""
+    return lambda pixels, labels, generator: sample(policy, pixels, labels, generator, chained=chained)
+
+
+def at_random(policy: Policy) -> Draw:
+    """The operations it was found among, as many as a sub-policy has; probability, magnitude uniform, no limits."""
+    stages = max(map(len, policy.sub_policies))
+
+    def draw(pixels: Pixels, labels: list[str], generator: torch.Generator) -> tuple[Pixels, Plan]:
+        plan = draw_at_random(policy.operations, stages, len(pixels), generator)
+        return carry_out(plan, pixels, generator), plan
+
+    return draw
+
+
+def make_copies(origin: str, draw: Draw, parents: Pixels, labels: list[str], generator: torch.Generator) -> Copies:
+    """One copy of each row, differing from it where a few draws can make it differ.
+
+    Args:
+        origin: what the copies are called.
+        draw: changes images.
+        parents: (M, H, W, C) the parent of each copy.
+        labels: (M,) class names.
+        generator: of every draw.
+    """
+    pixels, plan = draw(parents, labels, generator)
+    for _ in range(REDRAWS):
+        still = unchanged(pixels, parents)
+        if not len(still):
+            break
+        pixels[still], again = draw(parents[still], [labels[row] for row in still], generator)
+        for row, steps in zip(still, again, strict=True):
+            plan[row] = steps
+    return Copies([origin] * len(parents), pixels, plan)
+
+
+def unchanged(pixels: Pixels, parents: Pixels) -> npt.NDArray[np.intp]:
+    """Rows of copies that equal their parent."""
+    return np.flatnonzero((pixels == parents).all(axis=(1, 2, 3)))
+
+
+def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_], *, origin: str = "inversion") -> Copies:
+    """The same copies, the chosen ones inverted (255 - pixels), under an origin of their own.
+
+    One that its own operations inverted already stays as it is, since inverting it again would undo them.
+
+    Args:
+        copies: M of them.
+        chosen: (M,).
+        origin: what the chosen ones are called.
+    """
+    pixels, plan, origins = copies.pixels.copy(), list(copies.plan), list(copies.origin)
+    for row in np.flatnonzero(chosen):
+        origins[row] = origin
+        if sum(step.operation == "invert" for step in plan[row]) % 2 == 0:
+            pixels[row] = 255 - pixels[row]
+            plan[row] = [*plan[row], Applied("invert", 1.0)]
+    return Copies(origins, pixels, plan)
+
+
+def child_rows(
+    copies: Copies, parents: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[dict[str, object], tuple[str, bytes]]]:
+    """By child, its row of a samples table, and its id with its PNG.
+
+    Args:
+        copies: M of them.
+        parents: (M,) the parents' rows, a parent's children together.
+    """
+    born: Counter[str] = Counter()
+    for origin, pixels, steps, parent in zip(copies.origin, copies.pixels, copies.plan, parents, strict=True):
+        number = born[parent["id"]]
+        born[parent["id"]] += 1
+        own = np.ascontiguousarray(pixels[..., : parent["channels"]])  # grey stays grey among coloured ones
+        identifier = sample_id(f"{parent['id']}#{origin}-{number}", own.tobytes())
+        row = {
+            **{name: parent[name] for name in ("split", "label", "given_label", "channels")},
+            "id": identifier,
+            "name": f"{parent['name']}#{origin}-{number}",
+            "origin": origin,
+            "parent": parent["id"],
+            "operations": json.dumps([_rounded(step) for step in steps]),
+            "pixel_hash": pixel_hash(own),
+        }
+        yield row, (identifier, encode_png(own))
+
+
+def _rounded(step: Applied) -> dict[str, object]:
+    """Four decimals: people read it, and it is finer than a level of grey or a tenth of a pixel."""
+    return {**asdict(step), "magnitude": round(step.magnitude, 4)}

@@ -1,0 +1,311 @@
+"""A found augmentation policy: read from its file, checked, and sampled.
+
+A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
+and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
+2020, section 3); or several, each weakened (``draw_from_policy``), which is ours. ``limits`` holds what a class
+survives: no image is changed by more than its own class's limit, all stages of one operation together; where the class
+is free, by no more than the operation's whole range.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from winnow.pipeline.messages import UserError
+from winnow.transforms.operations import (
+    MOVING,
+    OPERATIONS,
+    Applied,
+    apply,
+    check_operations,
+    move,
+    to_images,
+    to_pixels,
+)
+
+CHUNK = 1024  # images held as float at once
+
+
+Pixels = npt.NDArray[np.uint8]
+
+
+Limits = Mapping[str, Mapping[str, float]]  # operation: class: largest magnitude; what is not named is free
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a sub-policy."""
+
+    operation: str
+    probability: float
+    magnitude: float
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What policy.json holds."""
+
+    operations: tuple[str, ...]  # that were offered to the search
+    sub_policies: tuple[tuple[Step, ...], ...]
+    limits: Limits = field(default_factory=dict)
+    cut: tuple[Mapping[str, Any], ...] = ()  # the report of what the label check cut back, a row a finding
+
+    def limit(self, operation: str, label: str) -> float:
+        """The largest magnitude that the label of a class survives; 1 where the label check has not judged it."""
+        return self.limits.get(operation, {}).get(label, 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as policy.json has them."""
+        return {
+            "sub_policies": [[asdict(step) for step in steps] for steps in self.sub_policies],
+            "operations": list(self.operations),
+            "limits": {operation: dict(sorted(by_class.items())) for operation, by_class in self.limits.items()},
+            "cut": [dict(row) for row in self.cut],
+        }
+
+
+def within_limits(policy: Policy) -> Policy:
+    """The same policy, no stage's magnitude above the largest that any class survives."""
+    most = {name: max(by_class.values(), default=1.0) for name, by_class in policy.limits.items()}
+    return replace(
+        policy,
+        sub_policies=tuple(
+            tuple(replace(step, magnitude=min(step.magnitude, most.get(step.operation, 1.0))) for step in steps)
+            for steps in policy.sub_policies
+        ),
+    )
+
+
+# --- sampling ---------------------------------------------------------------------------------------------------
+
+
+def sample(
+    policy: Policy, pixels: Pixels, labels: Sequence[str], generator: torch.Generator, *, chained: int
+) -> tuple[Pixels, list[list[Applied]]]:
+    """Each image after one draw of the policy.
+
+    Args:
+        policy: the policy.
+        pixels: (N, H, W, C) uint8.
+        labels: (N,) class names, which choose the limits.
+        generator: of every draw.
+        chained: sub-policies that an image takes; see ``draw_from_policy``.
+
+    Returns:
+        (N, H, W, C) uint8, and by image the operations done, in order; none where every Bernoulli draw failed.
+    """
+    plan = draw_from_policy(policy, labels, generator, chained=chained)
+    return carry_out(plan, pixels, generator), plan
+
+
+def draw_from_policy(
+    policy: Policy, labels: Sequence[str], generator: torch.Generator, *, chained: int
+) -> list[list[Applied]]:
+    """By image, the operations that one draw of the policy does to it.
+
+    As published an image takes one sub-policy. Chained by n it takes n, each weakened to an nth, so that on the whole
+    as much is done to it, but more kinds of it and each milder. Weakened is the magnitude; of an operation without
+    degrees, which is done wholly or not, the probability. The affine maps of a chain come first: all are sampled as
+    one then, and none smooths the noise. The order within a sub-policy is given up for that, where n is above 1; the
+    search knows single sub-policies alone.
+
+    Args:
+        policy: the policy.
+        labels: (N,) class names, which choose the limits.
+        generator: of every draw.
+        chained: n; 1 is the method as published.
+    """
+    weakened = [[_weakened(step, chained) for step in steps] for steps in policy.sub_policies]
+    stages = max(map(len, weakened))
+    chosen = torch.randint(len(policy.sub_policies), (len(labels), chained), generator=generator).tolist()
+    chances = torch.rand((len(labels), chained, stages), generator=generator).tolist()
+    plan = []
+    for label, taken, chances_of_image in zip(labels, chosen, chances, strict=True):
+        done = [
+            step
+            for sub_policy, chance in zip(taken, chances_of_image, strict=True)
+            for step, below in zip(weakened[sub_policy], chance, strict=False)
+            if below < step.probability
+        ]
+        if chained > 1:
+            done.sort(key=lambda step: step.operation not in MOVING)
+        plan.append(_limited(policy, done, label))
+    return plan
+
+
+def _weakened(step: Step, times: int) -> Step:
+    """The step as one of ``times`` that stand for it."""
+    if OPERATIONS[step.operation].whole:
+        return replace(step, probability=step.probability / times)
+    return replace(step, magnitude=step.magnitude / times)
+
+
+def _limited(policy: Policy, steps: Sequence[Step], label: str) -> list[Applied]:
+    """What is done of the steps: of each operation no more, over all of them, than the class survives.
+
+    An operation without degrees is done once: twice inverted is the image itself.
+    """
+    left: dict[str, float] = {}
+    done = []
+    for step in steps:
+        room = left.get(step.operation, policy.limit(step.operation, label))
+        magnitude = min(step.magnitude, room)
+        left[step.operation] = 0.0 if OPERATIONS[step.operation].whole and magnitude > 0 else room - magnitude
+        if magnitude > 0:
+            done.append(Applied(step.operation, magnitude))
+    return done
+
+
+def draw_at_random(
+    operations: Sequence[str], stages: int, count: int, generator: torch.Generator
+) -> list[list[Applied]]:
+    """By image, operations without any search: each stage's operation, probability and magnitude are uniform.
+
+    Args:
+        operations: names that are drawn from, alike at every stage.
+        stages: of a sub-policy.
+        count: images.
+        generator: of every draw.
+    """
+    chosen = torch.randint(len(operations), (count, stages), generator=generator).tolist()
+    probability, chance, magnitude = torch.rand((3, count, stages), generator=generator)
+    strengths = torch.where(chance < probability, magnitude, 0).tolist()
+    return [
+        [Applied(operations[name], strength) for name, strength in zip(*row, strict=True) if strength > 0]
+        for row in zip(chosen, strengths, strict=True)
+    ]
+
+
+def carry_out(plan: Sequence[Sequence[Applied]], pixels: Pixels, generator: torch.Generator) -> Pixels:
+    """Each image after its own operations, rounded to 8 bits once at the end.
+
+    Args:
+        plan: by image, the operations in order.
+        pixels: (N, H, W, C) uint8.
+        generator: of signs, noise and places.
+    """
+    result = np.empty_like(pixels)
+    for start in range(0, len(pixels), CHUNK):
+        part = slice(start, start + CHUNK)
+        images = to_images(pixels[part])  # (n, C, H, W)
+        chains = [_joined(steps) for steps in plan[part]]
+        for link in range(max(map(len, chains), default=0)):
+            _carry_out_link([chain[link] if link < len(chain) else [] for chain in chains], images, generator)
+        result[part] = to_pixels(images)
+    return result
+
+
+def _joined(steps: Sequence[Applied]) -> list[list[Applied]]:
+    """The steps, those of a run of affine maps together, every other one by itself."""
+    links: list[list[Applied]] = []
+    for moves, run in groupby(steps, key=lambda step: step.operation in MOVING):
+        together = list(run)
+        links += [together] if moves else [[step] for step in together]
+    return links
+
+
+def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, generator: torch.Generator) -> None:
+    """Change the images in place: all that are moved at once, and all of any other operation at once."""
+    moved = [row for row, link in enumerate(links) if link and link[0].operation in MOVING]
+    if moved:
+        chains = [[(step.operation, step.magnitude) for step in links[row]] for row in moved]
+        images[moved] = move(images[moved], chains, generator)
+    for name in {link[0].operation: None for link in links if link and link[0].operation not in MOVING}:
+        rows = [row for row, link in enumerate(links) if link and link[0].operation == name]
+        magnitude = torch.tensor([links[row][0].magnitude for row in rows])
+        images[rows] = apply(name, images[rows], magnitude, generator)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------
+
+
+class PolicyError(ValueError):
+    """policy.json does not hold a policy; the message starts with the place in the file."""
+
+
+def parse_policy(value: Any) -> Policy:
+    """A policy out of JSON's plain values, every one checked.
+
+    Raises:
+        PolicyError: a key is missing or unknown, a type differs, a number is out of range, a name is unknown.
+    """
+    _demand_keys(value, "the file", ("sub_policies", "operations", "limits", "cut"))
+    operations, sub_policies, limits, cut = (value[key] for key in ("operations", "sub_policies", "limits", "cut"))
+    if not isinstance(operations, list) or not all(isinstance(name, str) for name in operations):
+        raise PolicyError(f"operations must be a list of names, got {operations!r}")
+    try:
+        check_operations(operations)
+    except ValueError as error:
+        raise PolicyError(str(error)) from None
+    if not isinstance(sub_policies, list) or not sub_policies:
+        raise PolicyError(f"sub_policies must be a list with at least one, got {sub_policies!r}")
+    if not isinstance(cut, list) or not all(isinstance(row, dict) for row in cut):
+        raise PolicyError("cut must be a list of rows")
+    return Policy(
+        tuple(operations),
+        tuple(_parse_steps(steps, f"sub_policies[{n}]", operations) for n, steps in enumerate(sub_policies)),
+        _parse_limits(limits),
+        tuple(cut),
+    )
+
+
+def _parse_steps(steps: Any, where: str, operations: Sequence[str]) -> tuple[Step, ...]:
+    if not isinstance(steps, list) or not steps:
+        raise PolicyError(f"{where} must be a list with at least one stage, got {steps!r}")
+    return tuple(_parse_step(step, f"{where}[{number}]", operations) for number, step in enumerate(steps))
+
+
+def _parse_step(step: Any, where: str, operations: Sequence[str]) -> Step:
+    _demand_keys(step, where, ("operation", "probability", "magnitude"))
+    if step["operation"] not in operations:
+        raise PolicyError(f"{where}.operation must be one of operations, got {step['operation']!r}")
+    numbers = (_fraction(step[key], f"{where}.{key}") for key in ("probability", "magnitude"))
+    return Step(step["operation"], *numbers)
+
+
+def _parse_limits(limits: Any) -> dict[str, dict[str, float]]:
+    if not isinstance(limits, dict):
+        raise PolicyError(f"limits must be a section, got {limits!r}")
+    for operation, by_class in limits.items():
+        if operation not in OPERATIONS or not isinstance(by_class, dict):
+            raise PolicyError(f"limits.{operation} must be an operation with a limit a class, got {by_class!r}")
+    return {
+        operation: {name: _fraction(limit, f"limits.{operation}.{name}") for name, limit in by_class.items()}
+        for operation, by_class in limits.items()
+    }
+
+
+def _demand_keys(value: Any, where: str, keys: Sequence[str]) -> None:
+    if not isinstance(value, dict) or set(value) != set(keys):
+        got = f"the keys {', '.join(value) or 'none'}" if isinstance(value, dict) else repr(value)
+        raise PolicyError(f"{where} must have exactly the keys {', '.join(keys)}, got {got}")
+
+
+def _fraction(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise PolicyError(f"{where} must be a number in [0, 1], got {value!r}")
+    return float(value)
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy of a policy.json.
+
+    Raises:
+        UserError: the file is missing, no JSON, or no policy.
+    """
+    remedy = f"run `dvc repro`, or `dvc checkout --force {path}` to bring back what a run made"
+    try:
+        return parse_policy(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {remedy}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); {remedy}") from None
+    except PolicyError as error:
+        raise UserError(f"{path}: {error}; {remedy}") from None

@@ -1,0 +1,171 @@
+"""What an image's neighbours, and a classifier, say of its label: keep it, drop the image, or give it another one.
+
+The rule as published: relabel when all neighbours carry one other label; drop when the closest one is far, or when the
+image lies among other classes; else keep. ``far`` is measured on the class's own scale, median and median absolute
+deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
+
+Differs, where ``signals`` names others than the neighbours: the support for a label is then the mean of what each
+signal gives it, and the verdicts rest on that mean; a new label needs the word of the neighbours and, if named, of the
+classifier. And it is given only to an image as near as the new class's own images are (``near``): junk has neighbours
+too.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
+
+SIGNALS = ("neighbours", "classifier", "score")
+
+
+Indices = npt.NDArray[np.int64]
+
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When an image goes or changes its label."""
+
+    k: int  # neighbours that vote, by repeat
+    signals: list[str]  # neighbours: their share of the label; classifier: its probability; score: of the valuation
+    support: float  # mean of the signals for the image's own label; below it the label is wrong
+    relabel: float  # share of the neighbours, and probability by the classifier if named, that gives another label
+    near: float  # MADs above the other class's median distance; an image further from it is none of it, and goes
+    far: float  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that cannot decide."""
+        if self.k < 1:
+            raise ValueError(f"k must be at least 1, got {self.k}")
+        if not self.signals or set(self.signals) - set(SIGNALS) or len(set(self.signals)) < len(self.signals):
+            raise ValueError(f"signals must name one or more of {', '.join(SIGNALS)}, each once, got {self.signals}")
+        if not 0 <= self.support <= 1:
+            raise ValueError(f"support must lie in [0, 1], got {self.support}")
+        if not 0.5 < self.relabel <= 1:
+            raise ValueError(f"relabel must lie in (0.5, 1], got {self.relabel}")
+        for name in ("near", "far"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+def vote_shares(voted: Indices, *, classes: int) -> Array:
+    """(N, K) share of each image's neighbours that carry each label.
+
+    Args:
+        voted: (N, V) labels of the neighbours that vote.
+        classes: K.
+    """
+    shares = np.zeros((len(voted), classes))
+    for label in range(classes):
+        shares[:, label] = (voted == label).mean(axis=1)
+    return shares
+
+
+def class_limits(
+    distance: Array, labels: Indices, source: npt.NDArray[np.bool_], *, classes: int, deviations: float
+) -> Array:
+    """(K,) how far the closest neighbour of an image of each class may be: median + deviations times MAD.
+
+    Measured on the source images that carry the label; infinite for a class without any.
+
+    Args:
+        distance: (N,) to the closest neighbour.
+        labels: (N,).
+        source: (N,) no copies.
+        classes: K.
+        deviations: how many.
+    """
+    limits = np.full(classes, np.inf)
+    for label in np.unique(labels[source]) if math.isfinite(deviations) else ():  # infinitely many times 0 is no limit
+        members = distance[source & (labels == label)]
+        median = np.median(members)
+        limits[label] = median + deviations * np.median(np.abs(members - median))
+    return limits
+
+
+def judge_labels(
+    labels: Indices,
+    voted: Indices,
+    distance: Array,
+    *,
+    classes: Sequence[str],
+    rule: Rule,
+    probability: Array | None = None,
+    score: Array | None = None,
+    copies: npt.NDArray[np.bool_] | None = None,
+) -> list[Verdict]:
+    """A verdict an image.
+
+    Args:
+        labels: (N,) class indices.
+        voted: (N, V) labels of the neighbours that vote.
+        distance: (N,) to the closest neighbour.
+        classes: K names.
+        rule: when.
+        probability: (N, K) of each class, by the classifier; NaN where it cannot tell. Counts where the rule names it.
+        score: (N,) support of the valuation for the own label, in [0, 1]; NaN where it has none. Counts where the rule
+            names it. Of an image, the signals that are NaN are passed over; if all are, its neighbours decide.
+        copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
+            source images'. None: there are none.
+    """
+    copied = np.zeros(len(labels), dtype=bool) if copies is None else copies
+    shares = vote_shares(voted, classes=len(classes))  # (N, K)
+    own = shares[np.arange(len(labels)), labels]
+    judged = None
+    if "classifier" in rule.signals:
+        if probability is None:
+            raise ValueError("the rule asks the classifier, but its probabilities are missing")
+        judged = probability
+    support = _support(
+        rule.signals,
+        neighbours=own,
+        classifier=None if judged is None else judged[np.arange(len(labels)), labels],
+        score=score,
+    )
+    others = shares.copy() if judged is None else np.minimum(shares, np.nan_to_num(judged))
+    others[np.arange(len(labels)), labels] = 0
+    rival = others.argmax(axis=1) if len(labels) else labels
+    far, near = (
+        class_limits(distance, labels, ~copied, classes=len(classes), deviations=deviations)
+        for deviations in (rule.far, rule.near)
+    )  # (K,)
+    verdicts = []
+    for i, label in enumerate(labels.tolist()):
+        share, name = float(others[i, rival[i]]), classes[rival[i]]
+        told = f"{shares[i, rival[i]]:.0%} of its neighbours are {name}"
+        told += "" if judged is None else f", the classifier {_sees(judged[i], label, classes)}"
+        belongs = share >= rule.relabel and distance[i] <= near[rival[i]]
+        if support[i] < rule.support and belongs and not copied[i]:
+            verdicts.append(Verdict(RELABEL, int(rival[i]), told, float(support[i])))
+        elif support[i] < rule.support:
+            reason = f"support {support[i]:.2f} for {classes[label]}, {told}"
+            verdicts.append(Verdict(DROP, None, reason, float(support[i])))
+        elif distance[i] > far[label]:
+            reason = f"closest neighbour at {distance[i]:.2f}, the class allows {far[label]:.2f}"
+            verdicts.append(Verdict(DROP, None, reason, float(support[i])))
+        else:
+            verdicts.append(Verdict(KEEP, label, f"support {support[i]:.2f}", float(support[i])))
+    return verdicts
+
+
+def _sees(probability: Array, label: int, classes: Sequence[str]) -> str:
+    """ "sees ii (90%), i at 5%": the classifier's first choice, and what it gives the label if that is another one."""
+    known = np.nan_to_num(probability)
+    first = int(known.argmax())
+    rest = "" if first == label or np.isnan(probability[label]) else f", {classes[label]} at {known[label]:.0%}"
+    return f"sees {classes[first]} ({known[first]:.0%}){rest}"
+
+
+def _support(signals: Sequence[str], *, neighbours: Array, classifier: Array | None, score: Array | None) -> Array:
+    """(N,) mean of the signals named, of each image those that speak (are not NaN); of its neighbours if none does."""
+    given = {"neighbours": neighbours, "classifier": classifier, "score": score}
+    voices = np.stack([voice for name in signals if (voice := given[name]) is not None] or [neighbours])  # (S, N)
+    heard = ~np.isnan(voices)
+    total = np.where(heard, voices, 0.0).sum(axis=0) / np.maximum(1, heard.sum(axis=0))
+    return np.where(heard.any(axis=0), total, neighbours)

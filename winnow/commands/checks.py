@@ -1,0 +1,165 @@
+"""Checks before anything runs: params, overrides, merge conflicts, and a dvc.lock that DVC was killed in writing.
+
+DVC writes the whole lock anew, in place, after every stage, which for ours takes some tenths of a second. Killed in
+them it leaves the beginning of the file, and most often refuses that from then on.
+"""
+
+import importlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+from voluptuous import Invalid
+
+from winnow.pipeline.files import ROOT, write_bytes, write_csv
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.params import PARAMS, load_params, read_params
+from winnow.pipeline.stage import Sections
+
+OVERRIDES = ROOT / "overrides.csv"
+LOCK, PIPELINE = ROOT / "dvc.lock", ROOT / "dvc.yaml"
+
+
+def mend_lock(file: Path) -> bool:
+    """Take out of a lock that was cut short the stage it was cut in; DVC runs it, and what followed, or has it cached.
+
+    A cut that DVC can read is left alone: the stage lacks hashes, so DVC takes it for changed.
+
+    Returns:
+        Whether something had to be taken out. A lock without one whole stage is removed.
+
+    Raises:
+        UserError: it is spoilt elsewhere than at its end.
+    """
+    if readable(content := file.read_bytes()):
+        return False
+    stages = [match.start() for match in re.finditer(rb"^  (?=\S)", content, re.MULTILINE)]
+    if len(stages) < 2:
+        file.unlink()
+        return True
+    whole = content[: stages[-1]]
+    if not readable(whole):
+        raise UserError(f"{file.name} is spoilt, and not only at its end; `git checkout {file.name}` brings one back")
+    write_bytes(file, whole)
+    return True
+
+
+def readable(content: bytes) -> bool:
+    """Whether DVC takes it for a lock."""
+    try:
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(content.decode(), "dvc.lock"))
+    except (UnicodeDecodeError, YAMLFileCorruptedError, Invalid):
+        return False
+    return True
+
+
+def check_repository() -> None:
+    """Stop before anything long if the repository's own files do not allow a run."""
+    check_merged()
+    check_lock()
+    check_sections()
+    check_params()
+    check_overrides()
+
+
+def check_source(source: str) -> None:
+    """Stop before anything long if no pipeline can start on the source."""
+    from winnow.intake import source as intake
+
+    limits = read_params()["prepare"]
+    intake.check_source(
+        intake.resolve_source(source), max_unreadable=limits["max_unreadable"], max_pixels=limits["max_image_pixels"]
+    )
+
+
+def check_overrides(file: Path = OVERRIDES) -> None:
+    """Stop before anything long if the overrides cannot be read; a missing file is made again, without any."""
+    from winnow.verdicts.overrides_csv import HEADER, read_overrides
+
+    if not file.exists():
+        write_csv(file, HEADER, [])
+        print(f"run: {file.name} was missing and is made again, empty; `git checkout {file.name}` brings rows back")
+    read_overrides(file)
+
+
+def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
+    """Stop if a merge left its marks in a file that DVC reads."""
+    for file in files:
+        if file.exists() and re.search("^(<<<<<<<|>>>>>>>) ", file.read_text(encoding="utf-8"), re.MULTILINE):
+            remedy = (
+                "take one side whole (`git checkout --ours dvc.lock`): what it does not describe is run again"
+                if file == LOCK
+                else "choose between the marked lines"
+            )
+            raise UserError(f"{file.name} holds a merge conflict; {remedy}, then `git add {file.name}`")
+
+
+def check_lock(root: Path = ROOT) -> None:
+    """Let DVC go on after it was killed while it wrote its lock."""
+    file = root / LOCK.name
+    if not file.exists() or readable(file.read_bytes()):
+        return
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo, lock_repo
+
+    try:
+        with Repo(root) as repo, lock_repo(repo):  # another DVC may be writing it at this moment
+            mended = mend_lock(file)
+    except DvcException as error:
+        raise UserError(f"{file.name} cannot be read, and DVC is at work here: {error}") from None
+    if mended:
+        print(f"run: {file.name} was cut short, as by a kill while DVC wrote it; the stages whole in it are kept")
+
+
+def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
+    """Stop if params.yaml has a section that no stage reads: most likely a slip in its name."""
+    text = pipeline.read_text(encoding="utf-8")
+    stages = read_params(pipeline)["stages"]
+    bodies = [stage.get("do", stage) for stage in stages.values()]
+    known = {name.split(".")[0] for body in bodies for name in body.get("params", [])}
+    known |= set(re.findall(r"\$\{(\w+)", text)) - {"key", "item"}
+    for section in read_params(params):
+        if section not in known:
+            raise UserError(f"{params.name}: section {section} is unknown; known: {', '.join(sorted(known))}")
+
+
+def check_params(params: Path = PARAMS) -> None:
+    """Stop before anything long if a stage would refuse its section of params.yaml."""
+    from winnow.evaluation.judge import check_seeds
+
+    for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
+        sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS
+        for section, kind in sections.values():
+            load_params(section, kind, params)
+    kept, voting = (load_params(name, int, params) for name in ("embed.neighbours", "cleanse_neighbours.k"))
+    if voting > kept:
+        raise UserError(
+            f"params.yaml: cleanse_neighbours.k is {voting}, but embed.neighbours is {kept}: no more are kept; raise it"
+        )
+    check_seeds(load_params("compare.seeds", list[int], params))
+    for section, kind in (("rounds", dict[str, dict[str, str]]), ("compare.arms", dict[str, str])):
+        for name in load_params(section, kind, params):
+            if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise UserError(
+                    f"params.yaml: {section} has the name {name!r}, which becomes a folder and a word of a command; "
+                    f"begin with a letter or a digit, and use these, - and _"
+                )
+            if section == "rounds" and name in ("prepared", "test", "refined", "arms", "export"):
+                raise UserError(
+                    f"params.yaml: rounds has the name {name}, but data/{name} is another output; rename it"
+                )
+
+
+def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES) -> None:
+    """Stop before any training if a word on an image means nothing, or the classes cannot be augmented."""
+    from winnow.augmentation.balance import demand_balance, demand_pairs
+    from winnow.dataset.samples import read_samples
+    from winnow.verdicts.apply import obeyed
+    from winnow.verdicts.overrides_csv import read_rulings
+
+    samples, _ = obeyed(read_samples(dataset), read_rulings(overrides, dataset))
+    demand_pairs(samples, dataset)
+    budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
+    demand_balance(samples, budget=budget, max_images=most)

@@ -1,0 +1,152 @@
+"""Compare a dataset between two revisions, sample by sample.
+
+    winnow diff REV [REV2] [--dataset PATH] [--json] [--html FILE]
+
+REV and REV2 are commits, branches, tags, experiments or `workspace`, which REV2 is where it is left out. The workspace
+is what lies on disk; a commit's data comes from DVC's cache, or is pulled into it from the default remote. Names,
+labels and splits are compared, not pixels. Exit code 0: the same, 1: different, 2: trouble.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from winnow.commands.terminal import aligned, figure, run_command, write_page
+from winnow.history.changes import COLUMNS, KINDS, Change, Changes, compare
+from winnow.history.page import Picture, Section, gallery
+from winnow.history.revision import WORKSPACE, Revision, open_revision, read_columns, read_pngs, repository_path
+from winnow.history.verdicts import read_verdicts
+from winnow.pipeline.files import ROOT
+from winnow.pipeline.messages import plain
+
+DATASET = "data/refined"
+
+
+HEADER = ("class", "origin", "before", "after", "new", "gone")
+
+
+def diff(old: Revision, new: Revision, dataset: str) -> Changes:
+    """What differs in a dataset between two revisions.
+
+    Raises:
+        UserError: the dataset, or a verdict table, of one of them is not to be had.
+    """
+    before, after = (read_columns(side, f"{dataset}/samples.parquet", COLUMNS).to_pylist() for side in (old, new))
+    return compare(before, after, read_verdicts(old, dataset), read_verdicts(new, dataset))
+
+
+def as_text(changes: Changes, title: str) -> str:
+    """The comparison for a terminal: a line a sample."""
+    lines = [title, _totals(changes)]
+    for kind in KINDS:
+        of_kind: list[Change] = getattr(changes, kind)
+        if of_kind:
+            lines += ["", f"{kind} ({len(of_kind):,})"]
+            lines += aligned([(plain(change.name), _labels(change, kind), _cause(change)) for change in of_kind])
+    if changes.augmented and not changes.same:
+        lines += ["", "augmented", *aligned(_table(changes))]
+    return "\n".join(lines)
+
+
+def as_json(changes: Changes, *, dataset: str, old: str, new: str) -> str:
+    """The comparison for programs: every key is there in every answer, and what is unknown is null."""
+    answer: dict[str, Any] = {"dataset": dataset, "old": old, "new": new, "same": changes.same}
+    answer["sources"] = {"before": changes.sources_before, "after": changes.sources_after}
+    for kind in KINDS:
+        answer[kind] = [_record(change) for change in getattr(changes, kind)]
+    answer["augmented"] = [asdict(group) for group in changes.augmented]
+    return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_html(changes: Changes, title: str, pngs: dict[str, bytes]) -> bytes:
+    """The comparison with the pictures of what changed.
+
+    Args:
+        changes: as compared.
+        title: of the page.
+        pngs: by id; a sample that is not in it is shown without a picture.
+    """
+    sections = []
+    for kind in KINDS:
+        of_kind: list[Change] = getattr(changes, kind)
+        pictures = [
+            Picture(plain(change.name), (_labels(change, kind), _cause(change)), pngs.get(change.id))
+            for change in of_kind
+        ]
+        sections.append(Section(f"{kind} ({len(of_kind):,})", pictures=pictures))
+    sections.append(Section("augmented", table=_table(changes) if changes.augmented else ()))
+    return gallery(title, [_totals(changes)], sections)
+
+
+def _totals(changes: Changes) -> str:
+    before, after = (sum(getattr(group, side) for group in changes.augmented) for side in ("before", "after"))
+    verdict = "the same samples" if changes.same else "different samples"
+    return f"{verdict}: source {changes.sources_before:,} > {changes.sources_after:,}, augmented {before:,} > {after:,}"
+
+
+def _labels(change: Change, kind: str) -> str:
+    """The classes, or for a sample that moved the splits, from > to."""
+    pair = (change.split_before, change.split_after) if kind == "moved" else (change.label_before, change.label_after)
+    return " > ".join(plain(name) for name in pair if name is not None)
+
+
+def _cause(change: Change) -> str:
+    if change.verdict is None:
+        return ""
+    verdict = change.verdict
+    words = f"{verdict.where}: {plain(verdict.reason)}{figure(verdict.score)}"
+    return f"no longer: {words}" if change.undone else words
+
+
+def _record(change: Change) -> dict[str, Any]:
+    record = asdict(change)
+    verdict, undone = record.pop("verdict") or {}, record.pop("undone")
+    for key in ("round", "stage", "reason", "score", "evidence"):
+        record[key] = verdict.get(key)
+    if record["score"] is not None and not math.isfinite(record["score"]):
+        record["score"] = None  # JSON has no such number
+    return {**record, "undone": undone}
+
+
+def _table(changes: Changes) -> list[tuple[str, ...]]:
+    rows = [
+        (plain(group.label), *(f"{cell}" for cell in list(asdict(group).values())[1:])) for group in changes.augmented
+    ]
+    return [HEADER, *rows]
+
+
+def _pictures(changes: Changes, old: Revision, new: Revision, dataset: str) -> dict[str, bytes]:
+    """PNG bytes by id; the new side has most of them, since shards are handed on when samples are dropped."""
+    ids = {change.id for kind in KINDS for change in getattr(changes, kind)}
+    found = read_pngs(new, dataset, sorted(ids))
+    return found | read_pngs(old, dataset, sorted(ids - found.keys()))
+
+
+def answer(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:
+    """Text and exit code for a command line."""
+    parser = argparse.ArgumentParser(
+        prog="winnow diff", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rev", metavar="REV", help="the older revision")
+    parser.add_argument("rev2", metavar="REV2", nargs="?", default=WORKSPACE, help="the newer one; else the workspace")
+    parser.add_argument("--dataset", default=DATASET, help=f"its folder in the repository, {DATASET} if left out")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the pictures")
+    options = parser.parse_args(arguments)
+    old, new = open_revision(options.rev, root), open_revision(options.rev2, root)
+    dataset = repository_path(options.dataset, root)
+    changes = diff(old, new, dataset)
+    title = f"{plain(dataset)}: {plain(old.name)} > {plain(new.name)}"
+    if options.html:
+        write_page(options.html, as_html(changes, title, _pictures(changes, old, new, dataset)))
+    told = as_json(changes, dataset=dataset, old=old.name, new=new.name) if options.json else as_text(changes, title)
+    return told, 0 if changes.same else 1
+
+
+def main(command: str, words: Sequence[str]) -> None:
+    """The command line of ``winnow diff``."""
+    run_command(command, lambda: answer(words, ROOT))

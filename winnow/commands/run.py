@@ -1,0 +1,197 @@
+"""Run the pipeline as ``make run`` and ``make reproduce`` do.
+
+    winnow run [--source PATH]
+    winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2]
+
+params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
+any training. params.yaml is changed where asked, keeps its comments, and is put back if the run does not end well.
+``reproduce`` judges arm by arm and says how long the rest will take; stopped, it goes on where it was when started
+again.
+"""
+
+import argparse
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from winnow.commands.checks import check_classes, check_repository, check_source
+from winnow.evaluation.comparison_table import comparison_text
+from winnow.pipeline.files import ROOT, write_bytes
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.params import PARAMS, load_params, read_params
+
+COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
+
+
+class RunFailedError(UserError):
+    """``dvc repro`` ended with an error, which it has already told."""
+
+
+def stored_source(given: str, caller: Path) -> str:
+    """The source as params.yaml holds it: a relative path counts from the repository, wherever the caller stood."""
+    if Path(given).is_absolute():
+        return given
+    return os.path.relpath(caller / given, ROOT)
+
+
+@contextmanager
+def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[None]:
+    """params.yaml with some values changed; as it was if the block does not end well, unless edited meanwhile.
+
+    Args:
+        changes: new values by dotted key (``dataset.source``).
+        file: the params file.
+    """
+    if not changes:
+        yield
+        return
+    before = file.read_bytes()
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # a long line stays one line
+    document = yaml.load(before.decode())
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        section = document
+        for name in sections:
+            section = section[name]
+        if isinstance(value, list):
+            section[last][:] = value  # in place, so that a list on one line stays on one line
+        else:
+            section[last] = value
+    text = io.StringIO()
+    yaml.dump(document, text)
+    ours = text.getvalue().encode()
+    write_bytes(file, ours)
+    try:
+        yield
+    except BaseException:
+        if file.read_bytes() == ours:
+            write_bytes(file, before)
+        else:
+            print(f"run: {file.name} was edited meanwhile and is left so; this run had set {', '.join(changes)}")
+        raise
+
+
+def dvc(*arguments: str) -> None:
+    """Run a DVC command from the root with this Python.
+
+    Raises:
+        RunFailedError: it did not end well.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    process = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=ROOT, env={**os.environ, "PATH": path})
+    if process.returncode:
+        raise RunFailedError(
+            "the pipeline stopped; the lines above say why. Mended, the same command goes on from there"
+        )
+
+
+def judge_arms(arms: list[str], images: Mapping[str, int]) -> None:
+    """Judge arm by arm, and say after each how long the rest will take.
+
+    Args:
+        arms: in the table's order.
+        images: training images an arm; time grows with them.
+    """
+    measured_seconds, measured_images = 0.0, 0
+    for number, arm in enumerate(arms, start=1):
+        start = time.monotonic()
+        dvc("repro", f"judge@{arm}")
+        seconds = time.monotonic() - start
+        if seconds > 30:  # shorter: it was there already, and says nothing of the rest
+            measured_seconds, measured_images = measured_seconds + seconds, measured_images + images[arm]
+        left = sum(images[other] for other in arms[number:])
+        known = measured_images > 0 and left > 0
+        rest = f", about {measured_seconds * left / measured_images / 60:.0f} minutes left" if known else ""
+        print(f"reproduce: {number} of {len(arms)} arms judged{rest}", flush=True)
+
+
+def reproduce() -> None:
+    """The whole pipeline, the arms one after another with the time left on screen."""
+    import pyarrow.parquet as pq
+
+    arms = list(load_params("compare.arms", dict[str, str]))
+    for arm in arms:
+        dvc("repro", f"arm@{arm}")
+    judge_arms(arms, {arm: pq.read_metadata(ROOT / "data/arms" / arm / "samples.parquet").num_rows for arm in arms})
+    dvc("repro")
+
+
+def unrolled(rounds: int) -> dict[str, Any]:
+    """Changes to params.yaml that make the pipeline run so many rounds, each on what the one before handed on."""
+    inputs = ["data/prepared", *(f"data/r{number}/accepted" for number in range(1, rounds))]
+    named = {f"r{number}": {"input": given} for number, given in enumerate(inputs, start=1)}
+    return {"rounds": named, "refined.round": f"r{rounds}"}
+
+
+def print_table() -> None:
+    """The result, from the committed metrics."""
+    print("\n" + comparison_text(json.loads(COMPARISON.read_bytes()), json.loads(REFINEMENT.read_bytes())))
+
+
+def main(command: str, words: Sequence[str]) -> None:
+    """The command line of ``winnow run`` and ``winnow reproduce``."""
+    parser = argparse.ArgumentParser(
+        prog=f"winnow {command}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--source", default="", help="a folder or a zip of labelled images")
+    if command == "reproduce":
+        parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to SEEDS - 1")
+        parser.add_argument("--profile", default="competition", help="a name from judge.profiles")
+        parser.add_argument("--rounds", type=int, default=2, help="how often the method is repeated")
+    options = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        check_repository()
+        changes: dict[str, Any] = {}
+        if options.source:
+            changes["dataset.source"] = stored_source(options.source, Path.cwd())
+            check_source(changes["dataset.source"])
+        if command == "reproduce":
+            changes |= asked_for(options.seeds, options.profile, options.rounds)
+        with changed_params(changes):
+            dvc("repro", "prepare")
+            check_classes()
+            if command == "reproduce":
+                reproduce()
+            else:
+                dvc("repro")
+    except UserError as error:
+        sys.exit(f"{command}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{command}: interrupted; the same command goes on from where this one stopped")
+    print_table()
+    if changes:
+        named = ", ".join(changes)
+        print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` goes back.")
+
+
+def asked_for(seeds: int, profile: str, rounds: int) -> dict[str, Any]:
+    """Changes to params.yaml that ``winnow reproduce`` makes.
+
+    Raises:
+        UserError: a value is out of range.
+    """
+    for name, count in (("--seeds", seeds), ("--rounds", rounds)):
+        if count < 1:
+            raise UserError(f"{name} must be at least 1, got {count}")
+    known = read_params()["judge"]["profiles"]
+    if profile not in known:
+        raise UserError(f"--profile must be one of {', '.join(known)}, got {profile}")
+    return {"compare.seeds": list(range(seeds)), "judge.profile": profile, **unrolled(rounds)}
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

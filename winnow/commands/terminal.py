@@ -1,0 +1,62 @@
+"""The edge of a command that answers a question about the repository."""
+
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from winnow.pipeline.files import write_bytes
+from winnow.pipeline.messages import UserError
+
+TROUBLE = 2  # as diff(1) and argparse have it; 1 is an answer
+
+
+def run_command(name: str, answer: Callable[[], tuple[str, int]]) -> NoReturn:
+    """Print what a command answers and exit as it says; trouble is one sentence and exit code 2.
+
+    Args:
+        name: of the command, before a message.
+        answer: returns the text for standard output and the exit code.
+    """
+    code = TROUBLE
+    try:
+        text, code = answer()
+        print(text, flush=True)
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        code = 130
+    except Exception:  # a fault of ours must not exit with 1, which is an answer
+        traceback.print_exc()
+    sys.exit(code)
+
+
+def write_page(path: Path, content: bytes) -> None:
+    """Write a page for people.
+
+    Raises:
+        UserError: the place cannot be written to.
+    """
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise UserError(f"--html {path} cannot be written ({error.strerror}); name another file") from None
+
+
+def aligned(rows: list[tuple[str, ...]], *, indent: str = "  ") -> list[str]:
+    """Lines whose columns are as wide as their widest cell, within reason; a wider cell pushes its own line only."""
+    widths = [min(60, max(map(len, column))) for column in zip(*rows, strict=True)]
+    return [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]
+
+
+def figure(score: float | None) -> str:
+    """A score for people, in brackets behind the reason; nothing where there is none."""
+    return "" if score is None or math.isnan(score) else f" ({score:.4g})"

@@ -1,0 +1,254 @@
+"""Push and pull as DVC does, with every object held against its hash: ``make push`` and ``make pull``.
+
+    winnow push [TARGET ...] [--remote NAME]
+    winnow pull [TARGET ...] [--remote NAME]
+
+DVC takes an object of the right name for whole, and a folder whose list is on the remote for complete. What a server
+lost, or kept half of when it died, is then never sent again by ``dvc push``, and comes into data/ by ``dvc pull``
+unless the remote has ``verify = true``; its messages name hashes, not files. Here a push looks at what the remote
+holds and sends what is absent or wrong; a pull lets nothing into the cache that has not its hash, and touches data/
+only when everything has come.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo, lock_repo
+from dvc_data.callbacks import TqdmCallback
+from dvc_data.hashfile.hash import file_md5
+from dvc_data.hashfile.tree import Tree
+
+from winnow.pipeline.messages import UserError
+
+SHOWN = 5  # files that a message names; the rest are counted
+
+
+Wanted = dict[str, str]  # by path, the name of its object: its MD5, with .dir behind it for the list of a folder
+
+
+Failures = dict[str, str]  # by path, what is wrong
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a push or a pull did."""
+
+    remote: str
+    moved: int  # objects that went over the line
+    held: int  # objects that were held against their hashes, those included
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where objects are kept, here and there."""
+
+    cache: Any
+    store: Any
+    remote: str  # its name
+
+
+def push(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> Done:
+    """Bring the remote to hold every object of the targets, whole.
+
+    Args:
+        repo: an open DVC repository.
+        targets: outputs or stages; none takes all.
+        remote: its name; none takes the default.
+
+    Raises:
+        UserError: an object is not whole here either, or did not reach the remote.
+    """
+    ends = _ends(repo, remote)
+    outputs = _outputs(repo, targets)
+    _refuse_broken(ends.cache, outputs)
+    wanted = outputs | _files(ends.cache, outputs)
+    lacking = _not_held(ends.store, wanted)
+    _refuse_broken(ends.cache, lacking)
+    failures = _transfer(ends.cache, ends.store, lacking, f"Pushing to {ends.remote}")
+    failures = failures or dict.fromkeys(_not_held(ends.store, lacking), "did not arrive whole")
+    if failures:
+        raise UserError(_told(failures, f"the same command sends the rest, once remote {ends.remote!r} takes it"))
+    return Done(ends.remote, len(set(lacking.values())), len(set(wanted.values())))
+
+
+def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> Done:
+    """Bring the targets from the remote into the cache, and from there into data/.
+
+    Args:
+        repo: an open DVC repository.
+        targets: outputs or stages; none takes all.
+        remote: its name; none takes the default.
+
+    Raises:
+        UserError: an object is absent or damaged on the remote, or the remote does not answer; data/ is as it was.
+    """
+    ends = _ends(repo, remote)
+    outputs = _outputs(repo, targets)
+    moved = _fetch(ends, outputs)
+    asked = _asked(repo, targets, outputs)
+    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _below(path, asked)}
+    moved += _fetch(ends, files)
+    repo.checkout(targets=list(targets) or None)
+    changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
+    if changed:  # DVC remembers that it wrote the right bytes there once, and does not look again
+        raise UserError(_told(changed, "something wrote into it in place: remove it, and pull again"))
+    return Done(ends.remote, moved, len({*outputs.values(), *files.values()}))
+
+
+def _ends(repo: Repo, remote: str | None) -> Ends:
+    store = repo.cloud.get_remote_odb(remote, "push")
+    return Ends(repo.cache.local, store, remote or repo.config["core"]["remote"])
+
+
+def _outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
+    """What dvc.lock records for the targets: files, and the lists of folders."""
+    outs = repo.index.targets_view(list(targets) or None).outs
+    recorded = {os.path.relpath(out.fs_path): out.hash_info.value for out in outs if out.use_cache and out.hash_info}
+    if not recorded:
+        raise UserError("no output of this was ever made; `make run` makes them")
+    return recorded
+
+
+def _asked(repo: Repo, targets: Sequence[str], outputs: Wanted) -> list[Path]:
+    """What checking out the targets writes: outputs, and the parts of outputs that a target is."""
+    parts = [target for target in targets if any(Path(output) in _path(target).parents for output in outputs)]
+    if not parts:
+        return [*map(Path, outputs)]
+    others = [target for target in targets if target not in parts]
+    whole = _outputs(repo, others) if others else {}
+    return [*map(Path, whole), *map(_path, parts)]
+
+
+def _path(target: str) -> Path:
+    return Path(os.path.relpath(target))
+
+
+def _below(path: str, places: Sequence[Path]) -> bool:
+    return any(Path(path).is_relative_to(place) for place in places)
+
+
+def _files(cache: Any, outputs: Wanted) -> Wanted:
+    """The files of outputs whose lists are in the cache."""
+    found: Wanted = {}
+    for path, oid in outputs.items():
+        if oid.endswith(".dir"):
+            tree = Tree.load(cache, cache.get(oid).hash_info)
+            found |= {os.path.join(path, *parts): info.value for parts, _, info in tree}
+        else:
+            found[path] = oid
+    return found
+
+
+def _fetch(ends: Ends, wanted: Wanted) -> int:
+    """Bring into the cache what is not whole in it; how many objects that were."""
+    cache = ends.cache
+    lacking = {path: oid for path, oid in wanted.items() if not _whole(cache, oid)}
+    for oid in set(lacking.values()):
+        if cache.exists(oid):  # damaged: away with it, for DVC would trust it
+            cache.delete(oid)
+    failures = _transfer(ends.store, cache, lacking, f"Fetching from {ends.remote}")
+    for path, oid in lacking.items():
+        if path not in failures and not _whole(cache, oid):
+            failures[path] = "is damaged there"
+    if failures:
+        mend = f"whoever has it whole runs `make push`, which mends remote {ends.remote!r}; then pull again"
+        raise UserError(_told(failures, f"data/ is as it was; {mend}"))
+    return len(set(lacking.values()))
+
+
+def _transfer(source: Any, target: Any, wanted: Wanted, label: str) -> Failures:
+    """Copy objects from one store to another; what failed, by each path that needs it."""
+    errors: dict[str, str] = {}
+
+    def on_error(oid: str, error: BaseException) -> None:
+        errors[oid] = "is not there" if isinstance(error, FileNotFoundError) else _sentence(error)
+
+    oids = sorted(set(wanted.values()))
+    lists = [oid for oid in oids if oid.endswith(".dir")]
+    # A list goes when its files are there, so that it never promises what is not.
+    for part in ([oid for oid in oids if oid not in lists], lists):
+        if part and not errors:
+            paths = [source.oid_to_path(oid) for oid in part]
+            verify = target.fs.protocol == "local"  # then what has not its hash is not kept
+            with TqdmCallback(desc=label, unit="file") as bar:
+                target.add(paths, source.fs, part, verify=verify, check_exists=False, callback=bar, on_error=on_error)
+    return {path: errors[oid] for path, oid in wanted.items() if oid in errors}
+
+
+def _whole(cache: Any, oid: str) -> bool:
+    """Whether an object in the cache has its hash; read each time, since a damaged one looks like any other."""
+    path = cache.oid_to_path(oid)
+    return bool(cache.fs.exists(path)) and file_md5(path, cache.fs) == oid.removesuffix(".dir")
+
+
+def _not_held(store: Any, wanted: Wanted) -> Wanted:
+    """What the remote does not hold whole: its ETag says so where it is an MD5, else the object is read back."""
+    store.fs.fs.invalidate_cache()
+    try:
+        listed = store.fs.fs.find(store.path, detail=True)
+        stored = listed if isinstance(listed, Mapping) else {name: {} for name in listed}  # of a folder: names
+    except FileNotFoundError:  # nothing was pushed yet
+        stored = {}
+    held = set()
+    for oid in set(wanted.values()):
+        path, md5 = store.oid_to_path(oid), oid.removesuffix(".dir")
+        found = stored.get(path)
+        if found is not None and (found.get("ETag", "").strip('"') == md5 or file_md5(path, store.fs) == md5):
+            held.add(oid)
+    return {path: oid for path, oid in wanted.items() if oid not in held}
+
+
+def _refuse_broken(cache: Any, wanted: Wanted) -> None:
+    """Stop where something to push is not whole here."""
+    broken = {path: "is not whole in the cache" for path, oid in wanted.items() if not _whole(cache, oid)}
+    if broken:
+        raise UserError(_told(broken, "`make pull` or `make run` brings it back; then push again"))
+
+
+def _told(failures: Failures, advice: str) -> str:
+    """A message that names the files, what is wrong with each, and the remedy."""
+    named = [f"{path} {what}" for path, what in sorted(failures.items())]
+    more = [f"and {len(named) - SHOWN} more files"] if len(named) > SHOWN else []
+    return "\n  ".join([*named[:SHOWN], *more]) + f"\n{advice}"
+
+
+def _sentence(error: BaseException) -> str:
+    return f"failed: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+def main(command: str, words: Sequence[str]) -> None:
+    """The command line of ``winnow push`` and ``winnow pull``."""
+    parser = argparse.ArgumentParser(
+        prog=f"winnow {command}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="an output or a stage; all by default")
+    parser.add_argument("--remote", help="a remote's name; the default remote by default")
+    options = parser.parse_intermixed_args(words)  # a target may follow --remote NAME
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        with Repo() as repo, lock_repo(repo):
+            done = {"push": push, "pull": pull}[command](repo, options.targets, options.remote)
+    except (UserError, DvcException) as error:
+        sys.exit(f"{command}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{command}: interrupted; the same command goes on from where this one stopped")
+    except Exception as error:  # each kind of remote has its own errors, and none of them is ours to trace
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            told = f"{error.filename} cannot be used ({error.strerror})"
+            sys.exit(f"{command}: {told}; mend that, and run it again")
+        sys.exit(f"{command}: the remote does not answer; its word: {_sentence(error)}")
+    went = {"push": "sent", "pull": "fetched"}[command]
+    counts = f"{done.moved} objects {went}, {done.held} held against their hashes"
+    print(f"{command}: remote {done.remote!r}: {counts}")
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

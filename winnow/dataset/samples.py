@@ -1,0 +1,128 @@
+"""The table of samples: ``<dataset>/samples.parquet``, one row a sample, no pixels; its metadata has the class names.
+
+A stage that cleanses rewrites the table and passes the image shards on; a stage that augments adds shards.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.pipeline.messages import UserError
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),  # 16 hex digits, unique, the same in every stage and on every machine
+        ("name", pa.string()),  # path inside the source
+        ("split", pa.string()),  # train, val, label_book, test
+        ("label", pa.string()),  # class now
+        ("given_label", pa.string()),  # class as delivered
+        ("origin", pa.string()),  # source, random, faster_autoaugment, inversion, affine, edge_case
+        ("parent", pa.string()),  # the root source sample that an augmented one was made from, else null
+        ("operations", pa.string()),  # JSON list of {operation, magnitude}, else null
+        ("pixel_hash", pa.string()),  # of the decoded pixels at the delivered resolution
+        ("channels", pa.int8()),  # 1 grey, 3 colour, as delivered
+    ]
+)
+
+
+SPLITS = ("train", "val", "label_book", "test")
+
+
+ID = re.compile("[0-9A-Za-z]+")  # it becomes part of file names: nothing in it may lead out of a folder
+
+
+# What is read of the valuation's table; it has a column a label-book image as well.
+SCORE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)])
+
+
+def sample_id(name: str, content: bytes) -> str:
+    """16 hex digits from a sample's name and content alone, so that no other sample can change them."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass") + b"\0" + content, digest_size=8).hexdigest()
+
+
+def samples_table(rows: Sequence[dict[str, object]], classes: Sequence[str]) -> pa.Table:
+    """Rows as a samples table that carries the class names."""
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA).replace_schema_metadata(
+        {"classes": json.dumps(list(classes))}
+    )
+
+
+def read_samples(folder: Path) -> pa.Table:
+    """The samples table of a dataset.
+
+    Raises:
+        UserError: the table is missing or is no samples table.
+    """
+    path = folder / "samples.parquet"
+    back = f"bring it back with `dvc checkout --force {folder}`"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro`, or `dvc pull` for a shared dataset") from None
+    except (pa.ArrowException, OSError):
+        raise UserError(f"{path} is not a whole parquet table; {back}") from None
+    if not table.schema.equals(SCHEMA) or b"classes" not in (table.schema.metadata or {}):
+        raise UserError(f"{path} is no samples table; {back}")
+    for fault in _faults(table):
+        raise UserError(f"{path} was tampered with: {fault}; {back}")
+    return table
+
+
+def _faults(samples: pa.Table) -> Iterable[str]:
+    """What no stage of ours writes into a samples table."""
+    try:
+        classes = class_names(samples)
+    except ValueError:
+        classes = None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        yield "its class names are no list of names"
+        return
+    ids, parents = samples["id"].to_pylist(), samples["parent"].to_pylist()
+    if len(set(ids)) < len(ids):
+        yield "an id stands in it twice"
+    for name, allowed in (("label", set(classes)), ("split", set(SPLITS))):
+        for value in set(samples[name].to_pylist()) - allowed:
+            yield f"{value!r} is no {name}"
+    for identifier in {*ids, *parents} - {None}:
+        if not ID.fullmatch(identifier):
+            yield f"{identifier!r} is no id"
+    if None in ids:
+        yield "a sample has no id"
+
+
+def class_names(samples: pa.Table) -> list[str]:
+    """The classes of the source, in the order of the class indices; a class stays even when its last sample goes."""
+    names: list[str] = json.loads(samples.schema.metadata[b"classes"])
+    return names
+
+
+def column(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
+    """A text column as an array; null becomes the empty string."""
+    return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
+
+
+def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
+    """(N,) class index of each sample's current label."""
+    index = {name: position for position, name in enumerate(class_names(samples))}
+    return np.array([index[label] for label in samples["label"].to_pylist()], dtype=np.int64)
+
+
+def only_source(samples: pa.Table) -> pa.Table:
+    """The samples that are no augmented copies, in table order."""
+    return samples.filter(samples["parent"].is_null())
+
+
+def only_splits(samples: pa.Table, *splits: str) -> pa.Table:
+    """The samples of some splits, in table order."""
+    return samples.filter(pa.array(np.isin(column(samples, "split"), splits)))
+
+
+# Images that a class keeps in a split; of two training images, one is judged by networks that learnt from the other.
+LEAST = {"train": 2, "val": 1}

@@ -1,0 +1,81 @@
+"""Arms beside each other: each against the baseline and against the arm before it, paired by seed and test image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
+from winnow.evaluation.judge import SeedFiles
+from winnow.pipeline.messages import UserError
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What the judge found out about one arm."""
+
+    n_train: int
+    profile: str
+    right: npt.NDArray[np.bool_]  # (S, N), true where seed s classes test image n right; images sorted by id
+    test_ids: tuple[str, ...]  # (N,)
+    curves: tuple[tuple[Mapping[str, float], ...], ...]  # by seed, by epoch: train_loss, val_accuracy
+
+
+def read_arm(files: Sequence[SeedFiles]) -> ArmResult:
+    """The results of all seeds of one arm.
+
+    Raises:
+        UserError: a file is missing or damaged, or the seeds were not judged alike.
+    """
+    figures = [seed.read_figures() for seed in files]
+    tables = [seed.read_predictions() for seed in files]
+    ids = {tuple(table["id"].to_pylist()) for table in tables}
+    judged_as = {(one["n_train"], one["profile"]) for one in figures}
+    if len(ids) > 1 or len(judged_as) > 1:
+        raise UserError(f"{files[0].models}: its seeds were judged on different images or profiles; run `dvc repro`")
+    (n_train, profile), (test_ids,) = judged_as.pop(), ids
+    right = [np.array(table["label"].to_pylist()) == np.array(table["predicted"].to_pylist()) for table in tables]
+    return ArmResult(n_train, profile, np.stack(right), test_ids, tuple(tuple(one["curve"]) for one in figures))
+
+
+def compare(arms: Mapping[str, ArmResult]) -> dict[str, dict[str, Any]]:
+    """metrics/comparison.json: by arm, in the order given; the first is the baseline.
+
+    The baseline has neither error reduction nor gain, and no arm has an error reduction where the baseline makes no
+    errors.
+
+    Raises:
+        UserError: two arms were judged on different test images, or with different profiles.
+    """
+    baseline, *_ = arms.values()
+    before: ArmResult | None = None
+    comparison: dict[str, dict[str, Any]] = {}
+    for name, arm in arms.items():
+        if (arm.test_ids, arm.profile) != (baseline.test_ids, baseline.profile):
+            raise UserError(f"arm {name} was judged on other test images or with another profile; run `dvc repro`")
+        seeds, images = arm.right.shape
+        accuracy = accuracy_interval(arm.right).figures() | {"seeds": seeds}
+        comparison[name] = {"n_train": arm.n_train, "n_test": images, "profile": arm.profile, "accuracy": accuracy}
+        if before is not None:
+            reduction = error_reduction_interval(arm.right, baseline.right)
+            if reduction is not None:
+                comparison[name]["error_reduction"] = reduction.figures()
+            comparison[name]["gain"] = gain_interval(arm.right, before.right).figures()
+        before = arm
+    return comparison
+
+
+def mean_curves(arms: Mapping[str, ArmResult]) -> list[tuple[str, int, float, float]]:
+    """Rows of arm, epoch (from 1), mean train loss and mean validation accuracy over the seeds."""
+    return [
+        (
+            name,
+            epoch,
+            float(np.mean([point["train_loss"] for point in points])),
+            float(np.mean([point["val_accuracy"] for point in points])),
+        )
+        for name, arm in arms.items()
+        for epoch, points in enumerate(zip(*arm.curves, strict=True), start=1)
+    ]

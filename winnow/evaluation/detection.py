@@ -1,0 +1,155 @@
+"""What the verdicts did to the train and val images, and how that compares with the truth where it is known."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from winnow.dataset.samples import column
+from winnow.verdicts.fates import Fate, fates
+from winnow.verdicts.ledger import by_stage
+from winnow.verdicts.overrides import is_override
+
+ACTIONS = ("keep", "drop", "relabel")
+
+
+def count_actions(actions: Iterable[str]) -> dict[str, int]:
+    """How many verdicts of each kind; every kind is there, so that two runs can be compared.
+
+    Raises:
+        ValueError: an action that is none of the three.
+    """
+    counts = dict.fromkeys(ACTIONS, 0)
+    for action in actions:
+        if action not in counts:
+            raise ValueError(f"an action must be one of {', '.join(ACTIONS)}, got {action!r}")
+        counts[action] += 1
+    return counts
+
+
+def count_overridden(ledger: pa.Table, known: Collection[str]) -> dict[str, int]:
+    """How many images people spoke of, by what their word did; an image that it kept was never touched by it.
+
+    Args:
+        ledger: every verdict.
+        known: ids of the images counted.
+    """
+    done: dict[str, str] = {}
+    for row in ledger.select(["id", "action", "reason"]).to_pylist():
+        if row["id"] in known and is_override(row["reason"] or "") and done.get(row["id"], "keep") == "keep":
+            done[row["id"]] = row["action"]
+    return count_actions(done.values())
+
+
+def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> dict[str, float | int]:
+    """Precision, recall and F1 of the images dropped or relabelled, counted over the images whose truth is known.
+
+    A fault is an image whose true class is not the one delivered, or that has none (junk). Figures that would divide
+    by zero are left out, but precision is 0 when nothing was touched, as scikit-learn has it.
+
+    Args:
+        fate: by id.
+        truth: true class by id; None is junk.
+
+    Returns:
+        ``faults``, ``touched``, ``precision``; ``recall`` and ``f1`` where there are faults; ``relabels_right``, the
+        share of relabelled images that now carry their true class, where there are any. Empty without truth.
+    """
+    known = [(fate[identifier], label) for identifier, label in truth.items() if identifier in fate]
+    if not known:
+        return {}
+    faults = sum(image.given != label for image, label in known)
+    touched = sum(image.touched for image, _ in known)
+    hits = sum(image.touched and image.given != label for image, label in known)
+    relabelled = [image.label == label for image, label in known if image.touched and image.label is not None]
+    figures: dict[str, float | int] = {"faults": faults, "touched": touched}
+    figures["precision"] = hits / touched if touched else 0.0
+    if faults:
+        figures |= {"recall": hits / faults, "f1": 2 * hits / (faults + touched)}
+    if relabelled:
+        figures["relabels_right"] = sum(relabelled) / len(relabelled)
+    return figures
+
+
+def ranking_against_truth(
+    score: Mapping[str, float], given: Mapping[str, str], truth: Mapping[str, str | None]
+) -> dict[str, float]:
+    """How well a score ranks the faults first, whatever was then decided.
+
+    Args:
+        score: by id, lower is more harmful.
+        given: label as delivered, by id.
+        truth: true class by id; None is junk.
+
+    Returns:
+        ``ranking_auc``: the chance that a fault scores below a sound image; ``ranking_average_precision``: the
+        precision averaged over the faults found on the way down. Empty unless there are both faults and sound images.
+    """
+    known = [identifier for identifier in truth if identifier in score and identifier in given]
+    faulty = [given[identifier] != truth[identifier] for identifier in known]
+    if len(set(faulty)) < 2:
+        return {}
+    harm = [-score[identifier] for identifier in known]
+    return {
+        "ranking_auc": float(roc_auc_score(faulty, harm)),
+        "ranking_average_precision": float(average_precision_score(faulty, harm)),
+    }
+
+
+def refine(
+    *,
+    samples: pa.Table,
+    truth: pa.Table,
+    scores: pa.Table,
+    signals: pa.Table,
+    ledger: pa.Table,
+    prepare: dict[str, Any],
+) -> dict[str, Any]:
+    """metrics/refinement.json.
+
+    Args:
+        samples: train and val as delivered.
+        truth: id, label, noise.
+        scores: id, score.
+        signals: id, and a column a signal, lower is more harmful; NaN where it says nothing.
+        ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
+        prepare: the prepare stage's counts.
+    """
+    given = dict(zip(column(samples, "id").tolist(), column(samples, "given_label").tolist(), strict=True))
+    known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
+    score = dict(zip(scores["id"].to_pylist(), scores["score"].to_pylist(), strict=True))
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for (round_name, stage), table in by_stage(ledger).items():
+        source = np.isin(column(table, "id"), list(given))
+        told = count_actions(table["action"].filter(pa.array(source)).to_pylist())
+        told["copies_dropped"] = int((~source & (column(table, "action") == "drop")).sum())
+        counts.setdefault(round_name, {})[stage] = told
+    fate = fates(given, [ledger])
+    return {
+        "images": len(given),
+        "dropped": sum(image.label is None for image in fate.values()),
+        "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
+        "overridden": count_overridden(ledger, given),
+        **against_truth(fate, known),
+        **ranking_against_truth(score, given, known),
+        **_signals_against_truth(signals, given, known),
+        "verdicts": counts,
+        "rejected_files": prepare["rejected_total"],
+        "leaks_removed": prepare["leaks_total"],
+    }
+
+
+def _signals_against_truth(
+    signals: pa.Table, given: Mapping[str, str], truth: Mapping[str, str | None]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """``signals``: by signal, how well it alone ranks the faults; nothing without truth."""
+    ranked = {}
+    for name in signals.column_names:
+        pairs = zip(signals["id"].to_pylist(), signals[name].to_pylist(), strict=True)
+        if name != "id":
+            figures = ranking_against_truth({i: value for i, value in pairs if value == value}, given, truth)
+            if figures:
+                ranked[name] = figures
+    return {"signals": ranked} if ranked else {}

@@ -1,0 +1,46 @@
+"""The gate: does a round's dataset train a better model than the one that came in?
+
+Both train the fixed model, seed by seed, and are asked about the same images with the same labels: the validation
+images and the label book as they came in. (Images that the round itself cleansed would favour dropping hard ones.)
+The round is refused only when the 95 % interval of its gain lies wholly below 0; else noise alone would refuse most.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.evaluation.intervals import Interval, gain_interval
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate found."""
+
+    accepted: bool
+    gain: Interval  # in accuracy, of the candidate over what came in, paired by seed and image
+    incoming: float  # mean accuracy
+    candidate: float
+
+    def figures(self, *, images: int, seeds: int) -> dict[str, Any]:
+        """As metrics show it."""
+        return {
+            "accepted": self.accepted,
+            "gain": self.gain.figures(),
+            "incoming": {"mean": self.incoming},
+            "candidate": {"mean": self.candidate},
+            "images": images,
+            "seeds": seeds,
+        }
+
+
+def decide(candidate: npt.NDArray[np.bool_], incoming: npt.NDArray[np.bool_]) -> Decision:
+    """Whether the round's dataset is handed on.
+
+    Args:
+        candidate: (S, N) true where the model of seed s, trained on the round's dataset, is right about image n.
+        incoming: (S, N) likewise of what came in.
+    """
+    gain = gain_interval(candidate, incoming)
+    return Decision(gain.high >= 0, gain, float(incoming.mean()), float(candidate.mean()))

@@ -1,0 +1,117 @@
+"""95 % intervals for means over seeds and test images, both of them random.
+
+An accuracy measured with S seeds on N images would come out otherwise with other seeds and with other images. An
+interval over the seeds alone says nothing about the images, which are the larger part; one over the S x N answers taken
+as independent is far too narrow. Here the (S, N) matrix of answers is a crossed two-way random-effects layout
+
+    y_sn = mean + seed_s + image_n + rest_sn
+
+which is the multi-reader multi-case analysis of diagnostic imaging with seeds as readers and test images as cases.
+
+Source: variance components by the method of moments, Gallas (2006), "One-shot estimate of MRMC variance", and
+Dorfman, Berbaum & Metz (1992); degrees of freedom by Satterthwaite (1946). Differs: a seed or image component that
+comes out negative is put at 0, as Hillis (2007) does for the cases, so that the interval is never too narrow for it.
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+LEVEL = 0.95
+
+
+Values = npt.NDArray[np.float64] | npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def clipped(self) -> "Interval":
+        """The same for a quantity that cannot leave [0, 1]."""
+        return Interval(self.mean, max(self.low, 0.0), min(self.high, 1.0))
+
+    def figures(self) -> dict[str, float]:
+        """As metrics show it."""
+        return asdict(self)
+
+
+def crossed_interval(values: Values) -> Interval:
+    r"""Mean of an (S, N) matrix with its 95 % interval over seeds and images.
+
+    With mean squares $M_S$, $M_N$, $M_R$ of seeds, images and rest (the two-way table without replication),
+
+    $$ v = \frac{\max(M_S, M_R) + \max(M_N, M_R) - M_R}{S N} $$
+
+    and mean ± t sqrt(v), t with v's Satterthwaite degrees of freedom. Where all values are equal the interval has no
+    width: the layout shows no variation, and no method can estimate one from it.
+
+    Args:
+        values: (S, N), one row a seed, one column a test image. With S = 1 nothing is known about seeds, and the
+            interval speaks about other images alone.
+
+    Raises:
+        ValueError: no matrix, no seed, or fewer than two images.
+    """
+    y = np.asarray(values, dtype=np.float64)
+    if y.ndim != 2 or len(y) < 1 or y.shape[1] < 2:
+        raise ValueError(f"values must be (S, N) with S >= 1 and N >= 2, got {y.shape}")
+    seeds, images = y.shape
+    mean = float(y.mean())
+    over_images = images / (images - 1) * float(y.mean(axis=0).var()) * seeds  # M_N
+    if seeds == 1:
+        return _interval(mean, over_images / images, images - 1)
+    over_seeds = seeds / (seeds - 1) * float(y.mean(axis=1).var()) * images  # M_S
+    residual = y - y.mean(axis=0) - y.mean(axis=1, keepdims=True) + mean  # (S, N)
+    rest_freedom = (seeds - 1) * (images - 1)
+    rest = float((residual**2).sum()) / rest_freedom  # M_R
+    parts = ((max(over_seeds, rest), seeds - 1), (max(over_images, rest), images - 1), (-rest, rest_freedom))
+    variance = sum(square for square, _ in parts)
+    spread = sum(square**2 / freedom for square, freedom in parts)
+    return _interval(mean, variance / (seeds * images), variance**2 / spread if spread > 0 else images - 1)
+
+
+def _interval(mean: float, variance: float, freedom: float) -> Interval:
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * float(np.sqrt(variance))
+    return Interval(mean, mean - half, mean + half)
+
+
+def accuracy_interval(right: npt.NDArray[np.bool_]) -> Interval:
+    """Mean accuracy of (S, N) answers, true where right."""
+    return crossed_interval(right).clipped()
+
+
+def gain_interval(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> Interval:
+    """Accuracy of one arm minus that of another; row s of both has the same seed, column n the same image.
+
+    Args:
+        right: (S, N) of the arm.
+        before: (S, N) of the arm that it is compared with.
+    """
+    return crossed_interval(right.astype(np.float64) - before.astype(np.float64))
+
+
+def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray[np.bool_]) -> Interval | None:
+    r"""Share of the baseline's errors that an arm does not make, $1 - e / e_0$; None where the baseline makes none.
+
+    The ratio is made linear around the two means (delta method), which turns it into a matrix of the same layout:
+    $r_{sn} = 1 - e/e_0 - (e_{sn} - (e / e_0) e_{0,sn}) / e_0$, whose mean is the ratio itself. The upper end
+    is cut at 1, which the ratio cannot pass.
+
+    Args:
+        right: (S, N) of the arm.
+        baseline: (S, N) of the baseline, same seeds and images.
+    """
+    errors, before = 1.0 - right, 1.0 - baseline  # (S, N)
+    if not before.any():
+        return None
+    ratio = errors.mean() / before.mean()
+    linear: npt.NDArray[np.float64] = 1 - ratio - (errors - ratio * before) / before.mean()  # (S, N)
+    interval = crossed_interval(linear)
+    return replace(interval, high=min(interval.high, 1.0))

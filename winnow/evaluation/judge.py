@@ -1,0 +1,174 @@
+"""The judge's job for one seed of one arm, its files, and the seal that lets a later run reuse them.
+
+    <models>/seed-<s>.safetensors   the chosen weights; metadata: the fingerprint of everything that made them
+    <models>/seed-<s>.parquet       id, label, predicted: one row a test image
+    <models>/seed-<s>.seal          digest over the fingerprint and the three files; written last
+    <metrics>/seed-<s>.json         accuracy, loss, recall a class, best epoch, training curve ...
+
+A seal that fits says that the files are whole, unedited, and what the same inputs would give again.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from safetensors.torch import save
+
+from winnow.pipeline.files import digest, read_table, write_bytes, write_json, write_table
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.workers import Tick
+from winnow.training.network import pick_device
+from winnow.training.training import Evaluation, Labelled, Profile, Trained, evaluate, train
+
+PREDICTIONS = pa.schema([("id", pa.string()), ("label", pa.string()), ("predicted", pa.string())])
+
+
+@dataclass(frozen=True)
+class SeedFiles:
+    """The files of one seed of one arm."""
+
+    models: Path  # the arm's folder
+    metrics: Path  # the arm's folder
+    seed: int
+
+    @property
+    def weights(self) -> Path:
+        """The chosen weights."""
+        return self.models / f"seed-{self.seed}.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        """The class predicted for every test image."""
+        return self.models / f"seed-{self.seed}.parquet"
+
+    @property
+    def seal(self) -> Path:
+        """The digest that vouches for the other three."""
+        return self.models / f"seed-{self.seed}.seal"
+
+    @property
+    def figures(self) -> Path:
+        """What people and the summary read."""
+        return self.metrics / f"seed-{self.seed}.json"
+
+    def _digest(self, fingerprint: str) -> bytes:
+        content = digest([self.weights, self.predictions, self.figures])
+        return hashlib.sha256(f"{fingerprint} {content}".encode()).hexdigest().encode()
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether the files are there, unedited, and made by what the fingerprint stands for."""
+        try:
+            return self.seal.read_bytes() == self._digest(fingerprint)
+        except FileNotFoundError:
+            return False
+
+    def write(self, fingerprint: str, *, weights: bytes, predictions: pa.Table, figures: Mapping[str, Any]) -> None:
+        """Write all four, the seal last: a run killed half-way leaves no seal that fits."""
+        write_bytes(self.weights, weights)
+        write_table(self.predictions, predictions)
+        write_json(self.figures, figures)
+        write_bytes(self.seal, self._digest(fingerprint))
+
+    def read_figures(self) -> dict[str, Any]:
+        """The seed's figures.
+
+        Raises:
+            UserError: the file is missing or no JSON.
+        """
+        try:
+            figures: dict[str, Any] = json.loads(self.figures.read_bytes())
+        except FileNotFoundError:
+            raise UserError(f"{self.figures} is missing; run `dvc repro`") from None
+        except ValueError:
+            raise UserError(f"{self.figures} is no JSON; delete it and run `dvc repro`") from None
+        return figures
+
+    def read_predictions(self) -> pa.Table:
+        """The seed's predictions, sorted by id.
+
+        Raises:
+            UserError: the table is missing or no such table.
+        """
+        return read_table(self.predictions, PREDICTIONS).sort_by("id")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that give no table, or count a run twice.
+
+    Raises:
+        UserError: none is named, or one twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"params.yaml: compare.seeds must name at least one seed, and each once, got {seeds}")
+
+
+def remove_others(models: Path, metrics: Path, seeds: Iterable[int]) -> None:
+    """Delete what belongs to no wanted seed, and what a killed run left half-written."""
+    wanted: set[Path] = set()
+    for seed in seeds:
+        files = SeedFiles(models, metrics, seed)
+        wanted |= {files.weights, files.predictions, files.seal, files.figures}
+    for folder in (models, metrics):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path not in wanted and path.is_file():
+                path.unlink()
+
+
+def source_code(*scripts: Path) -> str:
+    """Hex digest of the code of the scripts and of every winnow module loaded; comments and layout do not count."""
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("winnow.")]
+    paths = [*scripts, *(Path(module.__file__) for module in modules if module.__file__)]
+    trees = [ast.dump(ast.parse(path.read_bytes())) for path in paths]
+    return hashlib.sha256("\0".join(trees).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every seed of an arm shares."""
+
+    train: Labelled
+    val: Labelled
+    test: Labelled
+    test_ids: list[str]
+    classes: list[str]
+    profile_name: str
+    profile: Profile
+
+
+def judge_seed(task: Task, seed: int, fingerprint: str, files: SeedFiles, tick: Tick) -> None:
+    """Train and evaluate one seed and write its files as soon as it is done: a run killed later keeps them."""
+    device, k = pick_device(), len(task.classes)
+    trained = train(task.train, task.val, classes=k, profile=task.profile, seed=seed, device=device, tick=tick)
+    result = evaluate(trained.model, task.test, device=device)
+    weights = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    names = np.array(task.classes)
+    files.write(
+        fingerprint,
+        # One key only: safetensors writes several in an order that changes from run to run.
+        weights=save(weights, metadata={"fingerprint": fingerprint}),
+        predictions=pa.table([task.test_ids, names[task.test.labels], names[result.predicted]], schema=PREDICTIONS),
+        figures={"seed": seed, "fingerprint": fingerprint, **figures(task, trained, result)},
+    )
+
+
+def figures(task: Task, trained: Trained, result: Evaluation) -> dict[str, object]:
+    """What the seed's JSON says about training and test."""
+    return {
+        "profile": task.profile_name,
+        "accuracy": result.accuracy,
+        "loss": result.loss,
+        "recall": {task.classes[k]: recall for k, recall in result.recall.items()},
+        "n_train": len(task.train.labels),
+        "n_val": len(task.val.labels),
+        "n_test": len(task.test.labels),
+        "best_epoch": trained.best_epoch,
+        "val_accuracy": trained.curve[trained.best_epoch - 1].val_accuracy,
+        "curve": [asdict(epoch) for epoch in trained.curve],
+    }

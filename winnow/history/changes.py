@@ -1,0 +1,149 @@
+"""What differs between two states of a dataset, sample by sample, and which verdict made it so."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from winnow.history.verdicts import Verdict, verdicts_on
+from winnow.pipeline.messages import natural_order
+
+COLUMNS = ("id", "name", "split", "label", "origin", "parent")
+
+
+KINDS = ("dropped", "added", "relabelled", "moved")
+
+
+Row = Mapping[str, Any]  # of a samples table, with COLUMNS
+
+
+@dataclass(frozen=True)
+class Change:
+    """A source sample that is not the same in both states."""
+
+    id: str
+    name: str
+    label_before: str | None  # None where the sample is absent
+    label_after: str | None
+    split_before: str | None
+    split_after: str | None
+    verdict: Verdict | None = None  # that made the difference, where one did
+    undone: bool = False  # the verdict is of the old state, and the new one has it no longer
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """The augmented samples of one class and origin."""
+
+    label: str
+    origin: str
+    before: int
+    after: int
+    new: int  # of those after, how many were not there before
+    gone: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All that differs between two states of a dataset."""
+
+    sources_before: int
+    sources_after: int
+    dropped: list[Change]  # all four by name, in natural order
+    added: list[Change]
+    relabelled: list[Change]
+    moved: list[Change]  # from one split to another
+    augmented: list[Augmented]  # every class and origin that either state has, those without a difference too
+
+    @property
+    def same(self) -> bool:
+        """Whether both states hold the same samples, under the same labels, in the same splits."""
+        lists: list[list[Change]] = [getattr(self, kind) for kind in KINDS]
+        return not any(lists) and not any(group.new or group.gone for group in self.augmented)
+
+
+def compare(
+    old: Sequence[Row], new: Sequence[Row], old_ledger: Mapping[str, pa.Table], new_ledger: Mapping[str, pa.Table]
+) -> Changes:
+    """What differs between two states of a dataset.
+
+    A sample is the same one by its id. Pixels are not compared: an id stands for a name and its content.
+
+    A drop is explained by the new state's last verdict that dropped the sample, a relabelling by its last one that gave
+    the label; later ones belong to a round that the gate refused. What the new state does not explain, the old one
+    may: the verdict that dropped an added sample, or gave the earlier label, is then no longer in force.
+
+    Args:
+        old: rows of the samples table before.
+        new: rows after.
+        old_ledger: verdict tables before, in order.
+        new_ledger: verdict tables after, in order.
+    """
+    before = {row["id"]: row for row in old if row["parent"] is None}
+    after = {row["id"]: row for row in new if row["parent"] is None}
+    differing = [
+        _change(before.get(identifier), after.get(identifier))
+        for identifier in before.keys() | after.keys()
+        if _state(before.get(identifier)) != _state(after.get(identifier))
+    ]
+    ids = [change.id for change in differing]
+    was, now = verdicts_on(old_ledger, ids), verdicts_on(new_ledger, ids)
+    ordered = sorted(differing, key=lambda change: (natural_order(change.name), change.id))
+    explained = [_explained(change, was[change.id], now[change.id]) for change in ordered]
+    kept = [change for change in explained if change.label_before is not None and change.label_after is not None]
+    return Changes(
+        sources_before=len(before),
+        sources_after=len(after),
+        dropped=[change for change in explained if change.label_after is None],
+        added=[change for change in explained if change.label_before is None],
+        relabelled=[change for change in kept if change.label_before != change.label_after],
+        moved=[change for change in kept if change.split_before != change.split_after],
+        augmented=_augmented(old, new),
+    )
+
+
+def _state(row: Row | None) -> tuple[str, str] | None:
+    return None if row is None else (row["label"], row["split"])
+
+
+def _change(before: Row | None, after: Row | None) -> Change:
+    row = after or before
+    assert row is not None
+    label_before, split_before = _state(before) or (None, None)
+    label_after, split_after = _state(after) or (None, None)
+    return Change(row["id"], row["name"], label_before, label_after, split_before, split_after)
+
+
+def _explained(change: Change, was: Sequence[Verdict], now: Sequence[Verdict]) -> Change:
+    """The change with the verdict that made it."""
+    if change.label_before == change.label_after:  # it only moved, and no verdict moves a sample
+        return change
+    verdict = _last(now, change.label_after) if change.label_before is not None else None
+    if verdict is None:
+        undone = _last(was, change.label_before) if change.label_after is not None else None
+        return replace(change, verdict=undone, undone=undone is not None)
+    return replace(change, verdict=verdict)
+
+
+def _last(verdicts: Sequence[Verdict], label: str | None) -> Verdict | None:
+    """The last verdict that gave a label, or, without a label, that dropped."""
+    if label is None:
+        fitting = [verdict for verdict in verdicts if verdict.action == "drop"]
+    else:
+        fitting = [verdict for verdict in verdicts if verdict.action == "relabel" and verdict.label_after == label]
+    return fitting[-1] if fitting else None
+
+
+def _augmented(old: Iterable[Row], new: Iterable[Row]) -> list[Augmented]:
+    """Counts by class and origin; a sample whose label changed is gone from one class and new in another."""
+    before, after = _children(old), _children(new)
+    counts = [Counter(key[1:] for key in keys) for keys in (before, after, after - before, before - after)]
+    groups = sorted({*counts[0], *counts[1]}, key=lambda group: (natural_order(group[0]), group[1]))
+    return [Augmented(*group, *(count[group] for count in counts)) for group in groups]
+
+
+def _children(rows: Iterable[Row]) -> set[tuple[str, str, str]]:
+    """(id, label, origin) of every augmented sample."""
+    return {(row["id"], row["label"], row["origin"]) for row in rows if row["parent"] is not None}

@@ -1,0 +1,209 @@
+"""One sample's story, gathered from the workspace: how it came, every verdict, its copies, where it is now.
+
+A sample is found by its id, its name, or the end of its name.
+"""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.dataset.samples import SCHEMA
+from winnow.history.revision import Revision, outputs, read_columns
+from winnow.history.verdicts import Verdict, read_verdicts, verdicts_on
+from winnow.pipeline.messages import UserError, plain
+
+SHOWN = 10  # candidates that a message names
+
+
+NEAR = 3  # suggestions for an unknown name
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A file of the source, as prepare found it."""
+
+    name: str
+    id: str | None = None  # None for a file that is no image
+    split: str = ""
+    label: str = ""
+    kept_in: str = ""  # the split that holds the same pixels, where the image was left out for that
+    rejected: str = ""  # why the file is no image
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether prepare made a sample of it."""
+        return not self.kept_in and not self.rejected
+
+
+def find(wanted: str, files: Sequence[Delivered]) -> Delivered:
+    """The one file meant: its id, else its name, else the end of its name in whole parts (``v/3.png``).
+
+    A path that itself ends in a name, as a shell completes it, means that name.
+
+    Raises:
+        UserError: none is meant, or several are; the message names candidates.
+    """
+    wanted = unicodedata.normalize("NFC", wanted)  # as names are held; a shell may complete them otherwise
+    for meant in (
+        [file for file in files if wanted in (file.id, file.name)],
+        [file for file in files if _ends(file.name, wanted)],
+        [file for file in files if _ends(wanted, file.name)],
+    ):
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            names = ", ".join(plain(file.name) for file in meant[:SHOWN])
+            more = f" and {len(meant) - SHOWN:,} more" if len(meant) > SHOWN else ""
+            raise UserError(
+                f"{plain(wanted)} fits {len(meant):,} files: {names}{more}; give more of the path, or the id"
+            )
+    near = suggest(wanted, [file.name for file in files])
+    hint = f"did you mean {' or '.join(map(plain, near))}?" if near else "data/prepared/samples.parquet lists the names"
+    raise UserError(f"{plain(wanted)} is no file of this source; {hint}")
+
+
+def suggest(wanted: str, names: Sequence[str]) -> list[str]:
+    """The names nearest to one, the nearest first; compared in as many of their last parts as it has itself."""
+    parts = wanted.strip("/").count("/") + 1
+    by_end: dict[str, str] = {}
+    for name in names:
+        by_end.setdefault("/".join(name.split("/")[-parts:]).casefold(), name)
+    near = difflib.get_close_matches(wanted.strip("/").casefold(), by_end, n=NEAR, cutoff=0.6)
+    return [by_end[end] for end in near]
+
+
+def _ends(name: str, end: str) -> bool:
+    return end.strip("/") != "" and name.endswith("/" + end.strip("/"))
+
+
+PREPARED, TEST = "data/prepared", "data/test"
+
+
+Row = dict[str, Any]  # of a samples table
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the workspace holds about samples."""
+
+    samples: dict[str, pa.Table]  # by dataset folder, prepare's first; those that exist
+    leaks: pa.Table
+    rejected: pa.Table
+    ledger: dict[str, pa.Table]  # verdict tables by path, in order
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is known of one file of the source, or of one augmented sample."""
+
+    file: Delivered
+    row: Row | None = None  # as it was first; None for a file that became no sample
+    parent: Row | None = None  # of an augmented sample
+    copies: list[Row] = field(default_factory=list)  # delivered samples with the same pixels
+    verdicts: list[Verdict] = field(default_factory=list)  # in order
+    evidence: dict[str, Row] = field(default_factory=dict)  # by id, what the verdicts name
+    children: list[Row] = field(default_factory=list)  # by origin and name
+    exists: bool = True  # whether the dataset asked about is in the workspace
+    now: dict[str, Row] = field(default_factory=dict)  # by id, the rows of it and of its children in that dataset
+    homes: dict[str, str] = field(default_factory=dict)  # by id, the first dataset with it
+
+
+def read_records(workspace: Revision, dataset: str) -> Records:
+    """All tables that tell of samples.
+
+    Args:
+        workspace: the revision.
+        dataset: read too, if it is there, although dvc.lock may not name it.
+
+    Raises:
+        UserError: a table of prepare's, or a verdict table, is missing or damaged.
+    """
+    known = dict.fromkeys([TEST, *outputs(workspace), dataset])
+    there = [folder for folder in known if f"{folder}/samples.parquet" in workspace.files(folder)]
+    return Records(
+        samples={
+            folder: read_columns(workspace, f"{folder}/samples.parquet", SCHEMA.names)
+            for folder in dict.fromkeys([PREPARED, *there])
+        },
+        leaks=read_columns(workspace, f"{PREPARED}/leaks.parquet", ["id", "name", "split", "label", "kept_in"]),
+        rejected=read_columns(workspace, f"{PREPARED}/rejected.parquet", ["name", "reason"]),
+        ledger=read_verdicts(workspace, dataset),
+    )
+
+
+def tell(wanted: str, records: Records, dataset: str) -> Story:
+    """The story of one sample.
+
+    Args:
+        wanted: its id, its name, or the end of its name in the source.
+        records: what the workspace holds.
+        dataset: where it is looked for now.
+
+    Raises:
+        UserError: no file, or no single one, is meant.
+    """
+    files = _delivered(records)
+    delivered = any(wanted in (file.id, file.name) for file in files)
+    file = (None if delivered else _augmented(wanted, records)) or find(wanted, files)
+    if not file.is_sample or file.id is None:
+        return Story(file)
+    verdicts = verdicts_on(records.ledger, [file.id])[file.id]
+    evidence = {other for verdict in verdicts for other in verdict.evidence}
+    first = _first(records.samples, "id", [file.id, *evidence])
+    row = first[file.id][1]
+    children = {other: child for other, (_, child) in _first(records.samples, "parent", [file.id]).items()}
+    sources = {name: records.samples[name] for name in (PREPARED, TEST) if name in records.samples}
+    copies = [copy for _, copy in _first(sources, "pixel_hash", [row["pixel_hash"]]).values()]
+    current = {dataset: records.samples[dataset]} if dataset in records.samples else {}
+    return Story(
+        file=file,
+        row=row,
+        parent=next((parent for _, parent in _first(records.samples, "id", [row["parent"]]).values()), None),
+        copies=[copy for copy in copies if copy["id"] != file.id and row["parent"] is None],
+        verdicts=verdicts,
+        evidence={other: named for other, (_, named) in first.items() if other in evidence},
+        children=sorted(children.values(), key=lambda child: (child["origin"], child["name"])),
+        exists=dataset in records.samples,
+        now={other: found for other, (_, found) in _first(current, "id", [file.id, *children]).items()},
+        homes={other: home for other, (home, _) in first.items()},
+    )
+
+
+def _delivered(records: Records) -> list[Delivered]:
+    """Every file of the source that prepare told of."""
+    files = []
+    for folder in (PREPARED, TEST):
+        if folder in records.samples:
+            columns = ["id", "name", "split", "given_label"]
+            files += [_file(row) for row in records.samples[folder].select(columns).to_pylist()]
+    files += [Delivered(**leak) for leak in records.leaks.to_pylist()]
+    files += [Delivered(file["name"], rejected=file["reason"]) for file in records.rejected.to_pylist()]
+    return files
+
+
+def _augmented(wanted: str, records: Records) -> Delivered | None:
+    """The augmented sample of an id or a name, if there is one."""
+    for column in ("id", "name"):
+        for _, row in _first(records.samples, column, [wanted]).values():
+            if row["parent"] is not None:
+                return _file(row)
+    return None
+
+
+def _file(row: Row) -> Delivered:
+    return Delivered(row["name"], row["id"], row["split"], row["given_label"])
+
+
+def _first(tables: Mapping[str, pa.Table], column: str, values: Iterable[str | None]) -> dict[str, tuple[str, Row]]:
+    """By id, the first dataset and row of every sample with one of the values in a column."""
+    wanted = pa.array(sorted(value for value in values if value is not None), pa.string())
+    found: dict[str, tuple[str, Row]] = {}
+    for folder, table in tables.items():
+        for row in table.filter(pc.is_in(table[column], wanted)).to_pylist():
+            found.setdefault(row["id"], (folder, row))
+    return found

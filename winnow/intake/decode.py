@@ -1,0 +1,183 @@
+"""Image bytes of any kind as 8-bit pixels, or the reason why not.
+
+Grey stays grey and colour stays colour. Content decides, never the file's name: a PNG called ``.jpg`` is a PNG. What is
+turned: EXIF orientation. What is laid over white: every kind of alpha. What is scaled to 8 bits: deeper grey, over its
+full range, so that nothing is clipped. Of several frames the first is taken; embedded colour profiles are not applied.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+Pixels = npt.NDArray[np.uint8]
+
+
+EMPTY = "empty file"
+
+
+UNKNOWN = "unknown image format"
+
+
+DAMAGED = "truncated or damaged"
+
+
+TOO_LARGE = "too large"
+
+
+UNSUPPORTED = "unsupported pixel format"
+
+
+# Formats that name themselves by their first bytes. PIL's others guess (TGA, PCX) or start a program (EPS).
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO")
+
+
+PIXEL_LIMIT = 178_000_000  # PIL refuses larger ones by itself, whatever a caller allows
+
+
+SIXTEEN_BIT = 65_535
+
+
+ORIENTATION_TAG = 0x0112
+
+
+# EXIF orientation (EXIF 2.32, 4.6.4 A): how stored pixels become upright; values 1 and unknown ones are upright.
+TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels, 1),
+}
+
+
+class UnreadableError(Exception):
+    """A file that gives no pixels; the message is the reason, the same words for the same fault."""
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PIL's warnings about odd files to itself; entered once around a batch, since it is not thread-safe."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def check_header(file: BinaryIO, *, max_pixels: int) -> Image.Image:
+    """The image as its header describes it, no pixel decoded: size and format are known, and allowed.
+
+    Raises:
+        UnreadableError: no known format, a damaged header, or more than ``max_pixels`` pixels.
+    """
+    try:
+        if not file.read(1):
+            raise UnreadableError(EMPTY)
+        image = Image.open(file, formats=FORMATS)
+    except UnreadableError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableError(UNKNOWN) from None
+    except Image.DecompressionBombError:
+        raise UnreadableError(TOO_LARGE) from None
+    except Exception:  # a hostile header makes PIL raise nearly anything; the caller counts, names and caps it
+        raise UnreadableError(DAMAGED) from None
+    if image.width * image.height > max_pixels:
+        raise UnreadableError(TOO_LARGE)
+    return image
+
+
+def decode(content: bytes, *, max_pixels: int) -> Pixels:
+    """Pixels at the delivered resolution.
+
+    Args:
+        content: the file's bytes.
+        max_pixels: an image of more is refused by its header, before it takes memory.
+
+    Returns:
+        (H, W, 1) uint8 for grey, (H, W, 3) for colour. A palette is a way of packing, so a palette image is grey when
+        all its pixels are.
+
+    Raises:
+        UnreadableError: the bytes give no pixels.
+    """
+    image = check_header(io.BytesIO(content), max_pixels=max_pixels)
+    try:
+        image.load()
+        mode, pixels = _plain(image)
+    except Exception:  # as in check_header: whatever PIL raises means that this file cannot be decoded
+        raise UnreadableError(DAMAGED) from None
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        plain = _eight_bits(pixels, mode, image)[..., None]  # (H, W, 1)
+    elif mode in ("L", "LA", "RGB", "RGBA"):
+        plain = _over_white(pixels if pixels.ndim == 3 else pixels[..., None])  # (H, W, 1 or 3)
+    else:
+        raise UnreadableError(UNSUPPORTED)
+    if image.mode in ("P", "PA") and (plain == plain[..., :1]).all():
+        plain = plain[..., :1]
+    turn = TURNS.get(_orientation(image))
+    return np.ascontiguousarray(turn(plain) if turn else plain)
+
+
+def stretch(pixels: Pixels, *, side: int) -> Pixels:
+    """(H, W, C) pixels as (side, side, C): bilinear, antialiased when shrinking, the aspect not kept."""
+    flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    resized = np.asarray(Image.fromarray(flat).resize((side, side), Image.Resampling.BILINEAR))
+    return resized.reshape(side, side, -1)
+
+
+def _plain(image: Image.Image) -> tuple[str, npt.NDArray[Any]]:
+    """The image in one of the modes L, LA, RGB, RGBA, or in its own where it is deeper than 8 bits or unknown."""
+    alpha = image.has_transparency_data
+    if image.mode in ("1", "L", "LA", "La"):
+        image = image.convert("LA" if alpha else "L")
+    elif image.mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"):
+        image = image.convert("RGBA" if alpha else "RGB")
+    return image.mode, np.asarray(image)
+
+
+def _over_white(pixels: Pixels) -> Pixels:
+    """(H, W, 2 or 4) pixels with alpha laid over white, rounded to nearest; (H, W, 1 or 3) ones as they are."""
+    if pixels.shape[-1] % 2:
+        return pixels
+    laid = np.ascontiguousarray(pixels[..., :-1])
+    for top in range(0, len(laid), 256):  # in slabs, so that a photograph's 16-bit intermediates stay small
+        colour = laid[top : top + 256].astype(np.uint16)
+        alpha = pixels[top : top + 256, :, -1:].astype(np.uint16)
+        laid[top : top + 256] = (colour * alpha + 255 * (255 - alpha) + 127) // 255  # at most 65,152: fits 16 bits
+    return laid
+
+
+def _eight_bits(values: npt.NDArray[Any], mode: str, image: Image.Image) -> Pixels:
+    """(H, W) deep grey scaled to 0..255.
+
+    16-bit files have a nominal range. 32-bit integers and floats have none: theirs is the smallest usual range that
+    holds all values, [0, 1] (floats only), [0, 255], [0, 65535], else from their own minimum to their own maximum.
+    """
+    if mode.startswith("I;16"):
+        transparent = image.info.get("transparency")
+        deep = values.astype(np.uint32)
+        scaled = (deep + 128) // 257  # 65535 = 255 * 257; never a tie, since 257 is odd
+        return np.where(deep == transparent, 255, scaled).astype(np.uint8)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UnreadableError(UNSUPPORTED)
+    usual = (SIXTEEN_BIT,) if image.format == "PPM" and mode == "I" else (255, SIXTEEN_BIT)  # PIL fills a PGM's range
+    fitting = [limit for limit in ((1, *usual) if mode == "F" else usual) if low >= 0 and high <= limit]
+    if fitting:
+        low, high = 0.0, float(fitting[0])
+    return np.rint((values.astype(np.float64) - low) * (255.0 / max(high - low, 1e-300))).astype(np.uint8)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where the file has none or a damaged one, which costs no pixels."""
+    try:
+        return int(image.getexif().get(ORIENTATION_TAG, 1))
+    except Exception:  # damaged EXIF raises whatever its parser met first
+        return 1

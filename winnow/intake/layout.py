@@ -1,0 +1,184 @@
+"""Which file of a source is an image of which class in which split, told from names alone.
+
+    train/<class>/<image>, optional val/, label_book/, test/ of the same form; or <class>/<image>
+
+Folders around all of that are looked through. Below a class folder any depth is allowed: the class is the folder
+nearest to the top. Every file there is tried as an image, whatever its name says; one that is none counts as
+unreadable only if its name promises an image (IMAGE_SUFFIXES, or no suffix). Files outside class folders are no
+samples. A folder of images beside ``train/`` that is none of the four, and splits by other names or below the classes,
+are refused, since guessing what they hold could train on a test set.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from winnow.dataset.samples import SPLITS
+from winnow.pipeline.messages import UserError, natural_order, shown
+
+# fmt: off
+IMAGE_SUFFIXES = frozenset({
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
+    ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+})
+
+
+# fmt: on
+
+# What people call splits, in any case.
+SPLIT_WORDS = frozenset({*SPLITS, "training", "testing", "valid", "validation"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file that lies in a class folder."""
+
+    name: str  # inside the source, without the folders around it
+    key: str  # inside the container
+    split: str  # of SPLITS; train in a bare source
+    label: str
+
+    @property
+    def promises_image(self) -> bool:
+        """Whether the name is an image's; only then is a file without pixels a fault of the source."""
+        return _named_as_image(self.name) or not PurePosixPath(self.name).suffix
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the names of a source say."""
+
+    wrapper: str  # the folders around the layout, "" or ending in /
+    entries: list[Entry]  # by name
+    strays: list[str]  # images outside class folders, by name
+    classes: list[str]  # of train, in natural order, those without images too
+
+
+def lay_out(files: Collection[str], folders: Collection[str], where: str) -> Layout:
+    """The layout of a source on which a pipeline can start, as far as names tell.
+
+    Args:
+        files: every file's path.
+        folders: every folder's path, so that an empty class is seen.
+        where: the source as messages name it.
+
+    Raises:
+        UserError: no images, one class, a class without training images, or a class or folder unknown to train/.
+    """
+    wrapper = _wrapper(files)
+    below = sorted(name.removeprefix(wrapper) for name in files if name.startswith(wrapper))
+    beside = sorted(name for name in files if not name.startswith(wrapper) and _named_as_image(name))
+    has_splits = _has_splits(below, where)
+    level = 1 if has_splits else 0  # which part of a path is the class
+    entries, strays = [], []
+    for name in below:
+        parts = name.split("/")
+        if len(parts) > level + 1 and (not has_splits or parts[0] in SPLITS):
+            entries.append(Entry(name, wrapper + name, parts[0] if has_splits else "train", parts[level]))
+        elif _named_as_image(name):
+            if len(parts) > 1 and parts[0] not in SPLITS:
+                raise UserError(
+                    f"{where}: the folder {shown(parts[0])} beside train/ is none of {', '.join(SPLITS)}; "
+                    "rename it to the one it is, or take it out"
+                )
+            strays.append(name)
+    classes = {entry.label for entry in entries if entry.split == "train"}
+    for folder in folders:
+        parts = folder.removeprefix(wrapper).split("/")
+        if folder.startswith(wrapper) and len(parts) == level + 1 and (not has_splits or parts[0] == "train"):
+            classes.add(parts[level])  # an empty folder is a class too: one without images
+    layout = Layout(wrapper, entries, strays + beside, sorted(classes, key=natural_order))
+    _check(layout, where)
+    return layout
+
+
+def refuse_untrained(classes: Collection[str], trained: Collection[str], where: str, which: str = "") -> None:
+    """Stop at the first class that has no training image.
+
+    Args:
+        classes: of the source.
+        trained: those that have a training image.
+        where: the source as messages name it.
+        which: what kind of images it lacks.
+
+    Raises:
+        UserError: a class is not among ``trained``.
+    """
+    for name in classes:
+        if name not in trained:
+            raise UserError(
+                f"{where}: class {shown(name)} has no training images{which}; add some or remove its folder"
+            )
+
+
+def _wrapper(names: Collection[str]) -> str:
+    """The folders around the layout: as long as one folder holds every folder with files, and is no split itself."""
+    wrapper = ""
+    while True:
+        below = [name.removeprefix(wrapper) for name in names if name.startswith(wrapper)]
+        tops = {name.split("/")[0] for name in below if "/" in name}
+        if len(tops) != 1 or tops <= set(SPLITS) or not any(name.count("/") >= 2 for name in below):
+            return wrapper
+        wrapper += f"{tops.pop()}/"
+
+
+def _has_splits(names: Collection[str], where: str) -> bool:
+    """Whether the source is laid out as train/<class>/<image>; a class may be called train in a bare one."""
+    tops = {name.split("/")[0] for name in names if "/" in name}
+    deep = {name.split("/")[0] for name in names if name.count("/") >= 2} & set(SPLITS)
+    if "train" in deep or (tops and tops <= set(SPLITS)):
+        return True
+    if deep:
+        raise UserError(f"{where} has {min(deep)}/<class>/ but no train/<class>/; move its class folders into train/")
+    _refuse_other_splits(names, where)
+    return False
+
+
+def _refuse_other_splits(names: Collection[str], where: str) -> None:
+    """Stop where the folders of a source that looks bare are splits by other names, or lie below the classes.
+
+    Taken for classes they would give a table that means nothing; a class may be called train, or test, all the same.
+    """
+    paths = [name.split("/") for name in names if "/" in name]
+    tops = {parts[0] for parts in paths}
+    named = sorted(top for top in tops if top.casefold() in SPLIT_WORDS)
+    nested = any(len(parts) > 2 and parts[0] in named for parts in paths)
+    if len(named) > 1 and (nested or len(named) == len(tops)):
+        raise UserError(
+            f"{where}: {' and '.join(map(shown, named[:2]))} look like splits; name the splits {', '.join(SPLITS)}, "
+            "with the class folders in them"
+        )
+    below = {parts[1] for parts in paths if len(parts) > 2}
+    splits = sorted(name for name in below if name.casefold() in SPLIT_WORDS)
+    if len(splits) > 1:
+        raise UserError(
+            f"{where}: {' and '.join(map(shown, splits[:2]))} lie below the classes; lay it out as "
+            "train/<class>/<image>, test/<class>/<image>"
+        )
+
+
+def _check(layout: Layout, where: str) -> None:
+    images = [entry for entry in layout.entries if entry.promises_image]
+    if not images:
+        found = f"; {len(layout.strays)} lie outside class folders" if layout.strays else ""
+        raise UserError(
+            f"{where} holds no images in class folders{found}; lay it out as train/<class>/<image> or <class>/<image>"
+        )
+    trained = {entry.label for entry in images if entry.split == "train"}
+    if not trained:
+        raise UserError(f"{where} holds no training images; lay them out as train/<class>/<image>")
+    for entry in images:
+        if entry.label not in layout.classes:
+            raise UserError(
+                f"{where}: class {shown(entry.label)} of {entry.split}/ is unknown to train/; "
+                "add training images of it, or rename its folder"
+            )
+    if len(layout.classes) == 1:
+        raise UserError(
+            f"{where} has only one class, {shown(layout.classes[0])}; a classifier needs two or more class folders"
+        )
+    refuse_untrained(layout.classes, trained, where)
+
+
+def _named_as_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

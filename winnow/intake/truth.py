@@ -1,0 +1,116 @@
+"""truth.csv: what is really in a source's images, for measuring a refinement and for nothing else.
+
+Columns name, label, noise. ``name`` is a path inside the source; ``label`` the true class, empty for junk; ``noise`` is
+empty, 0, false, no or none for an image of its class, and any other word, such as 1 or scribble, for junk.
+"""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from winnow.pipeline.messages import UserError, shown
+
+TRUTH = "truth.csv"
+
+
+COLUMNS = ("name", "label", "noise")
+
+
+NOT_NOISE = frozenset({"", "0", "0.0", "false", "f", "no", "n", "none", "null", "nan"})
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What one image really shows."""
+
+    label: str | None  # None for junk
+    noise: bool
+
+
+def parse_truth(content: bytes, where: str) -> dict[str, Truth]:
+    """The rows of truth.csv by name, in file order.
+
+    Args:
+        content: the file's bytes, UTF-8.
+        where: the source as messages name it.
+
+    Raises:
+        UserError: no CSV, a column missing, or two rows that contradict each other.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        header = [(column or "").strip().lower() for column in reader.fieldnames or []]
+        if not set(COLUMNS) <= set(header):
+            found = ", ".join(header) or "none"
+            raise UserError(
+                f"{where}: {TRUTH} needs the columns {', '.join(COLUMNS)}, got {shown(found)}; name them so"
+            )
+        reader.fieldnames = header
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{where}: {TRUTH} is no CSV in UTF-8 ({error}); save it as one") from None
+    truths: dict[str, Truth] = {}
+    for row in rows:
+        name = unicodedata.normalize("NFC", row["name"] or "")
+        label = unicodedata.normalize("NFC", row["label"] or "").strip()
+        noise = not label or (row["noise"] or "").strip().lower() not in NOT_NOISE
+        truth = Truth(None if noise else label, noise)
+        if truths.setdefault(name, truth) != truth:
+            raise UserError(f"{where}: {TRUTH} tells two truths about {shown(name)}; keep one of the two rows")
+    return truths
+
+
+def unknown_labels(truths: Iterable[Truth], classes: Collection[str], where: str) -> int:
+    """How many rows give a label that is no class of the source: an image of something else, or a slip.
+
+    Raises:
+        UserError: a label differs from a class in case alone, or none is a class.
+    """
+    labels = [truth.label for truth in truths if truth.label is not None]
+    folded = {name.casefold(): name for name in classes}
+    unknown = [label for label in labels if label not in classes]
+    for label in unknown:
+        if label.casefold() in folded:
+            raise UserError(
+                f"{where}: {TRUTH} has the label {shown(label)}, the source the class "
+                f"{shown(folded[label.casefold()])}; write them alike"
+            )
+    if labels and len(unknown) == len(labels):
+        raise UserError(
+            f"{where}: no label of {TRUTH} is a class of the source, {shown(labels[0])} first; write the names of the "
+            "class folders"
+        )
+    return len(unknown)
+
+
+def match_names(told: Iterable[str], names: Iterable[str], wrapper: str) -> dict[str, str]:
+    """Which sample each name of truth.csv means.
+
+    Args:
+        told: names as truth.csv has them: whole, with the folders around the layout, or only a path's last parts.
+        names: the samples' names.
+        wrapper: the folders around the layout, "" or ending in /.
+
+    Returns:
+        told name -> sample name; names that mean none, or could mean several, are absent.
+    """
+    whole = set(names)
+    endings: dict[str, str | None] = {}
+    for name in whole:
+        parts = name.split("/")
+        for start in range(1, len(parts)):
+            ending = "/".join(parts[start:])
+            endings[ending] = None if ending in endings else name
+    matched = {}
+    for name in told:
+        tidy = name.replace("\\", "/").removeprefix("./").removeprefix("/")  # as other systems write paths
+        for known in (name, tidy, tidy.removeprefix(wrapper)):
+            if known in whole:
+                matched[name] = known
+                break
+        else:
+            if (meant := endings.get(tidy)) is not None:
+                matched[name] = meant
+    return matched

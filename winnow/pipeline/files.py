@@ -1,0 +1,126 @@
+"""Files that stages write and read: whole or not at all, equal content in equal bytes."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a killed run leaves no half-written output under the final name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno not in DISK_FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        why = f"{len(content):,} bytes needed, {free:,} free on its disk ({error.strerror})"
+        raise UserError(f"no room to write {path}: {why}; {WAY_BACK}") from None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON with sorted, readable figures; a NaN or an infinity is refused, since it is no JSON."""
+    text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def _rounded(value: Any) -> Any:
+    """Floats at six significant digits: enough for every figure here, and the last bits differ between machines."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.6g}")
+    return value
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a parquet table whole or not at all; equal tables give equal bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> pa.Table:
+    """A table that a stage wrote, or some of its columns.
+
+    Args:
+        path: the file.
+        columns: names, or a schema that the columns must fit; a field that is not nullable has no gaps.
+
+    Raises:
+        UserError: it is missing, damaged, lacks a column, or does not fit.
+    """
+    back = f"run `dvc repro`, or bring it back with `dvc checkout --force {path}`"
+    names = columns.names if isinstance(columns, pa.Schema) else columns
+    try:
+        there = set(pq.read_schema(path).names)
+        lacking = [name for name in names or () if name not in there]
+        table = None if lacking else pq.read_table(path, columns=None if names is None else list(names))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {back}") from None
+    except (pa.ArrowException, OSError):
+        raise UserError(f"{path} is not a whole parquet table; {back}") from None
+    if table is None:
+        raise UserError(f"{path} has no column {lacking[0]}; {back}")
+    return _fitted(table, columns, path, back) if isinstance(columns, pa.Schema) else table
+
+
+def _fitted(table: pa.Table, schema: pa.Schema, path: Path, back: str) -> pa.Table:
+    for field in schema:
+        column = table[field.name]
+        if not field.nullable and column.null_count:
+            raise UserError(f"{path}: column {field.name} has gaps; {back}")
+        try:
+            column.cast(field.type)
+        except pa.ArrowException:
+            wrong = f"column {field.name} must hold {field.type}, got {column.type}"
+            raise UserError(f"{path}: {wrong}; {back}") from None
+    return table.select(schema.names).cast(schema)
+
+
+def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a small CSV of numbers and plain words, as ``dvc plots`` reads it."""
+    lines = [",".join(str(cell) for cell in row) for row in [header, *rows]]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def fresh_folder(folder: Path) -> Path:
+    """The folder, made anew and empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Hex digest over names and contents of files and folders: equal when every byte below them is."""
+    total = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                total.update(f"{file.relative_to(path)}\0".encode())
+                total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of a file, or of every file below a folder: other where one was written."""
+    files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names] if path.is_dir() else [path]
+    found = ((str(file), file.stat()) for file in sorted(files) if file.exists())
+    return [(name, status.st_size, status.st_mtime_ns) for name, status in found]

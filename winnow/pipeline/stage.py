@@ -1,0 +1,89 @@
+"""The edge between DVC and the algorithms: params in, paths in, files out.
+
+Every stage ends with ``run_stage``. It reads the stage's sections of params.yaml strictly, takes every path from
+the command line, and turns an error that a user can mend into one sentence.
+"""
+
+import argparse
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from winnow.pipeline.files import ROOT
+from winnow.pipeline.lifeline import end_with_dvc
+from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
+from winnow.pipeline.params import load_params
+
+# By positional argument of a stage's main, its section of params.yaml and the section's type.
+Sections = Mapping[str, tuple[str, Any]]
+
+
+def run_stage(main: Callable[..., None], description: str | None, sections: Sections) -> None:
+    """Run a stage's ``main`` with its params and with the paths of the command line.
+
+    DVC notes what a stage has read only once it has ended. What people may edit meanwhile, the params, the code and
+    overrides.csv, must then still be what it read, else DVC would take the outputs for those of the edited files.
+
+    Args:
+        main: keyword-only arguments are the command line's options (``Path``, ``str`` or ``list[Path]``), each
+            required; positional ones are the params.
+        description: the stage's docstring, shown by ``--help``.
+        sections: of the params that it reads.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    hints = typing.get_type_hints(main)
+    for name, parameter in inspect.signature(main).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            many = typing.get_origin(hints[name]) is list
+            kind = typing.get_args(hints[name])[0] if many else hints[name]
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True, nargs="+" if many else None)
+    options = vars(parser.parse_args())
+    stage = Path(sys.argv[0]).stem
+    end_with_dvc()
+    try:
+        params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
+        edited = _edits(
+            sections, params, [*_own_modules(), *([options["overrides"]] if "overrides" in options else [])]
+        )
+        # What BLAS and OpenMP add up in several threads depends on how many there are: one, as in the workers.
+        with threadpool_limits(1):
+            main(**params, **options)
+        if changed := edited():
+            raise UserError(f"{changed} was changed while the stage ran, which read it before; run it again")
+    except UserError as error:
+        sys.exit(f"{stage}: {error}")
+    except OSError as error:  # of a worker's or a library's own file
+        if error.errno not in DISK_FULL:
+            raise
+        sys.exit(f"{stage}: no room left on a disk ({error}); {WAY_BACK}")
+    except KeyboardInterrupt:
+        sys.exit(f"{stage}: interrupted; nothing half-written is kept, run the same command again to go on")
+
+
+def _own_modules() -> list[Path]:
+    """The project's modules that are loaded."""
+    files = (Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
+    return sorted({file for file in files if any(file.is_relative_to(ROOT / code) for code in ("winnow", "stages"))})
+
+
+def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path]) -> Callable[[], str | None]:
+    """What will say which of the sections and files differs from now; None if none does."""
+    before = {file: _content(file) for file in files}
+
+    def edited() -> str | None:
+        for name, (section, kind) in sections.items():
+            if load_params(section, kind) != params[name]:
+                return f"params.yaml: {section}"
+        return next((str(file) for file in files if _content(file) != before[file]), None)
+
+    return edited
+
+
+def _content(file: Path) -> bytes | None:
+    """What is in a file; None where there is none."""
+    return file.read_bytes() if file.exists() else None

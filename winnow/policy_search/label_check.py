@@ -1,0 +1,161 @@
+"""Whether labels survive an operation: does a class stay recognisable under it, and up to which magnitude?
+
+A classifier that never saw the image judges it untouched and under each operation at each magnitude of a grid; what is
+measured is the fall of a class's own recognition, on paired images, with a one-sided confidence bound.
+
+A classifier that never met a heavy shear would fail on any, and say nothing of its label. So it trains on images of
+which a share is under one of the operations, at a magnitude from the whole range: what an operation does to all
+classes alike (a slant, white on black) is learnt from all of them together. The share is small, so that a class's own
+new shape is not learnt by heart against what it looks like: a mirrored IV is taken for a VI, a V on its head for
+nothing it knows, a numeral pushed off the page for a narrower one. Inversion leaves every shape as it was and takes
+longer to learn, so that its share is larger; where it makes one class look like another of like size, both lose by it
+(beyond three times the size, the larger one may win the look for itself). Light views of every image take away what
+would tell the mirrored from the untouched otherwise, such as the slant of the hand.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.dataset.folds import deal_folds
+from winnow.pipeline.workers import run_jobs
+from winnow.policy_search.label_check_training import Check, Indices, Pixels, judge_fold
+from winnow.transforms.operations import OPERATIONS
+
+SURVIVES, CUT, UNJUDGED, REFUSED = "survives", "cut", "not judged", "refused for all"
+
+
+@dataclass(frozen=True)
+class Survival:
+    """What was found."""
+
+    limits: dict[str, dict[str, float]]  # operation: class: largest magnitude that its label survives; 0 refuses it
+    report: list[dict[str, object]]  # a row an operation, class and magnitude
+
+
+def find_limits(
+    images: Pixels,
+    labels: Indices,
+    classes: Sequence[str],
+    operations: Sequence[str],
+    check: Check,
+    *,
+    pixel_hashes: Sequence[str],
+    seed: int,
+) -> Survival:
+    """The magnitudes of each operation that each class's label survives.
+
+    Args:
+        images: (N, H, W, C) training images at the working size.
+        labels: (N,) class indices.
+        classes: K names.
+        operations: names of ``winnow.operations.OPERATIONS``.
+        check: how.
+        pixel_hashes: (N,) equal for equal images.
+        seed: of draws, folds, weights and views.
+
+    Returns:
+        Limits and report; equal for equal arguments.
+
+    The time is that of K · images_per_class · (folds - 1) · epochs training views, and of as many judged views as
+    there are images, operations and magnitudes.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _at_most(labels, check.images_per_class, rng)
+    images, labels = images[chosen], labels[chosen]
+    folds = deal_folds(labels, [pixel_hashes[row] for row in chosen], folds=check.folds, rng=rng)
+    seeds = rng.integers(2**31, size=check.folds).tolist()
+    jobs = [
+        (images, labels, folds != fold, len(classes), tuple(operations), check, seeds[fold])
+        for fold in range(check.folds)
+    ]
+    steps = check.folds * (check.epochs + len(operations))
+    answers = run_jobs(judge_fold, jobs, steps=steps, label="labels survive: epochs")
+    taken_for = np.zeros((len(operations), 1 + len(check.magnitudes), len(labels)), dtype=np.int64)
+    for fold, answer in enumerate(answers):
+        taken_for[:, :, folds == fold] = answer
+    return decide(taken_for, labels, classes, operations, check)
+
+
+def _at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
+    """Ascending indices of at most ``count`` samples of each class."""
+    parts = [rng.permutation(np.flatnonzero(labels == label))[:count] for label in np.unique(labels)]
+    return np.sort(np.concatenate(parts))
+
+
+def decide(
+    taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
+) -> Survival:
+    """Limits from what the images were taken for.
+
+    With u_i and t_i whether image i is recognised untouched and transformed, a magnitude is cut where the lower bound
+    of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation); all above it go with it.
+    A class that cannot be judged gets the strictest limit of those that can: it has too few images, or is recognised
+    no better than by chance, so that it has nothing to lose. An operation that most judged classes do not survive at
+    any magnitude is refused for all, and so is one with a ``look`` of its own (inversion) where a single class does not
+    survive it: on the others alone it would tell their classes. Every class is tested at ``confidence`` by itself, so
+    that the more classes there are, the likelier is a refusal by chance.
+
+    Args:
+        taken_for: (operations, 1 + magnitudes, N) class indices, untouched first.
+        labels: (N,).
+        classes: K names.
+        operations: their names.
+        check: magnitudes and criterion.
+    """
+    limits: dict[str, dict[str, float]] = {}
+    report: list[dict[str, object]] = []
+    for name, answers in zip(operations, taken_for, strict=True):
+        judged: dict[str, float] = {}
+        told: list[dict[str, object]] = []
+        for k, label in enumerate(classes):
+            rows, limit = _judge_class(answers[:, labels == k], k, classes, check)
+            told.extend({"operation": name, "class": label, **row} for row in rows)
+            if limit is not None:
+                judged[label] = limit
+        refused = sum(limit == 0 for limit in judged.values())
+        if refused > (0 if OPERATIONS[name].look else len(judged) / 2):
+            judged = dict.fromkeys(judged, 0.0)
+            told = [{**row, "verdict": REFUSED} if row["verdict"] == SURVIVES else row for row in told]
+        report.extend(told)
+        strictest = min(judged.values(), default=1.0)
+        limits[name] = {label: judged.get(label, strictest) for label in classes}
+    return Survival(limits, report)
+
+
+def _judge_class(
+    answers: Indices, k: int, classes: Sequence[str], check: Check
+) -> tuple[list[dict[str, object]], float | None]:
+    """Rows of the report, and the limit or None where it cannot be judged; ``answers`` (1 + magnitudes, n)."""
+    untouched = answers[0] == k  # (n,)
+    n = len(untouched)
+    judged = n >= check.least_images and untouched.mean() > 1 / len(classes)
+    limit = 0.0
+    rows: list[dict[str, object]] = []
+    for magnitude, answer in zip(check.magnitudes, answers[1:], strict=True):
+        cut = judged and _lower_bound((1 - check.tolerance) * untouched - (answer == k), check.confidence) > 0
+        if not cut and not any(row["verdict"] == CUT for row in rows):
+            limit = magnitude
+        others = np.bincount(answer, minlength=len(classes)) - np.bincount(answers[0], minlength=len(classes))
+        others[k] = 0
+        rows.append(
+            {
+                "magnitude": magnitude,
+                "images": n,
+                "untouched": float(untouched.mean()) if n else None,
+                "recognised": float((answer == k).mean()) if n else None,
+                "more_often_taken_for": classes[int(others.argmax())] if others.max(initial=0) > 0 else None,
+                "verdict": (CUT if cut else SURVIVES) if judged else UNJUDGED,
+            }
+        )
+    return rows, limit if judged else None
+
+
+def _lower_bound(values: npt.NDArray[np.float64], confidence: float) -> float:
+    """One-sided bound of the mean."""
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return float(values.mean() - NormalDist().inv_cdf(confidence) * error)

@@ -1,0 +1,167 @@
+"""One fold of the check that labels survive: train a classifier under the operations, judge the images it never saw."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from winnow.training.network import INPUT_SIZE, normalise, pick_device, preprocess, quick_statistics
+from winnow.transforms.operations import OPERATIONS, apply_to_pixels
+from winnow.transforms.views import Ranges, random_views
+
+Pixels = npt.NDArray[np.uint8]
+
+
+Indices = npt.NDArray[np.int64]
+
+
+JUDGED_AT_ONCE = 256
+
+
+MOST = 0.6  # of the training views under any operation, so that untouched ones lead
+
+
+WARM_UP = 0.1  # share of the steps in which the rate rises from 0
+
+
+QUICK = 0.1  # batch norm's weight of the newest batch: the fixed model's 0.01 needs more steps than are taken here
+
+
+@dataclass(frozen=True)
+class Check:
+    """How labels are checked; the params that reach every worker."""
+
+    folds: int  # classifiers; each judges the images that it was not trained on
+    images_per_class: int  # at most so many are drawn of a class, so that the cost does not grow with the source
+    least_images: int  # a class with fewer is not judged by itself
+    epochs: int
+    batch: int
+    learning_rate: float  # of Adam, at its highest; a half cosine takes it to 0
+    # Of the training views, under each operation; all are scaled down alike where together they pass MOST.
+    share: float  # in (0, 1)
+    look_share: float  # of an operation with a ``look`` of its own, in (0, MOST)
+    views: Ranges  # light affine of every training view
+    magnitudes: list[float]  # judged, ascending, in (0, 1]; the last is the whole range
+    tolerance: float  # share of its recognition that a class may lose, in [0, 1)
+    confidence: float  # that it loses more, in (0.5, 1), before a magnitude is cut
+
+    def __post_init__(self) -> None:
+        for name, least in (("folds", 2), ("images_per_class", 2), ("least_images", 2), ("epochs", 1), ("batch", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must lie in (0, 1), got {self.share}")
+        if not 0 < self.look_share < MOST:
+            raise ValueError(f"look_share must lie in (0, {MOST}), got {self.look_share}")
+        if not 0 <= self.tolerance < 1:
+            raise ValueError(f"tolerance must lie in [0, 1), got {self.tolerance}")
+        if not 0.5 < self.confidence < 1:
+            raise ValueError(f"confidence must lie in (0.5, 1), got {self.confidence}")
+        rising = [0.0, *self.magnitudes]
+        if rising != sorted(set(rising)) or rising[-1] != 1:
+            raise ValueError(f"magnitudes must rise within (0, 1] and end at 1.0, got {self.magnitudes}")
+
+
+def judge_fold(
+    images: Pixels,
+    labels: Indices,
+    members: npt.NDArray[np.bool_],
+    classes: int,
+    operations: tuple[str, ...],
+    check: Check,
+    seed: int,
+    tick: Callable[[], None],
+) -> Indices:
+    """Train on the members and judge the others.
+
+    Args:
+        images: (N, H, W, C).
+        labels: (N,).
+        members: (N,) the samples to train on; the n others are judged.
+        classes: K.
+        operations: to be judged.
+        check: how.
+        seed: of weights, order, views and judged signs.
+        tick: called once an epoch and once an operation judged.
+
+    Returns:
+        (operations, 1 + magnitudes, n) the class that each is taken for; untouched first.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    model = _train(images[members], labels[members], classes, operations, check, generator, tick)
+    held = images[~members]
+    result = np.empty((len(operations), 1 + len(check.magnitudes), len(held)), dtype=np.int64)
+    result[:, 0] = _answers(model, held)
+    for row, name in enumerate(operations):
+        before = held
+        for place, magnitude in enumerate(check.magnitudes, start=1):
+            shown = apply_to_pixels(name, held, np.full(len(held), magnitude), generator)
+            # An operation without degrees gives the same images at every magnitude.
+            same = np.array_equal(shown, before)
+            result[row, place] = result[row, place - 1] if same else _answers(model, shown)
+            before = shown
+        tick()
+    return result
+
+
+def _train(
+    images: Pixels,
+    labels: Indices,
+    classes: int,
+    operations: tuple[str, ...],
+    check: Check,
+    generator: torch.Generator,
+    tick: Callable[[], None],
+) -> nn.Module:
+    """The fixed model after ``check.epochs``, in evaluation mode."""
+    device = pick_device()
+    model = quick_statistics(classes, QUICK, generator).to(device).train()
+    if not len(images):  # a source of a few images may leave a fold without any
+        return model.eval()
+    optimiser = torch.optim.Adam(model.parameters(), fused=True)
+    total, step = check.epochs * math.ceil(len(images) / check.batch), 0
+    for _ in range(check.epochs):
+        copies = torch.from_numpy(copies_under(operations, images, check, generator))  # (n, H, W, C)
+        for rows in torch.split(torch.randperm(len(images), generator=generator), check.batch):
+            step += 1
+            rise = min(1.0, step / (WARM_UP * total))
+            optimiser.param_groups[0]["lr"] = check.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / total))
+            shown = random_views(copies[rows].permute(0, 3, 1, 2).to(device), check.views, generator, side=INPUT_SIZE)
+            inputs = normalise(shown)
+            loss = functional.cross_entropy(model(inputs), torch.from_numpy(labels[rows.numpy()]).to(device))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        tick()
+    return model.eval()
+
+
+def copies_under(operations: Sequence[str], images: Pixels, check: Check, generator: torch.Generator) -> Pixels:
+    """(N, H, W, C): a share of the images under each operation, at a uniform magnitude; the others untouched."""
+    result = images.copy()
+    asked = torch.tensor([check.look_share if OPERATIONS[name].look else check.share for name in operations])
+    shares = asked * min(1.0, MOST / float(asked.sum()))
+    draws = torch.rand(len(images), generator=generator)
+    which = torch.bucketize(draws, shares.cumsum(0), right=True).numpy()  # (N,) beyond the last: untouched
+    magnitudes = torch.rand(len(images), generator=generator).numpy()
+    for row, name in enumerate(operations):
+        mine = which == row
+        result[mine] = apply_to_pixels(name, images[mine], magnitudes[mine], generator)
+    return result
+
+
+@torch.inference_mode()
+def _answers(model: nn.Module, images: Pixels) -> Indices:
+    """(N,) the class that each image is taken for."""
+    device = next(model.parameters()).device
+    parts: list[Tensor] = [
+        model(part.to(device)).argmax(dim=1).cpu() for part in torch.split(preprocess(images), JUDGED_AT_ONCE)
+    ]
+    return torch.cat(parts).numpy()

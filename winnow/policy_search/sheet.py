@@ -1,0 +1,47 @@
+"""A policy as people look at it: a table of its sub-policies, and originals beside augmented images."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from winnow.augmentation.policy import Policy, Step, sample
+from winnow.pictures.contact_sheet import contact_sheet
+
+TABLE = ("sub_policy", "stage", "operation", "probability", "magnitude", "classes_cut_back")
+
+
+CLASSES, COPIES, TILE = 12, 7, 88  # at most so many rows, so many copies a row, pixels a copy
+
+
+def policy_table(policy: Policy) -> list[list[object]]:
+    """A row a stage, as ``TABLE`` names; counts from 1, as people do."""
+    return [
+        [n, stage, step.operation, f"{step.probability:.3f}", f"{step.magnitude:.3f}", _cut_back(policy, step)]
+        for n, steps in enumerate(policy.sub_policies, start=1)
+        for stage, step in enumerate(steps, start=1)
+    ]
+
+
+def _cut_back(policy: Policy, step: Step) -> int:
+    """Classes that survive less than the stage's magnitude; what an earlier stage of the operation used up aside."""
+    return sum(limit < step.magnitude for limit in policy.limits.get(step.operation, {}).values())
+
+
+def policy_sheet(policy: Policy, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.str_], *, seed: int) -> bytes:
+    """PNG bytes, a row a class: one image, and what the policy makes of it; "-" where a draw left it as it is.
+
+    Args:
+        policy: sampled within its limits.
+        pixels: (N, H, W, C).
+        labels: (N,) class names.
+        seed: of the images shown and of the draws.
+    """
+    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    shown: list[npt.NDArray[np.uint8]] = []
+    captions: list[str] = []
+    for label in np.unique(labels)[:CLASSES].tolist():
+        original = pixels[rng.choice(np.flatnonzero(labels == label))]  # (H, W, C)
+        copies, plan = sample(policy, np.stack([original] * COPIES), [label] * COPIES, generator, chained=1)
+        shown += [original, *copies]
+        captions += [label, *(" ".join(f"{s.operation} {s.magnitude:.2f}" for s in steps) or "-" for steps in plan)]
+    return contact_sheet(shown, captions, columns=1 + COPIES, tile=TILE)

@@ -1,0 +1,114 @@
+"""Figures of the report: accuracy with intervals, images a class before and after, and outcome."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from winnow.dataset.samples import class_names, only_splits
+
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+TICKS = 6  # at most; more collide at the width of a phone
+
+
+EDGE = 3.0  # per cent of the width left free at either side, for the outer figures
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One arm's interval; positions in per cent."""
+
+    arm: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class IntervalFigure:
+    """The axis and the marks."""
+
+    ticks: list[tuple[float, str]]  # position in per cent, figure
+    marks: list[Mark]
+
+
+def interval_figure(comparison: Mapping[str, Any]) -> IntervalFigure:
+    """The accuracies of metrics/comparison.json on an axis that just holds them.
+
+    Args:
+        comparison: by arm, ``accuracy`` {mean, low, high}; at least one arm.
+    """
+    figures = {arm: row["accuracy"] for arm, row in comparison.items()}
+    low = max(0.0, min(row["low"] for row in figures.values()))
+    high = min(1.0, max(row["high"] for row in figures.values()))
+    step = next((step for step in STEPS if _cells(low, high, step)[1] < TICKS), STEPS[-1])
+    first, cells = _cells(low, high, step)
+    digits = 3 if step < 0.01 else 2
+
+    def place(value: float) -> float:
+        share = (value / step - first) / cells
+        return round(EDGE + (100 - 2 * EDGE) * min(1.0, max(0.0, share)), 3)
+
+    ticks = [(place(step * (first + n)), f"{step * (first + n):.{digits}f}") for n in range(cells + 1)]
+    marks = [Mark(arm, *(place(row[key]) for key in ("mean", "low", "high"))) for arm, row in figures.items()]
+    return IntervalFigure(ticks, marks)
+
+
+def _cells(low: float, high: float, step: float) -> tuple[int, int]:
+    """The multiple of the step to begin with, and how many steps hold the range."""
+    first = math.floor(low / step + 1e-9)
+    return first, max(1, math.ceil(high / step - 1e-9) - first)
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """Train and val images of one class."""
+
+    label: str
+    before: int
+    source: int  # after: of the images delivered
+    copies: int  # after: augmented ones
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the train and val images delivered; ``refined`` and ``copies`` count what there is now."""
+
+    delivered: int
+    dropped: int
+    relabelled: int
+    refined: int
+    copies: int
+
+
+def class_balance(prepared: pa.Table, refined: pa.Table) -> list[ClassCount]:
+    """The counts of every class, in the order of the class indices; an emptied class stays.
+
+    Args:
+        prepared: samples as delivered.
+        refined: samples as they are now.
+    """
+    sides = [only_splits(samples, "train", "val") for samples in (prepared, refined)]
+    before = Counter(sides[0]["label"].to_pylist())
+    after = Counter(zip(sides[1]["label"].to_pylist(), sides[1]["parent"].is_null().to_pylist(), strict=True))
+    return [
+        ClassCount(label, before[label], after[label, True], after[label, False]) for label in class_names(prepared)
+    ]
+
+
+def outcome(prepared: pa.Table, refined: pa.Table) -> Outcome:
+    """The same tables, summed up."""
+    sides = [only_splits(samples, "train", "val") for samples in (prepared, refined)]
+    given, now = (dict(zip(side["id"].to_pylist(), side["label"].to_pylist(), strict=True)) for side in sides)
+    return Outcome(
+        delivered=len(given),
+        dropped=sum(identifier not in now for identifier in given),
+        relabelled=sum(now.get(identifier, label) != label for identifier, label in given.items()),
+        refined=len(now),
+        copies=len(now) - sides[1]["parent"].null_count,
+    )

@@ -1,0 +1,163 @@
+"""The report as one page: figures and pictures in, HTML out, nothing fetched when it is read.
+
+Names and labels are text from anywhere. The template escapes every one of them, ``visible`` shows what would be
+invisible or would turn the line around, and the page's own policy forbids scripts and any request.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from winnow.report.chapters import Chapter
+from winnow.report.figures import ClassCount, Outcome, interval_figure
+
+TEMPLATE = "page.html.j2"
+
+
+CARDS_OPEN = 12  # of a group; the others begin folded
+
+
+FILES_SHOWN = 25  # rejected files and leaks, each
+
+
+MINUS = "−"
+
+
+CLASSES_OPEN = 40  # a longer table of classes begins folded
+
+
+@dataclass(frozen=True)
+class Known:
+    """An image that a card may show."""
+
+    name: str
+    label: str
+    split: str
+    picture: str  # data URI
+
+
+@dataclass(frozen=True)
+class Target:
+    """A marked point of the plane, and the card that says why."""
+
+    left: float  # per cent of the width
+    top: float  # per cent of the height
+    card: str  # id of the card
+    text: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The t-SNE plane of one round."""
+
+    round_name: str
+    picture: str  # data URI
+    legend: Sequence[tuple[str, str]]  # class and colour
+    images: int
+    dropped: int
+    relabelled: int
+    targets: list[Target]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture made by another stage."""
+
+    round_name: str
+    title: str
+    picture: str  # data URI
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page says."""
+
+    comparison: Mapping[str, Any]
+    refinement: Mapping[str, Any]
+    outcome: Outcome
+    balance: Sequence[ClassCount]
+    chapters: Sequence[Chapter]
+    known: Mapping[str, Known]  # by id
+    ledger_files: Mapping[tuple[str, str], str]  # where each chapter's whole table is
+    planes: Sequence[Plane]
+    sheets: Sequence[Sheet]
+    gates: Mapping[str, Mapping[str, Any]]  # by round
+    rejected: Sequence[Mapping[str, str]]  # name, reason
+    leaks: Sequence[Mapping[str, str]]  # name, split, label, kept_in
+    prepared: str  # where the whole tables of the last two are
+    evidence_shown: int  # pictures of evidence a card, at most
+
+
+def render(report: Report) -> bytes:
+    """The page as UTF-8; the same report gives the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "visible": visible,
+        "percent": percent,
+        "figure": figure,
+        "score": score,
+        "words": words,
+        "card": card_id,
+    }
+    page = environment.get_template(TEMPLATE).render(
+        report=report,
+        verdict=headline(report.comparison),
+        figure=interval_figure(report.comparison),
+        cards_open=CARDS_OPEN,
+        files_shown=FILES_SHOWN,
+        classes_open=CLASSES_OPEN,
+        widest=max((max(row.before, row.source + row.copies) for row in report.balance), default=0) or 1,
+    )
+    return page.encode("utf-8", "backslashreplace")
+
+
+def headline(comparison: Mapping[str, Any]) -> str:
+    """What may be said of the last arm against the first: better, worse, unclear, or nothing without a second arm."""
+    reduction = list(comparison.values())[-1].get("error_reduction")
+    if reduction is None:
+        return "nothing"
+    if reduction["low"] > 0:
+        return "better"
+    return "worse" if reduction["high"] < 0 else "unclear"
+
+
+def visible(text: str) -> str:
+    """The text with control characters, and those that turn or hide text, written out; nothing else changes."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def percent(share: float, *, sign: bool = False, digits: int = 1) -> str:
+    """A share as per cent."""
+    return f"{100 * share:{'+' if sign else ''}.{digits}f} %".replace("-", MINUS)
+
+
+def figure(value: float, *, sign: bool = False) -> str:
+    """Three decimals."""
+    return f"{value:{'+' if sign else ''}.3f}".replace("-", MINUS)
+
+
+def score(value: float | None) -> str:
+    """Three significant digits; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.3g}".replace("-", MINUS)
+
+
+def words(name: str) -> str:
+    """A stage's or a file's name as words."""
+    return name.replace("_", " ")
+
+
+def card_id(identifier: str, chapter: Chapter) -> str:
+    """The id of a card: an image may have one in several chapters. HTML ids hold no blanks."""
+    return re.sub(r"[^\w-]", "-", f"{chapter.round_name}-{chapter.stage}-{identifier}")

@@ -1,0 +1,92 @@
+r"""Supervised contrastive training: images of a class are pulled together, those of others pushed away.
+
+Margin loss over the Euclidean distance of unit vectors, the method's own, in the form of pytorch-metric-learning:
+
+$$ \overline{[y_i = y_j] \, d_{ij}} + \overline{[y_i \ne y_j] \, \max(0, m - d_{ij})} $$
+
+or SupCon (Khosla et al. 2020, eq. 2), from the same library. Source of the first: Hadsell et al. (2006), eq. 4.
+Differs: distances are not squared, and each mean runs over the pairs whose loss is not yet 0.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import ContrastiveLoss, SupConLoss
+from torch import Tensor, nn
+from torch.nn import functional
+
+from winnow.representation.network import Encoder, Pixels, Training, train_on_views
+
+LOSSES = ("margin", "supcon")
+
+
+PAIR = 2  # views of each image in a step
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How to train an encoder."""
+
+    loss: str  # margin (the method's) or supcon
+    margin: float  # of the margin loss: distance that other classes are pushed to, at most 2
+    temperature: float  # of supcon
+    dimensions: int  # D
+    training: Training
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss}")
+        if self.dimensions < 2:
+            raise ValueError(f"dimensions must be at least 2, since the plane has two axes, got {self.dimensions}")
+        for name, top in (("margin", 2.0), ("temperature", math.inf)):
+            if not 0 < getattr(self, name) <= top:
+                raise ValueError(f"{name} must be above 0 and at most {top}, got {getattr(self, name)}")
+
+
+def contrastive_loss(contrast: Contrast) -> nn.Module:
+    """The loss asked for; called with (B, D) embeddings and (B,) labels."""
+    loss: nn.Module = (
+        SupConLoss(temperature=contrast.temperature)
+        if contrast.loss == "supcon"
+        else ContrastiveLoss(pos_margin=0, neg_margin=contrast.margin, distance=LpDistance())
+    )
+    return loss
+
+
+def train_encoder(
+    images: Pixels,
+    labels: npt.NDArray[np.int64],
+    members: npt.NDArray[np.bool_],
+    contrast: Contrast,
+    seed: int,
+    tick: Callable[[], None],
+) -> dict[str, Tensor]:
+    """Weights of an encoder trained on some of the images; arguments as in ``train_on_views``."""
+    loss = contrastive_loss(contrast)
+    return train_on_views(
+        images,
+        labels,
+        members,
+        contrast.training,
+        lambda found, classes: loss(functional.normalize(found, dim=1), classes),
+        outputs=contrast.dimensions,
+        views=PAIR,
+        seed=seed,
+        tick=tick,
+    )
+
+
+@torch.inference_mode()
+def embed(images: Pixels, encoder: Encoder, *, batch: int = 256) -> npt.NDArray[np.float32]:
+    """(N, D) unit vectors of the images as they are, in evaluation mode and float32."""
+    device = next(encoder.parameters()).device
+    encoder.eval()
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    parts = [encoder(part.to(device).float() / 255).cpu() for part in torch.split(pixels, batch)]
+    return torch.cat(parts).numpy()

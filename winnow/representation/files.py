@@ -1,0 +1,150 @@
+"""What train_encoder leaves behind, read back: the networks, and the fold that each of them never saw."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from winnow.dataset.samples import class_names, column
+from winnow.pipeline.files import read_table
+from winnow.pipeline.messages import UserError
+from winnow.representation.network import Encoder
+from winnow.representation.out_of_fold import Neighbours, Points
+
+FOLDS = pa.schema(
+    [pa.field("id", pa.string(), nullable=False), pa.field("folds", pa.list_(pa.int64()), nullable=False)]
+)
+
+
+Indices = npt.NDArray[np.int64]
+
+
+Folds = dict[str, list[int]]  # id of a source image: its fold by repeat
+
+
+States = list[list[dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """By repeat and fold, the states of the networks that left this fold out."""
+
+    folds: Folds
+    encoders: States
+    classifiers: States
+
+
+def read_networks(folder: Path, *, classes: int) -> Networks:
+    """Everything that train_encoder wrote.
+
+    Args:
+        folder: its output.
+        classes: K of the dataset that the networks will be asked about.
+
+    Raises:
+        UserError: a file is missing or damaged, or the classifiers know other classes.
+    """
+    table = read_table(folder / "folds.parquet", FOLDS)
+    dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
+    lengths = {len(row) for row in dealt.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise UserError(f"{folder / 'folds.parquet'} deals no image into folds; run `dvc checkout --force {folder}`")
+    (repeats,) = lengths
+    folds = 1 + max(fold for row in dealt.values() for fold in row)
+    encoders, classifiers = (
+        [[_state(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
+        for kind in ("space", "class")
+    )
+    known = {len(state["head.bias"]) for row in classifiers for state in row}
+    if known != {classes}:
+        raise UserError(f"{folder} has classifiers of {max(known)} classes, the dataset has {classes}; run `dvc repro`")
+    return Networks(dealt, encoders, classifiers)
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    back = f"run `dvc checkout --force {path.parent}`"
+    try:
+        state = load_file(path)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise UserError(f"{path} is missing or damaged ({error}); {back}") from None
+    width = len(state["head.bias"]) if "head.bias" in state and state["head.bias"].ndim else 1
+    expected = Encoder(width, torch.Generator()).state_dict()
+    if {name: one.shape for name, one in state.items()} != {name: one.shape for name, one in expected.items()}:
+        raise UserError(f"{path} holds other weights than train_encoder writes; {back}")
+    return state
+
+
+def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:
+    """(N,) row of each sample's source image, and (R, N) its fold by repeat.
+
+    Args:
+        samples: copies stand beside their source images.
+        dealt: folds of the source images.
+        encoders: where they come from, for messages.
+
+    Raises:
+        UserError: a source image was dealt into no fold.
+    """
+    ids, parents = column(samples, "id"), column(samples, "parent")
+    root_ids = np.where(parents == "", ids, parents)
+    row_of = {identifier: row for row, identifier in enumerate(ids.tolist())}
+    unknown = [identifier for identifier in root_ids.tolist() if identifier not in dealt or identifier not in row_of]
+    if unknown:
+        raise UserError(f"{encoders} know nothing of image {unknown[0]} and {len(unknown) - 1} others; run `dvc repro`")
+    roots = np.array([row_of[identifier] for identifier in root_ids.tolist()], dtype=np.int64)
+    return roots, np.array([dealt[identifier] for identifier in root_ids.tolist()], dtype=np.int64).T
+
+
+def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
+    """The neighbours that embed found, as rows of the samples.
+
+    Raises:
+        UserError: they are those of another dataset.
+    """
+    table = read_table(path, columns=["id", "neighbours", "distances"])
+    distance = _array(table, "distances", path, np.float32, axes=3)  # (N, R, k)
+    named = _array(table, "neighbours", path, np.str_, axes=3)
+    if named.shape != distance.shape or not np.isfinite(distance).all():
+        raise UserError(f"{path}: neighbours and distances do not go together; run `dvc checkout --force {path}`")
+    ids = samples["id"].to_pylist()
+    if table["id"].to_pylist() != ids:
+        raise UserError(f"{path} is about other images than the dataset holds; run `dvc repro`")
+    row_of = {identifier: row for row, identifier in enumerate(ids)}
+    try:
+        by_image = [[[row_of[one] for one in repeat] for repeat in rows] for rows in named.tolist()]
+    except KeyError as error:
+        raise UserError(f"{path} names the image {error}, which the dataset lacks; run `dvc repro`") from None
+    return Neighbours(np.array(by_image, dtype=np.int64).transpose(1, 0, 2), distance.transpose(1, 0, 2))
+
+
+def read_probabilities(path: Path, samples: pa.Table) -> Points:
+    """(N, K) what embed's classifiers say of the samples.
+
+    Raises:
+        UserError: it is about another dataset.
+    """
+    table = read_table(path, columns=["id", "probability"])
+    probability = _array(table, "probability", path, np.float32, axes=2)
+    if not ((np.isnan(probability)) | ((probability >= 0) & (probability <= 1))).all():
+        raise UserError(f"{path}: probabilities must lie in [0, 1]; run `dvc checkout --force {path}`")
+    if table["id"].to_pylist() != samples["id"].to_pylist() or probability.shape[1:] != (len(class_names(samples)),):
+        raise UserError(f"{path} is about other images or classes than the dataset holds; run `dvc repro`")
+    return probability
+
+
+def _array(table: pa.Table, name: str, path: Path, kind: type[Any], *, axes: int) -> npt.NDArray[Any]:
+    """A column of lists as an array; every row as long as the others."""
+    try:
+        array = np.array(table[name].to_pylist(), dtype=kind)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.ndim != axes:
+        raise UserError(f"{path}: column {name} must hold equal lists; run `dvc checkout --force {path}`")
+    return array

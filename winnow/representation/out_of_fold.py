@@ -1,0 +1,164 @@
+"""Out of fold: the encoder that places an image never saw it, nor the label it is asked to doubt.
+
+Source images are dealt into folds, once a repeat; an encoder a fold learns from all the others and the label book. It
+places the fold's images, and their augmented copies, among those that it learnt from: its own space, since encoders
+have axes of their own. A wrong label seen in training would draw its image into the wrong cluster and hide there. The
+classifiers are dealt the same folds and say how likely each class is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.linalg import orthogonal_procrustes
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from winnow.pipeline.workers import run_jobs
+from winnow.representation.classifier import class_probabilities
+from winnow.representation.contrastive import embed
+from winnow.representation.network import Encoder
+from winnow.training.network import pick_device
+
+NO_FOLD = -1  # the label book: every encoder learns from it
+
+
+Pixels = npt.NDArray[np.uint8]
+
+
+Points = npt.NDArray[np.float32]
+
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest source images of every image, by repeat, nearest first."""
+
+    index: Indices  # (R, N, k) rows of the images
+    distance: Points  # (R, N, k) Euclidean, between unit vectors
+
+
+def held_out(
+    images: Pixels, roots: Indices, folds: Indices, encoders: Sequence[Sequence[Mapping[str, Tensor]]], *, k: int
+) -> tuple[Points, Neighbours]:
+    """Every image placed by encoders that never saw it.
+
+    Only source images are neighbours, so that no copy votes, least of all for its own parent.
+
+    Args:
+        images: (N, H, W, C).
+        roots: (N,) row of the source image that each was made from; its own row for a source image.
+        folds: (R, N) fold by repeat, a copy's its root's; NO_FOLD for an image that every encoder learnt from.
+        encoders: by repeat and fold, the state of the encoder that left this fold out.
+        k: neighbours; fewer where fewer images are left.
+
+    Returns:
+        (N, D) positions in the first repeat, all spaces turned onto the first one, and the neighbours. An image of
+        NO_FOLD is placed by the first encoder, among the others.
+    """
+    source = roots == np.arange(len(images))
+    asked = min([k, *(int((source & (row != fold)).sum()) - 1 for row in folds for fold in np.unique(row))])
+    if asked < 1:
+        raise ValueError(f"neighbours need at least 2 source images outside every fold, got {int(source.sum())} in all")
+    jobs = [
+        (images, np.flatnonzero(source | (row == fold)), state)
+        for row, states in zip(folds, encoders, strict=True)
+        for fold, state in enumerate(states)
+    ]
+    spaces = iter(zip(jobs, run_jobs(place, jobs, steps=len(jobs), label="place: folds"), strict=True))
+    index = np.zeros((len(folds), len(images), asked), np.int64)
+    distance = np.zeros(index.shape, np.float32)
+    aligned: Points | None = None
+    first: Points | None = None
+    for repeat, row in enumerate(folds):
+        for fold in range(len(encoders[repeat])):
+            (_, rows, _), points = next(spaces)
+            places = np.zeros((len(images), points.shape[1]), np.float32)
+            places[rows] = points
+            inside = np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0)))
+            learnt = np.flatnonzero(source & (row != fold))
+            index[repeat, inside], distance[repeat, inside] = nearest(places, inside, learnt, asked)
+            if repeat == 0:
+                first = places[source] if first is None else first
+                turn, _ = orthogonal_procrustes(places[source], first)
+                aligned = np.empty_like(places) if aligned is None else aligned
+                aligned[inside] = places[inside] @ turn.astype(np.float32)
+    assert aligned is not None
+    return aligned, Neighbours(index, distance)
+
+
+def held_out_probabilities(
+    images: Pixels,
+    labels: Indices,
+    roots: Indices,
+    folds: Indices,
+    classifiers: Sequence[Sequence[Mapping[str, Tensor]]],
+) -> Points:
+    """(N, K) probability of each class by classifiers that never saw the image, mean over the repeats.
+
+    NaN for a class of which no classifier asked learnt an image: it cannot tell.
+
+    Args:
+        images: (N, H, W, C).
+        labels: (N,) class indices.
+        roots: (N,) row of the source image that each was made from; its own row for a source image.
+        folds: (R, N) fold by repeat, a copy's its root's; an image of NO_FOLD is judged by the first classifier.
+        classifiers: by repeat and fold, the state of the classifier that left this fold out.
+    """
+    source = roots == np.arange(len(images))
+    asked = [
+        (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), labels[source & (row != fold)], state)
+        for repeat, (row, states) in enumerate(zip(folds, classifiers, strict=True))
+        for fold, state in enumerate(states)
+    ]
+    jobs = [(images, np.flatnonzero(inside), state) for _, inside, _, state in asked]
+    answers = run_jobs(classify, jobs, steps=len(jobs), label="classify: folds")
+    told = np.zeros((len(folds), len(images), answers[0].shape[1]), np.float32)
+    for (repeat, inside, learnt, _), answer in zip(asked, answers, strict=True):
+        told[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), learnt), answer, np.nan)
+    heard = ~np.isnan(told)
+    total: Points = np.where(heard, told, 0).sum(axis=0) / np.maximum(1, heard.sum(axis=0))
+    return np.where(heard.any(axis=0), total, np.float32(np.nan))
+
+
+def classify(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
+    """(len(rows), K) class probabilities of some of the images, as a worker process finds them."""
+    probabilities = class_probabilities(images[rows], _network(state))
+    tick()
+    return probabilities
+
+
+def place(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
+    """(len(rows), D) positions of some of the images, as a worker process finds them."""
+    points = embed(images[rows], _network(state))
+    tick()
+    return points
+
+
+def _network(state: Mapping[str, Tensor]) -> Encoder:
+    network = Encoder(len(state["head.bias"]), torch.Generator()).to(pick_device())
+    network.load_state_dict(dict(state))
+    return network
+
+
+def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
+    """(n, k) rows and distances of the nearest others, nearest first.
+
+    Args:
+        points: (N, D).
+        asking: (n,) rows of those that ask.
+        among: rows of those that may be found; one that asks is never its own neighbour.
+        k: neighbours; fewer where fewer are left.
+    """
+    if not len(asking):
+        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
+    found = NearestNeighbors(n_neighbors=min(k + 1, len(among)), algorithm="brute").fit(points[among])
+    distance, position = found.kneighbors(points[asking])
+    rows = among[position]  # (n, k + 1)
+    # An image may be among those it asks (the label book): it goes, whatever place it came at.
+    self_last = np.argsort(rows == asking[:, None], axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(rows, self_last, 1), np.take_along_axis(distance, self_last, 1).astype(np.float32)

@@ -1,0 +1,248 @@
+"""The judge: the fixed model trained as the competition's trainer does, and what it then says about the test set.
+
+Arrays in, results out. ``competition`` is that trainer exactly; another profile may differ from it in the fields of
+``Profile`` and in nothing else. One difference lies outside: that trainer resizes the delivered image to 32 x 32 at
+once, while here every arm and the test set come at the working size of prepare.
+
+Source: the 2021 Data-Centric AI Competition's trainer (TensorFlow 2, Keras).
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from winnow.training.network import FixedModel, half_precision, preprocess, wide
+
+ADAM_BETAS = (0.9, 0.999)
+
+
+ADAM_EPSILON = 1e-7  # Keras's; PyTorch's own default is 1e-8
+
+
+EVALUATION_BATCH = 128  # the fastest on one CPU thread; 512 runs at half its speed
+
+
+SCHEDULES = ("constant", "cosine")
+
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How the fixed model is trained; a section below `judge.profiles`."""
+
+    epochs: int
+    batch: int  # images an update
+    learning_rate: float
+    schedule: str  # constant, or cosine: from learning_rate to 0 over the run
+    most_steps: int  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
+    precision: str  # of training and of the choice of epoch: float32, or bfloat16 where that is faster
+
+    def __post_init__(self) -> None:
+        """Refuse values that train nothing."""
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.most_steps < 0:
+            raise ValueError(f"most_steps must be at least 0, got {self.most_steps}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)}")
+
+    def epochs_on(self, images: int) -> int:
+        """Epochs of a run on so many images."""
+        if not self.most_steps:
+            return self.epochs
+        return max(1, min(self.epochs, self.most_steps // math.ceil(images / self.batch)))
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of update ``step`` of ``steps``, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with their class indices."""
+
+    images: npt.NDArray[np.uint8]  # (N, H, W, 1 or 3)
+    labels: npt.NDArray[np.int64]  # (N,)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of the training curve."""
+
+    train_loss: float  # mean over the epoch's images, as each batch met it
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model at its chosen epoch."""
+
+    model: FixedModel  # in evaluation mode
+    best_epoch: int  # counted from 1
+    curve: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the model says about a labelled set."""
+
+    predicted: npt.NDArray[np.int64]  # (N,)
+    accuracy: float
+    loss: float  # mean cross-entropy
+    recall: dict[int, float]  # by class index; a class without images has none
+
+
+class _Set:
+    """A labelled set as the model takes it, on its device."""
+
+    def __init__(self, data: Labelled, device: torch.device) -> None:
+        # Rows of height, width, channel: a batch picked by index is channels-last without another copy.
+        self.rows = preprocess(data.images).permute(0, 2, 3, 1).contiguous().to(device)  # (N, 32, 32, 3)
+        self.labels = torch.from_numpy(np.array(data.labels, dtype=np.int64)).to(device)  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pick(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """(B, 3, 32, 32) images, channels last in memory, and (B,) labels."""
+        return self.rows[index].permute(0, 3, 1, 2), self.labels[index]
+
+
+def train(
+    data: Labelled,
+    validation: Labelled,
+    *,
+    classes: int,
+    profile: Profile,
+    seed: int,
+    device: torch.device,
+    tick: Tick = lambda: None,
+) -> Trained:
+    """The fixed model after training, with the weights of the first epoch of the best validation accuracy.
+
+    Adam on the batch's mean cross-entropy; every epoch visits every image once in a new order, the last batch as
+    small as it comes. Running averages of batch norm are part of the weights chosen.
+
+    Args:
+        data: the images trained on, at least one.
+        validation: the images that choose the epoch, at least one.
+        classes: K, the width of the output.
+        profile: how long and how fast.
+        seed: of the first weights and of every order.
+        device: where to compute; the orders are drawn on the CPU, so they are the same everywhere.
+        tick: called after every epoch.
+
+    Raises:
+        ValueError: one of the two sets is empty.
+    """
+    if not len(data.labels) or not len(validation.labels):
+        raise ValueError(f"training needs images on both sides, got {len(data.labels)} and {len(validation.labels)}")
+    generator = torch.Generator().manual_seed(seed)
+    model = FixedModel(classes, generator).to(device)
+    batches, held_out = _Set(data, device), _Set(validation, device)
+    optimiser = torch.optim.Adam(
+        model.parameters(), lr=profile.learning_rate, betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True
+    )
+    curve: list[Epoch] = []
+    best: tuple[float, int, FixedModel] | None = None
+    epochs = profile.epochs_on(len(batches))
+    for number in range(1, epochs + 1):
+        loss = _train_epoch(model, batches, optimiser, profile, number, epochs, generator)
+        accuracy = _accuracy(model, held_out, profile.precision)
+        curve.append(Epoch(loss, accuracy))
+        if best is None or accuracy > best[0]:
+            best = (accuracy, number, copy.deepcopy(model))
+        tick()
+    assert best is not None
+    return Trained(best[2].eval(), best[1], tuple(curve))
+
+
+def _train_epoch(
+    model: FixedModel,
+    data: _Set,
+    optimiser: torch.optim.Adam,
+    profile: Profile,
+    number: int,
+    epochs: int,
+    generator: torch.Generator,
+) -> float:
+    """Mean loss over epoch ``number`` of ``epochs``, counted from 1."""
+    model.train()
+    device = data.labels.device
+    order = torch.randperm(len(data), generator=generator).to(device)  # (N,)
+    starts = range(0, len(data), profile.batch)
+    total = torch.zeros((), device=device)
+    for position, start in enumerate(starts):
+        images, labels = data.pick(order[start : start + profile.batch])  # (B, 3, 32, 32), (B,)
+        set_update(optimiser, profile, step=(number - 1) * len(starts) + position, steps=epochs * len(starts))
+        with half_precision(device, wanted=profile.precision == "bfloat16"):
+            logits = model(images)  # (B, K)
+        loss = functional.cross_entropy(wide(logits), labels)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        total += loss.detach() * len(labels)
+    return total.item() / len(data)
+
+
+def set_update(optimiser: torch.optim.Adam, profile: Profile, *, step: int, steps: int) -> None:
+    """Rate and epsilon of update ``step`` of ``steps``, counted from 0.
+
+    Keras adds its epsilon before the bias correction of the second moment and PyTorch after it, so Keras's constant
+    is a larger one here while the correction lasts (Kingma & Ba 2015, the remark below algorithm 1).
+    """
+    for group in optimiser.param_groups:
+        group["lr"] = profile.rate(step, steps)
+        group["eps"] = ADAM_EPSILON / math.sqrt(1 - ADAM_BETAS[1] ** (step + 1))
+
+
+def evaluate(model: FixedModel, data: Labelled, *, device: torch.device) -> Evaluation:
+    """What the model says about every image, in float32 and evaluation mode.
+
+    Args:
+        model: moved to the device.
+        data: at least one image.
+        device: where to compute.
+    """
+    logits = _logits(model.to(device).eval(), _Set(data, device), "float32").cpu()  # (N, K)
+    labels = torch.from_numpy(np.array(data.labels, dtype=np.int64))
+    predicted = logits.argmax(dim=1).numpy()
+    right = predicted == data.labels
+    return Evaluation(
+        predicted=predicted,
+        accuracy=float(right.mean()),
+        loss=functional.cross_entropy(logits, labels).item(),
+        recall={int(k): float(right[data.labels == k].mean()) for k in np.unique(data.labels)},
+    )
+
+
+def _accuracy(model: FixedModel, data: _Set, precision: str) -> float:
+    model.eval()
+    right = (_logits(model, data, precision).argmax(dim=1) == data.labels).sum()
+    return right.item() / len(data)
+
+
+def _logits(model: FixedModel, data: _Set, precision: str) -> Tensor:
+    """(N, K) logits of every image, in order."""
+    device = data.labels.device
+    with torch.inference_mode(), half_precision(device, wanted=precision == "bfloat16"):
+        starts = range(0, len(data), EVALUATION_BATCH)
+        return torch.cat([model(data.pick(slice(start, start + EVALUATION_BATCH))[0]) for start in starts]).float()

@@ -1,0 +1,149 @@
+"""Random views of images within given ranges: rotation, shear, zoom, shift, and for pairs inversion and noise.
+
+``random_affine`` is the augmentation that a person would choose by hand, the arm that a search has to beat.
+``random_pair_views`` are the views that the out-of-fold networks train on: shear, inversion, shift, rotation, zoom and
+Gaussian noise, as in the method. Each view is sampled once from the working size, the border's own colour outside.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from winnow.transforms.geometry import warp
+from winnow.transforms.operations import Applied, to_images, to_pixels
+
+CHUNK = 1024  # images held as float at once
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def check_ranges(ranges: object) -> None:
+    """Refuse ranges that leave nothing of an image.
+
+    Args:
+        ranges: a dataclass of them: ``rotate_degrees`` in [0, 360), every other a fraction in [0, 1).
+
+    Raises:
+        ValueError: one is out of range; with its name.
+    """
+    for name, value in vars(ranges).items():
+        limit = 360 if name == "rotate_degrees" else 1
+        if not 0 <= value < limit:
+            raise ValueError(f"{name} must lie in [0, {limit}), got {value}")
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How far an image may be moved; each draw is uniform within, in both directions."""
+
+    rotate_degrees: float
+    shift: float  # fraction of the width and of the height
+    zoom: float  # 0.1: between 0.9 and 1.1
+    shear: float  # pixels sideways a pixel
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) -> tuple[Pixels, list[list[Applied]]]:
+    """Each image turned, sheared, zoomed and shifted at once, sampled a single time, the border's colour outside.
+
+    Args:
+        pixels: (N, H, W, C) uint8.
+        ranges: of the draws.
+        generator: of the draws.
+
+    Returns:
+        (N, H, W, C) uint8, and by image what was done: degrees counterclockwise, pixels a pixel, a factor, and
+        fractions of width and height to the right and down.
+    """
+    draw = 2 * torch.rand((len(pixels), 5), generator=generator) - 1  # (N, 5) in [-1, 1]
+    degrees, shear = draw[:, 0] * ranges.rotate_degrees, draw[:, 1] * ranges.shear
+    zoom, right, down = 1 + draw[:, 2] * ranges.zoom, draw[:, 3] * ranges.shift, draw[:, 4] * ranges.shift
+    height, width = pixels.shape[1:3]
+    cosine, sine = torch.cos(degrees * math.pi / 180) / zoom, torch.sin(degrees * math.pi / 180) / zoom
+    # input = shear(rotate(output - shift)) / zoom: where an output pixel is read.
+    to_x, to_y = -right * width, -down * height
+    top = [cosine + shear * sine, -sine + shear * cosine]
+    bottom = [sine, cosine]
+    entries = [*top, top[0] * to_x + top[1] * to_y, *bottom, bottom[0] * to_x + bottom[1] * to_y]
+    result = np.empty_like(pixels)
+    for start in range(0, len(pixels), CHUNK):
+        part = slice(start, start + CHUNK)
+        result[part] = to_pixels(warp(to_images(pixels[part]), [entry[part] for entry in entries]))
+    names = ("rotate_degrees", "shear", "zoom", "shift_x", "shift_y")
+    values = torch.stack([degrees, shear, zoom, right, down], dim=1).tolist()
+    return result, [[Applied(name, value) for name, value in zip(names, row, strict=True)] for row in values]
+
+
+@dataclass(frozen=True)
+class PairViews:
+    """How far a view may stray from its image; draws are uniform within."""
+
+    shear: float  # pixels sideways a pixel
+    invert: float  # share of the views that are inverted
+    shift: float  # fraction of the width and of the height
+    rotate_degrees: float
+    zoom: float  # 0.1: between 0.9 and 1.1
+    noise: float  # largest standard deviation, of full scale
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+def random_pair_views(images: Tensor, views: PairViews, generator: torch.Generator) -> Tensor:
+    """One random view of each image.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        views: the ranges.
+        generator: CPU generator of every draw.
+
+    Returns:
+        (B, C, H, W) float32 in [0, 1].
+    """
+    draw = (2 * torch.rand(len(images), 5, generator=generator) - 1).to(images.device)  # (B, 5) in [-1, 1]
+    inverted = (torch.rand(len(images), generator=generator) < views.invert).to(images.device)
+    noise = (torch.rand(len(images), generator=generator) * views.noise).to(images.device)  # (B,)
+    height, width = images.shape[2:]
+    angle, shear = draw[:, 0] * math.radians(views.rotate_degrees), draw[:, 1] * views.shear
+    zoom = 1 + draw[:, 2] * views.zoom
+    cosine, sine = angle.cos() / zoom, angle.sin() / zoom
+    rows = [cosine, cosine * shear - sine, width * views.shift * draw[:, 3]]
+    rows += [sine, sine * shear + cosine, height * views.shift * draw[:, 4]]
+    moved = warp(images.float() / 255, rows)  # (B, C, H, W)
+    moved = torch.where(inverted[:, None, None, None], 1 - moved, moved)
+    if views.noise > 0:
+        moved = moved + noise[:, None, None, None] * torch.randn(moved.shape, generator=generator).to(moved.device)
+    return moved.clamp(0, 1)
+
+
+def random_views(images: Tensor, ranges: Ranges, generator: torch.Generator, *, side: int) -> Tensor:
+    """A light random affine of each image, sampled straight to a model's input size.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        ranges: of the draws, which are uniform within.
+        generator: CPU generator.
+        side: width and height of the result.
+
+    Returns:
+        (B, C, side, side) float32, in 0..255.
+    """
+    draw = (2 * torch.rand(len(images), 5, generator=generator) - 1).to(images.device)  # (B, 5) in [-1, 1]
+    angle = draw[:, 0] * math.radians(ranges.rotate_degrees)
+    zoom = 1 + draw[:, 1] * ranges.zoom
+    shear = draw[:, 2] * ranges.shear
+    cosine, sine = angle.cos() * zoom, angle.sin() * zoom
+    # Rotation and zoom after a horizontal shear, as grid coordinates that run from -1 to 1.
+    top = torch.stack([cosine, cosine * shear - sine, 2 * ranges.shift * draw[:, 3]], dim=1)
+    bottom = torch.stack([sine, sine * shear + cosine, 2 * ranges.shift * draw[:, 4]], dim=1)
+    affine = torch.stack([top, bottom], dim=1)  # (B, 2, 3)
+    shape = [len(images), images.shape[1], side, side]
+    grid = functional.affine_grid(affine, shape, align_corners=False)
+    return functional.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,248 @@
+"""What people say of single images: overrides.csv, read and checked. It wins over every verdict of every round.
+
+Columns sample, action, label, by, note. ``sample`` is an id, or a name inside the source, of a train or val image as
+prepared; ``action`` is keep, drop or relabel; ``label`` is the class of a relabelled image and empty otherwise; ``by``
+and ``note`` are told in the verdict's reason. Names and labels are compared in Unicode's composed form (NFC).
+"""
+
+import csv
+import difflib
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from winnow.dataset.samples import LEAST, class_names, read_samples
+from winnow.pipeline.messages import UserError, shown
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL
+from winnow.verdicts.overrides import OVERRIDE, Ruling
+
+HEADER = ("sample", "action", "label", "by", "note")
+
+
+ACTIONS = (KEEP, DROP, RELABEL)
+
+
+CLASSES_SHOWN = 10  # that a message names
+
+
+@dataclass(frozen=True)
+class Override:
+    """One row, as written."""
+
+    line: int  # of the file, on which the row begins
+    sample: str  # id or name
+    action: str
+    label: str  # empty unless the action is relabel
+    by: str
+    note: str
+
+    @property
+    def reason(self) -> str:
+        """As verdicts tell it."""
+        by = f" by {self.by}" if self.by else ""
+        return f"{OVERRIDE}{by}{': ' if self.note else ''}{self.note}"
+
+
+# --- read -------------------------------------------------------------------------------------------------------
+
+
+def read_overrides(file: Path) -> list[Override]:
+    """The rows of the file.
+
+    Raises:
+        UserError: the file is missing, or ``parse_overrides`` says what is wrong with it.
+    """
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{file} is missing; `git checkout {file}` or `make run` brings it back") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); mend its permissions or name") from None
+    return parse_overrides(content, str(file))
+
+
+def parse_overrides(content: bytes, where: str) -> list[Override]:
+    """The rows in file order, each sound by itself; empty ones are passed over.
+
+    Args:
+        content: the file's bytes: CSV in UTF-8 with commas, as people and spreadsheet programs write it.
+        where: the file as messages name it.
+
+    Raises:
+        UserError: no such CSV, or a row that says nothing that can be done; with the line and the remedy.
+    """
+    try:
+        _refuse_merge_marks(content, where)
+        rows = _rows(content.decode("utf-8-sig"), where)
+        line, header = next(rows, (1, []))
+    except UnicodeDecodeError:
+        raise UserError(f"{where} is no text in UTF-8; save it as CSV in UTF-8") from None
+    if tuple(cell.strip().lower() for cell in header) != HEADER:
+        raise UserError(
+            f"{where}, line {line}: the columns must be {','.join(HEADER)}, got {shown(','.join(header))}; "
+            "name them so, with commas between them"
+        )
+    return [_override(cells, f"{where}, line {line}", line) for line, cells in rows]
+
+
+def _refuse_merge_marks(content: bytes, where: str) -> None:
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
+            raise UserError(f"{where}, line {number}: a merge conflict; keep the rows you want, delete the marks")
+
+
+def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """The line on which each row begins, and its cells in composed form without empty ones at the end."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise UserError(f"{where}, line {line}: no CSV ({error}); mend the row's quotes") from None
+        if cells is None:
+            return
+        while cells and not cells[-1].strip():
+            cells.pop()
+        if cells:
+            yield line, [unicodedata.normalize("NFC", cell) for cell in cells]
+
+
+def _override(cells: list[str], place: str, line: int) -> Override:
+    if len(cells) > len(HEADER):
+        raise UserError(
+            f"{place}: {len(cells)} cells for {len(HEADER)} columns; put a cell that holds a comma into quotes"
+        )
+    sample, action, label, by, note = cells + [""] * (len(HEADER) - len(cells))
+    action = action.strip().lower()
+    if not sample.strip():
+        raise UserError(f"{place}: no image is named; write its id, or its name inside the source")
+    if action not in ACTIONS:
+        raise UserError(f"{place}: the action must be one of {', '.join(ACTIONS)}, got {shown(action)}; write one")
+    if action == RELABEL and not label.strip():
+        raise UserError(f"{place}: relabel needs a label; write the class that the image belongs to")
+    if action != RELABEL and label.strip():
+        raise UserError(f"{place}: {action} takes no label, got {shown(label)}; leave it empty, or write relabel")
+    return Override(line, sample, action, label, " ".join(by.split()), " ".join(note.split()))
+
+
+# --- check ------------------------------------------------------------------------------------------------------
+
+
+def read_rulings(file: Path, prepared: Path) -> dict[str, Ruling]:
+    """The rulings of the file, by id.
+
+    Args:
+        file: overrides.csv.
+        prepared: dataset as prepared: what a later one has lost is known all the same.
+
+    Raises:
+        UserError: ``read_overrides`` or ``find_rulings`` says what is wrong.
+    """
+    overrides = read_overrides(file)
+    return find_rulings(overrides, read_samples(prepared), str(file)) if overrides else {}
+
+
+def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -> dict[str, Ruling]:
+    """What the rows mean, by id of the image.
+
+    Two rows may say the same about an image, and the first is told then.
+
+    Args:
+        overrides: rows.
+        samples: as prepared.
+        where: the file as messages name it.
+
+    Raises:
+        UserError: a row means no train or val image or no class, contradicts another, or leaves a class fewer
+            training images than it needs or the source no validation image; with the line and the remedy.
+    """
+    images = samples.select(["id", "name", "split", "label", "given_label"]).to_pylist()
+    # A name holds a slash and an id does not, so that none is taken for the other.
+    known = {_composed(row["name"]): row for row in images} | {row["id"]: row for row in images}
+    classes = {_composed(name): name for name in class_names(samples)}
+    found: dict[str, Ruling] = {}
+    lines: dict[str, int] = {}
+    for one in overrides:
+        place = f"{where}, line {one.line}"
+        row = known.get(one.sample) or known.get(one.sample.strip())
+        if row is None or row["split"] not in ("train", "val"):
+            raise UserError(f"{place}: {_not_overridable(one.sample, row, images)}")
+        label = None
+        if one.action != DROP:
+            label = row["given_label"] if one.action == KEEP else _class(one.label, classes, place)
+        ruling = found.setdefault(row["id"], Ruling(label, one.reason))
+        if ruling.label != label:
+            raise UserError(
+                f"{place}: contradicts line {lines[row['id']]} about {shown(row['name'])}; delete one of the two rows"
+            )
+        lines.setdefault(row["id"], one.line)
+    _refuse_emptied(images, found, lines, where)
+    return found
+
+
+def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequence[Mapping[str, Any]]) -> str:
+    if row is not None:
+        return f"{shown(wanted)} is trusted, an image of the label book; delete the row, and mend the source"
+    if wanted.strip().startswith("test/"):
+        return (
+            f"{shown(wanted)} is no train or val image of this source, and no word changes the test set; delete the row"
+        )
+    names = [image["name"] for image in images if image["split"] in ("train", "val")]
+    near = [name for name in names if name.endswith(f"/{wanted.strip()}")]
+    split = wanted.strip().split("/")[0]
+    if split in {name.split("/")[0] for name in names}:  # another split's image is another image
+        names = [name for name in names if name.startswith(f"{split}/")]
+    # A name that differs from others in its number alone is no slip, but most likely an image of the test set.
+    numbered = re.sub("[0-9]+", "0", wanted.strip())
+    others = [name for name in names if re.sub("[0-9]+", "0", name) != numbered]
+    near = near or (difflib.get_close_matches(wanted.strip(), names, n=1) if len(others) == len(names) else [])
+    remedy = (
+        f"did you mean {shown(near[0])}?"
+        if near
+        else "delete the row, or look the name up with winnow.why: no word changes an image of the test set"
+    )
+    return f"{shown(wanted)} is no train or val image of this source; {remedy}"
+
+
+def _class(label: str, classes: Mapping[str, str], place: str) -> str:
+    for name in (label, label.strip()):
+        if name in classes:
+            return classes[name]
+    names = list(map(shown, classes))
+    more = f" and {len(names) - CLASSES_SHOWN} more" if len(names) > CLASSES_SHOWN else ""
+    raise UserError(
+        f"{place}: {shown(label)} is no class of this source; write one of {', '.join(names[:CLASSES_SHOWN])}{more}"
+    )
+
+
+def _refuse_emptied(
+    images: Sequence[Mapping[str, Any]], found: Mapping[str, Ruling], lines: Mapping[str, int], where: str
+) -> None:
+    """Refuse rulings that leave nothing to judge an image by, to train a model with, or to choose one."""
+    groups = {row["id"]: f"train {row['label']}" if row["split"] == "train" else row["split"] for row in images}
+    before, left = Counter(groups.values()), Counter[str]()
+    for row in images:
+        ruling = found.get(row["id"])
+        label = ruling.label if ruling else row["label"]
+        if label is not None:
+            left[f"train {label}" if row["split"] == "train" else row["split"]] += 1
+    for row in sorted((row for row in images if row["id"] in found), key=lambda row: -lines[row["id"]]):
+        group = groups[row["id"]]
+        if left[group] < min(LEAST[row["split"]], before[group]):  # a source that brings fewer is told of that
+            of_class = f" of class {shown(row['label'])}" if row["split"] == "train" else ""
+            raise UserError(
+                f"{where}, line {lines[row['id']]}: leaves {left[group] or 'no'} {row['split']} image{of_class}, "
+                f"{LEAST[row['split']]} must stay; delete the row, or add images to the source"
+            )
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
