@@ -77,7 +77,8 @@ class NeverSent:
 
 def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
     """What of its workers lives on 15 seconds after a stage was killed, well after it wrote into the folder."""
-    code = (
+    code = "from winnow.pipeline.workers import run_jobs\n"
+    code += "from tests.pipeline.test_workers import NeverSent, sleep_long\n"
         "from winnow.pipeline.workers import run_jobs; from tests.pipeline.test_workers import NeverSent, sleep_long\n"
     )
     code += f"run_jobs(sleep_long, [({argument},), ({argument},)], steps=1, label='sleep')"
