@@ -37,7 +37,7 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         names = [str(label) for label in range(CLASSES)]
         hashes = [str(number) for number in range(count)]
         start = time.perf_counter()
-        find_limits(pixels, labels, names, short.operations, params.survival, pixel_hashes=hashes, seed=0)
+        find_limits(pixels, labels, names, short.operations, params.label_check, pixel_hashes=hashes, seed=0)
         survival = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps
         found += [

@@ -5,10 +5,10 @@ Validation and label book ride along untouched; copies made earlier are left beh
 
 Reads   --dataset   dataset with split train; any others
         --policy    the found policy, the operations that it was found among, and what each class's label survives
-Writes  --augmented-random    copies under the same operations, probability and magnitude uniform
-        --augmented           copies under the found policy
-        --augmented-inverted  the same, a share of them inverted; none of a class whose label does not survive it
-        --augmented-affine    copies under a mild affine chosen by hand
+Writes  --by-random           copies under the same operations, probability and magnitude uniform
+        --by-policy           copies under the found policy
+        --by-policy-inverted  the same, a share of them inverted; none of a class whose label does not survive it
+        --by-affine           copies under a mild affine chosen by hand
 Params  augment, judge.max_images
 """
 
@@ -23,7 +23,7 @@ from winnow.augmentation.copies import (
     Copies,
     Draw,
     at_random,
-    child_rows,
+    copy_rows,
     from_policy,
     invert_some,
     make_copies,
@@ -61,10 +61,10 @@ def main(
     *,
     dataset: Path,
     policy: Path,
-    augmented_random: Path,
-    augmented: Path,
-    augmented_inverted: Path,
-    augmented_affine: Path,
+    by_random: Path,
+    by_policy: Path,
+    by_policy_inverted: Path,
+    by_affine: Path,
 ) -> None:
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), load_policy(policy)
@@ -83,19 +83,17 @@ def main(
         seed = int(np.random.default_rng([params.seed, *origin.encode()]).integers(2**63))
         return make_copies(origin, draw, pixels, parents["label"].to_pylist(), torch.Generator().manual_seed(seed))
 
-    by_policy = copies("faster_autoaugment", from_policy(found, chained=params.chained))
+    drawn = copies("faster_autoaugment", from_policy(found, chained=params.chained))
     written = {
-        augmented_random: copies("random", at_random(found)),
-        augmented: by_policy,
-        augmented_inverted: invert_some(by_policy, inverted),
-        augmented_affine: copies(
-            "affine", lambda images, _, generator: random_affine(images, params.affine, generator)
-        ),
+        by_random: copies("random", at_random(found)),
+        by_policy: drawn,
+        by_policy_inverted: invert_some(drawn, inverted),
+        by_affine: copies("affine", lambda images, _, generator: random_affine(images, params.affine, generator)),
     }
     for folder, made in written.items():
-        children = list(child_rows(made, parents.to_pylist()))
-        table = samples_table([*originals.to_pylist(), *(row for row, _ in children)], class_names(samples))
-        write_dataset(folder, table, images=[image for _, image in children], shards_from=[dataset])
+        copied = list(copy_rows(made, parents.to_pylist()))
+        table = samples_table([*originals.to_pylist(), *(row for row, _ in copied)], class_names(samples))
+        write_dataset(folder, table, images=[image for _, image in copied], shards_from=[dataset])
     still = sum(len(unchanged(made.pixels, pixels)) for made in written.values())
     print(
         f"augment: {per_class} training images in each of {len(class_names(samples))} classes, {len(chosen)} of them "

@@ -3,7 +3,7 @@
 Reads   --dataset         dataset: train and others
         --edge-cases      table: id, distance, edge
         --policy          whether each class's label survives inversion; none of the others is inverted
-Writes  --edge-augmented  dataset: the same and the copies; every class of train has the same count, and train and val
+Writes  --augmented       dataset: the same and the copies; every class of train has the same count, and train and val
                           together as many as an arm may hold; a class that new labels overfilled loses copies
 Params  augment_edge_cases, judge.max_images
 """
@@ -16,7 +16,7 @@ import pyarrow as pa
 import torch
 
 from winnow.augmentation.balance import without_surplus
-from winnow.augmentation.copies import child_rows, invert_some, make_copies
+from winnow.augmentation.copies import copy_rows, invert_some, make_copies
 from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.policy import load_policy
 from winnow.dataset.images import read_images, write_dataset
@@ -49,9 +49,7 @@ class Params:
             raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
 
 
-def main(
-    params: Params, max_images: int, *, dataset: Path, edge_cases: Path, policy: Path, edge_augmented: Path
-) -> None:
+def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, policy: Path, augmented: Path) -> None:
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), read_table(edge_cases, EDGE_SCHEMA)
     checked = load_policy(policy)
@@ -89,9 +87,9 @@ def main(
     survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     inverted = (rng.random(len(chosen)) < params.inverted_share) & survives
     made = invert_some(made, inverted, origin="edge_case")
-    children = list(child_rows(made, parents.to_pylist()))
-    table = samples_table([*samples.to_pylist(), *(row for row, _ in children)], classes)
-    write_dataset(edge_augmented, table, images=[image for _, image in children], shards_from=[dataset])
+    copied = list(copy_rows(made, parents.to_pylist()))
+    table = samples_table([*samples.to_pylist(), *(row for row, _ in copied)], classes)
+    write_dataset(augmented, table, images=[image for _, image in copied], shards_from=[dataset])
     print(
         f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {per_class} training images in "
         f"each of {len(classes)} classes"

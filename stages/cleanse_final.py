@@ -4,11 +4,11 @@ The copies of the edge cases are judged here for the first time.
 
 Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
         --encoders   folder of train_encoder
-        --earlier    verdict table of cleanse_neighbours: an image relabelled there has no score any more
-        --scores     table: id, score (of the valuation)
-        --overrides  CSV of what people said of images: it holds, whatever the networks say
-        --prepared   dataset as prepared, whose train and val images the overrides name
-Writes  --refined    the dataset without what was dropped, new labels set; the image shards handed on unchanged
+        --earlier    verdict table of cleanse_neighbours: an image relabelled there has no label quality any more
+        --scores     table: id, label_quality
+        --overrides  table: id, label, reason, by; they hold whatever the networks predict
+        --round      name of the round
+Writes  --cleansed   the dataset without what was dropped, new labels set; the image shards passed on unchanged
         --verdicts   table: one row a train or val image, copies too, with the ids of its neighbours as evidence
         --sheet      PNG for people: what was dropped or relabelled, the least supported first
 Params  cleanse_final
@@ -16,7 +16,7 @@ Params  cleanse_final
 
 from pathlib import Path
 
-from winnow.cleansing.cleanse import cleanse, read_scores, told_counts, verdict_sheet
+from winnow.cleansing.cleanse import cleanse, counts_text, read_label_quality, verdict_sheet
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, column, label_indices, read_samples
@@ -25,8 +25,7 @@ from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
 from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA
-from winnow.verdicts.overrides import mention
-from winnow.verdicts.overrides_csv import read_rulings
+from winnow.verdicts.overrides import count_text, read_overrides
 
 
 def main(
@@ -37,28 +36,28 @@ def main(
     earlier: Path,
     scores: Path,
     overrides: Path,
-    prepared: Path,
-    refined: Path,
+    round: str,
+    cleansed: Path,
     verdicts: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
-    rulings = read_rulings(overrides, prepared)
+    resolved = read_overrides(overrides)
     samples = read_samples(dataset)
     networks = read_networks(encoders, classes=len(class_names(samples)))
     roots, folds = with_folds(samples, networks.folds, encoders)
     images = read_images(dataset, samples["id"].to_pylist())
     _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
     probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
-    score = read_scores(scores)
+    quality = read_label_quality(scores)
     before = read_table(earlier, VERDICT_SCHEMA)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
-        score.pop(identifier, None)
-    result = cleanse(samples, near, probability, score, rule, rulings)
+        quality.pop(identifier, None)
+    result = cleanse(samples, near, probability, quality, rule, resolved, round_name=round, stage="cleanse_final")
     write_table(verdicts, result.verdicts)
-    write_dataset(refined, result.samples, shards_from=[dataset])
+    write_dataset(cleansed, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
-    print(f"cleanse_final: {told_counts(result.verdicts)}{mention(rulings)}")
+    print(f"cleanse_final: {counts_text(result.verdicts)}{count_text(resolved)}")
 
 
 SECTIONS: Sections = {"rule": ("cleanse_final", Rule)}

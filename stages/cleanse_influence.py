@@ -1,11 +1,11 @@
 """Drop the images whose influence harms the label book.
 
 Reads   --dataset     dataset with splits train, val and label_book
-        --scores      table: id, one column of removal effects a label-book id, min, mean, score (in [0, 1])
-        --overrides   CSV of what people said of images: it holds, whatever the votes say
-        --prepared    dataset as prepared, whose train and val images the overrides name
-Writes  --influenced  the dataset without the dropped images and without copies of an earlier round, labels as people
-                      gave them; image shards are handed on unchanged
+        --scores      table: id, one column of removal effects a label-book id, label_quality in [0, 1], others
+        --overrides   table: id, label, reason, by; they hold whatever the votes say
+        --round       name of the round
+Writes  --cleansed    the dataset without the dropped images and without copies of an earlier round, labels as
+                      overridden; image shards are passed on unchanged
         --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
         --sheet       PNG for people: the dropped images, the most harmful first, with their labels
 Params  cleanse_influence
@@ -20,7 +20,7 @@ import pyarrow as pa
 from winnow.cleansing.influence_rule import harmful_votes
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import (
-    SCORE_SCHEMA,
+    QUALITY_SCHEMA,
     class_names,
     column,
     label_indices,
@@ -32,10 +32,9 @@ from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.verdicts.apply import cleansed, spared, verdict_rows
+from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, Verdict
-from winnow.verdicts.overrides import mention, overruled, removed, rulings_on
-from winnow.verdicts.overrides_csv import read_rulings
+from winnow.verdicts.overrides import apply_overrides, count_text, overrides_on, read_overrides, taken_away
 
 SHEET_IMAGES = 160
 
@@ -46,13 +45,13 @@ class Params:
 
     votes: int  # label-book images that must vote against an image before it is dropped
     guard: bool  # demand a negative effect as well; false is the method as published
-    score: float  # demand a score of the valuation below it as well, in [0, 1]; 1.0 is the method as published
+    label_quality: float  # demand a label quality below it as well, in [0, 1]; 1.0 is the method as published
 
     def __post_init__(self) -> None:
         if self.votes < 1:
             raise ValueError(f"votes must be at least 1, got {self.votes}")
-        if not 0 <= self.score <= 1:
-            raise ValueError(f"score must lie in [0, 1], got {self.score}")
+        if not 0 <= self.label_quality <= 1:
+            raise ValueError(f"label_quality must lie in [0, 1], got {self.label_quality}")
 
 
 def main(
@@ -61,48 +60,49 @@ def main(
     dataset: Path,
     scores: Path,
     overrides: Path,
-    prepared: Path,
-    influenced: Path,
+    round: str,
+    cleansed: Path,
     verdicts: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
-    rulings = read_rulings(overrides, prepared)
+    resolved = read_overrides(overrides)
     samples = only_source(read_samples(dataset))  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
-    trusted = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
-    effect, score = _effects(scores, suspects["id"].to_pylist(), trusted)  # (N, M), (N,)
+    book = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
+    effect, quality = _effects(scores, suspects["id"].to_pylist(), book)  # (N, M), (N,)
     against = harmful_votes(effect, guard=params.guard)  # (N, M)
     voted_out = against.sum(axis=1) >= params.votes  # (N,)
     # A harmless image of a sound class has a few effects in the tail as well; its own label then speaks for it.
-    defended = voted_out & (score >= params.score) & (params.score < 1)
-    ruled = rulings_on(suspects, rulings)
-    free = np.array([ruling is None for ruling in ruled])  # (N,)
+    defended = voted_out & (quality >= params.label_quality) & (params.label_quality < 1)
+    overridden = overrides_on(suspects, resolved)
+    free = np.array([one is None for one in overridden])  # (N,)
     reasons = [
-        _reason(int(voters), defended=float(score[i]) if defended[i] else None)
+        _reason(int(voters), defended=float(quality[i]) if defended[i] else None)
         for i, voters in enumerate(against.sum(axis=1))
     ]
     labels = label_indices(suspects)
-    doubted = [
+    judged = [
         Verdict(DROP, None, reason, lowest) if gone else Verdict(KEEP, label, reason, lowest)
         for label, gone, reason, lowest in zip(
             labels.tolist(), voted_out & ~defended, reasons, effect.min(axis=1).tolist(), strict=True
         )
     ]
-    stand_for_class = ~removed(column(suspects, "label"), ruled)
-    wished = overruled(doubted, suspects, ruled)
-    left = spared(wished, labels, np.where(stand_for_class, column(suspects, "split"), ""))
-    evidence = [_voters(against[i], effect[i], trusted) if free[i] else [] for i in range(len(free))]
+    stand_for_class = ~taken_away(column(suspects, "label"), overridden)
+    wanted = apply_overrides(judged, suspects, overridden)
+    final = keep_minimum(wanted, labels, np.where(stand_for_class, column(suspects, "split"), ""))
+    evidence = [_voters(against[i], effect[i], book) if free[i] else [] for i in range(len(free))]
     classes = class_names(samples)
-    told = verdict_rows(suspects, left, classes, evidence)
-    write_table(verdicts, told)
-    write_dataset(influenced, cleansed(samples, told, classes), shards_from=[dataset])
-    dropped = told.filter(pa.array(column(told, "action") == DROP))
+    table = verdict_table(suspects, final, classes, evidence, round_name=round, stage="cleanse_influence")
+    write_table(verdicts, table)
+    write_dataset(cleansed, apply_verdicts(samples, table, classes), shards_from=[dataset])
+    dropped = table.filter(pa.array(column(table, "action") == DROP))
     write_bytes(sheet, _sheet(dataset, dropped.slice(0, SHEET_IMAGES)))
-    gone, total = dropped.num_rows, told.num_rows
+    gone, total = dropped.num_rows, table.num_rows
     print(
         f"cleanse_influence: dropped {gone} of {total} images ({100 * gone / total:.1f} %), "
-        f"spared {sum(one is not other for one, other in zip(wished, left, strict=True))}{mention(rulings)}"
+        f"kept {sum(one is not other for one, other in zip(wanted, final, strict=True))} as the last of their class"
+        f"{count_text(resolved)}"
     )
 
 
@@ -113,29 +113,29 @@ def _sheet(dataset: Path, verdicts: pa.Table) -> bytes:
 
 
 def _effects(
-    scores: Path, suspects: list[str], trusted: list[str]
+    scores: Path, suspects: list[str], book: list[str]
 ) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) scores."""
-    effects = [pa.field(name, pa.float64(), nullable=False) for name in trusted]
-    table = read_table(scores, pa.schema([*SCORE_SCHEMA, *effects]))
+    """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) label quality."""
+    effects = [pa.field(name, pa.float64(), nullable=False) for name in book]
+    table = read_table(scores, pa.schema([*QUALITY_SCHEMA, *effects]))
     if sorted(table["id"].to_pylist()) != sorted(suspects):
         raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")
     order = {identifier: row for row, identifier in enumerate(table["id"].to_pylist())}
-    matrix = np.stack([table[name].to_numpy() for name in trusted], axis=1)
+    matrix = np.stack([table[name].to_numpy() for name in book], axis=1)
     rows = [order[identifier] for identifier in suspects]
-    return matrix[rows], table["score"].to_numpy()[rows]
+    return matrix[rows], table["label_quality"].to_numpy()[rows]
 
 
-def _voters(against: np.ndarray, effect: np.ndarray, trusted: list[str]) -> list[str]:
+def _voters(against: np.ndarray, effect: np.ndarray, book: list[str]) -> list[str]:
     """The label-book ids that voted against one image, the worst harmed first."""
-    return [trusted[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
+    return [book[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
 
 
 def _reason(voters: int, *, defended: float | None) -> str:
     if voters == 0:
         return "harms no label-book image beyond min + std"
     text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
-    return text if defended is None else f"{text}, but its label has a score of {defended:.2f}"
+    return text if defended is None else f"{text}, but its label quality is {defended:.2f}"
 
 
 SECTIONS: Sections = {"params": ("cleanse_influence", Params)}

@@ -1,15 +1,15 @@
-"""Drop or relabel the images of which networks that never saw them say another class.
+"""Drop or relabel the images for which networks that never saw them predict another class.
 
 Reads   --dataset      dataset: source images and their augmented copies
         --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
         --classes      table: id, probability of each class
         --embeddings   table: id, x, y
-        --scores       table: id, score (of the valuation, of train and val as they came in)
-        --overrides    CSV of what people said of images: it holds, whatever the networks say
-        --prepared     dataset as prepared, whose train and val images the overrides name
-Writes  --neighboured  the dataset without what was dropped, new labels set; copies follow their source image; the image
-                       shards handed on unchanged
-        --signals      table: a row a source image that people gave no label: what each signal gives its own
+        --scores       table: id, label_quality (of train and val as they came in)
+        --overrides    table: id, label, reason, by; they hold whatever the networks predict
+        --round        name of the round
+Writes  --cleansed     the dataset without what was dropped, new labels set; copies follow their source image; the image
+                       shards passed on unchanged
+        --signals      table: a row a source image that no override relabels: what each signal gives its label
         --verdicts     table: one row a train or val image, copies too, with the ids of its neighbours as evidence
         --sheet        PNG for people: what was dropped or relabelled, the least supported first
         --plane        PNG for people: the t-SNE plane with the images on it, what was dropped and relabelled marked
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing.cleanse import cleanse, read_scores, told_counts, verdict_sheet
+from winnow.cleansing.cleanse import cleanse, counts_text, read_label_quality, verdict_sheet
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, column, only_source, read_samples
@@ -30,8 +30,7 @@ from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.files import read_neighbours, read_probabilities
-from winnow.verdicts.overrides import mention
-from winnow.verdicts.overrides_csv import read_rulings
+from winnow.verdicts.overrides import count_text, read_overrides
 
 
 def main(
@@ -44,8 +43,8 @@ def main(
     embeddings: Path,
     scores: Path,
     overrides: Path,
-    prepared: Path,
-    neighboured: Path,
+    round: str,
+    cleansed: Path,
     verdicts: Path,
     signals: Path,
     sheet: Path,
@@ -54,17 +53,18 @@ def main(
     """Run the stage on the files given."""
     if rule.k > kept:
         raise UserError(f"params.yaml: cleanse_neighbours.k is {rule.k}, but embed.neighbours keeps {kept}; raise it")
-    rulings = read_rulings(overrides, prepared)
+    resolved = read_overrides(overrides)
     samples = read_samples(dataset)
     near = read_neighbours(neighbours, samples)
     probability = read_probabilities(classes, samples)
-    result = cleanse(samples, near, probability, read_scores(scores), rule, rulings)
+    quality = read_label_quality(scores)
+    result = cleanse(samples, near, probability, quality, rule, resolved, round_name=round, stage="cleanse_neighbours")
     write_table(verdicts, result.verdicts)
     write_table(signals, result.signals)
-    write_dataset(neighboured, result.samples, shards_from=[dataset])
+    write_dataset(cleansed, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
     write_bytes(plane, _plane(dataset, samples, result.verdicts, read_table(embeddings, columns=["id", "x", "y"])))
-    print(f"cleanse_neighbours: {told_counts(result.verdicts)}{mention(rulings)}")
+    print(f"cleanse_neighbours: {counts_text(result.verdicts)}{count_text(resolved)}")
 
 
 def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.Table) -> bytes:

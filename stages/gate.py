@@ -1,16 +1,16 @@
-"""Hand on a round's dataset, or refuse it and hand on what came in.
+"""Accept a round's dataset, or reject it and pass on what came in.
 
 The fixed model is trained on both, once a seed, and asked about the same images: the validation images and the label
-book as they came in. The test set has no part in it. What people said is no part of the question: both sides hold it,
-what came in is compared and handed on with the overrides carried out, and the ledger then names this stage for them.
+book as they came in. The test set has no part in it. Overrides are no part of the question: both sides have them,
+what came in is compared and passed on with the overrides applied, and the ledger then names this stage for them.
 
 Reads   --incoming   dataset that the round started from
         --candidate  dataset that the round made of it
-        --verdicts   verdict tables of the round, in the order in which they fell
-        --overrides  CSV of what people said of images
-        --prepared   dataset as prepared, whose train and val images the overrides name
-Writes  --accepted   the dataset handed on, with its ledger: what came in with it, then the round's verdicts, or the
-                     overrides alone if it is refused
+        --verdicts   verdict tables of the round, in the order of its stages
+        --overrides  table: id, label, reason, by
+        --round      name of the round
+Writes  --accepted   the dataset passed on, with its ledger: what came in with it, then the round's verdicts, or the
+                     overrides alone if it is rejected
         --metrics    JSON: accepted; the gain in accuracy with its 95 % interval; both means; images and seeds
 Params  gate
 """
@@ -30,10 +30,9 @@ from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
 from winnow.training.jobs import answers
 from winnow.training.training import Labelled, Profile
-from winnow.verdicts.apply import obeyed
-from winnow.verdicts.ledger import VERDICT_SCHEMA, extended, read_ledger, write_ledger
-from winnow.verdicts.overrides import mention
-from winnow.verdicts.overrides_csv import read_rulings
+from winnow.verdicts.apply import with_overrides
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
+from winnow.verdicts.overrides import count_text, read_overrides
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,13 @@ def main(
     candidate: Path,
     verdicts: list[Path],
     overrides: Path,
-    prepared: Path,
+    round: str,
     accepted: Path,
     metrics: Path,
 ) -> None:
     """Run the stage on the files given."""
-    rulings = read_rulings(overrides, prepared)
-    came_in, told = obeyed(read_samples(incoming), rulings)
+    resolved = read_overrides(overrides)
+    came_in, overridden = with_overrides(read_samples(incoming), resolved, round_name=round, stage="gate")
     asked = _labelled(incoming, came_in, "val", "label_book")
     sides = [
         (_labelled(folder, samples, "train"), _labelled(folder, samples, "val"))
@@ -74,17 +73,17 @@ def main(
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
-        tables = {(path.parts[-3], path.parts[-2]): read_table(path, VERDICT_SCHEMA) for path in verdicts}
+        tables = [read_table(path, VERDICT_SCHEMA) for path in verdicts]
     else:
         write_dataset(accepted, came_in, shards_from=[incoming])
-        tables = {(accepted.parts[-2], "gate"): told}
-    write_ledger(accepted, extended(read_ledger(incoming), tables))
+        tables = [overridden]
+    write_ledger(accepted, extend_ledger(read_ledger(incoming), tables))
     write_json(metrics, decision.figures(images=len(asked.labels), seeds=len(params.seeds)))
     gain = decision.gain
     print(
-        f"gate: {'accepted' if decision.accepted else 'REFUSED, what came in is handed on'}: accuracy "
+        f"gate: {'accepted' if decision.accepted else 'REJECTED, what came in is passed on'}: accuracy "
         f"{decision.candidate:.3f} against {decision.incoming:.3f} on {len(asked.labels)} images, "
-        f"gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]{mention(rulings)}"
+        f"gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]{count_text(resolved)}"
     )
 
 

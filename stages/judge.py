@@ -1,16 +1,17 @@
-"""Train the fixed model on one arm, once a seed, and let it say what it sees in the test set.
+"""Train the fixed model on every arm that is judged, once a seed, and test it.
 
-Reads   --arm      dataset: train and val; val chooses the epoch
+Reads   --arms     folder of datasets, <arm>: train and val; val chooses the epoch
         --test     dataset: test, read by this stage alone
-Writes  --models   a seed: seed-<s>.safetensors (chosen weights), seed-<s>.parquet (id, label, predicted), seed-<s>.seal
-        --metrics  a seed: seed-<s>.json (accuracy, loss, recall a class, best epoch, training curve)
-Params  judge, compare.seeds
+Writes  --models   an arm and seed: <arm>/seed-<s>.safetensors (chosen weights), .parquet (id, label, predicted), .seal
+        --metrics  an arm and seed: <arm>/seed-<s>.json (accuracy, loss, recall a class, best epoch, training curve)
+Params  judge, compare.judged, compare.seeds
 
-A seed whose files carry the seal of the same inputs, params and code is not trained again: a new seed costs that seed
-alone, and a run that was stopped goes on where it was. Seeds no longer wanted are deleted.
+A seed whose files carry the seal of the same inputs, params and code is not trained again: a new seed or arm costs that
+one alone, and a run that was stopped goes on where it was. Seeds and arms no longer judged are deleted.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,15 @@ import torch
 
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples
-from winnow.evaluation.judge import SeedFiles, Task, check_seeds, judge_seed, remove_others, source_code
+from winnow.evaluation.judge import (
+    IMAGES_A_TICK,
+    SeedFiles,
+    Task,
+    check_seeds,
+    judge_seed,
+    remove_others,
+    source_code,
+)
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -46,27 +55,37 @@ class Params:
         return self.profiles[self.profile]
 
 
-def main(params: Params, seeds: list[int], *, arm: Path, test: Path, models: Path, metrics: Path) -> None:
-    """Run the stage on the arm and the test set given."""
+def main(
+    params: Params, judged: list[str], seeds: list[int], *, arms: Path, test: Path, models: Path, metrics: Path
+) -> None:
+    """Run the stage on the arms and the test set given."""
     check_seeds(seeds)
-    same = f"{digest([arm, test])} {params.profile} {params.chosen} {source_code(Path(__file__))} {torch.__version__}"
-    remove_others(models, metrics, seeds)
-    todo = []
-    for seed in seeds:
-        fingerprint = hashlib.sha256(f"{same} {seed}".encode()).hexdigest()
-        files = SeedFiles(models, metrics, seed)
-        if not files.holds(fingerprint):
-            todo.append((seed, fingerprint, files))
-    if todo:
-        task = read_task(params, arm=arm, test=test)
-        label = f"judge {arm.name} ({params.profile})"
-        steps = len(todo) * params.chosen.epochs_on(len(task.train.labels))
-        run_jobs(judge_seed, [(task, *job) for job in todo], steps=steps, label=label)
-    accuracies = [SeedFiles(models, metrics, seed).read_figures()["accuracy"] for seed in seeds]
-    print(
-        f"judge: {arm.name} has a mean test accuracy of {np.mean(accuracies):.3f} over {len(seeds)} seeds "
-        f"({params.profile}; {len(todo)} trained, {len(seeds) - len(todo)} reused)"
-    )
+    code = source_code(Path(__file__))
+    remove_others(models, metrics, judged, seeds)
+    jobs: list[tuple[Task, int, str, SeedFiles]] = []
+    for arm in judged:
+        same = f"{digest([arms / arm, test])} {params.profile} {params.chosen} {code} {torch.__version__}"
+        fingerprints = {seed: hashlib.sha256(f"{same} {seed}".encode()).hexdigest() for seed in seeds}
+        files = {seed: SeedFiles(models / arm, metrics / arm, seed) for seed in seeds}
+        todo = [seed for seed in seeds if not files[seed].holds(fingerprints[seed])]
+        if todo:
+            task = read_task(params, arm=arms / arm, test=test)
+            jobs += [(task, seed, fingerprints[seed], files[seed]) for seed in todo]
+    if jobs:
+        # The longest first, so that no core waits for one that was started last.
+        jobs.sort(key=lambda job: -len(job[0].train.labels))
+        steps = sum(_ticks(params, len(task.train.labels)) for task, *_ in jobs)
+        run_jobs(judge_seed, jobs, steps=steps, label=f"judge ({params.profile}): {IMAGES_A_TICK} images")
+    for arm in judged:
+        figures = [SeedFiles(models / arm, metrics / arm, seed).read_figures() for seed in seeds]
+        print(f"judge: {arm} has a mean test accuracy of {np.mean([one['accuracy'] for one in figures]):.3f}")
+    reused = len(judged) * len(seeds) - len(jobs)
+    print(f"judge: {len(judged)} arms, {len(seeds)} seeds ({params.profile}); {len(jobs)} trained, {reused} reused")
+
+
+def _ticks(params: Params, images: int) -> int:
+    """Steps of the progress bar that a training on so many images takes."""
+    return params.chosen.epochs_on(images) * math.ceil(images / IMAGES_A_TICK)
 
 
 def read_task(params: Params, *, arm: Path, test: Path) -> Task:
@@ -94,7 +113,11 @@ def read_task(params: Params, *, arm: Path, test: Path) -> Task:
     return Task(**data, test_ids=ids["test"], classes=classes, profile_name=params.profile, profile=params.chosen)
 
 
-SECTIONS: Sections = {"params": ("judge", Params), "seeds": ("compare.seeds", list[int])}
+SECTIONS: Sections = {
+    "params": ("judge", Params),
+    "judged": ("compare.judged", list[str]),
+    "seeds": ("compare.seeds", list[int]),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -4,9 +4,10 @@ Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
         --refinement  counts of verdicts; figures against the truth where it is known
         --prepared    dataset as delivered; rejected.parquet and leaks.parquet beside it
         --refined     dataset as it is now, with its ledger
-        --embeddings  tables: id, embedding, x, y; each data/<round>/embeddings/embeddings.parquet
+        --round       name of the round whose map and sheets are shown
+        --embeddings  table: id, embedding, x, y; of this round
         --gates       folder with the gate's figures: <round>.json
-        --sheets      PNGs, each metrics/plots/<round>/<title>.png
+        --sheets      PNGs of this round, named by their titles
 Writes  --page        HTML; every picture is inside it
 Params  report, rounds
 """
@@ -49,7 +50,8 @@ def main(
     refinement: Path,
     prepared: Path,
     refined: Path,
-    embeddings: list[Path],
+    round: str,
+    embeddings: Path,
     gates: Path,
     sheets: list[Path],
     page: Path,
@@ -67,8 +69,8 @@ def main(
         chapters=chapters,
         known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)]),
         ledger_files=dict.fromkeys(tables, (refined / LEDGER).as_posix()),
-        planes=[_plane(path, prepared, samples, list(rounds), tables, chapters) for path in embeddings],
-        sheets=[Sheet(path.parts[-2], path.stem, png_uri(path.read_bytes())) for path in sheets],
+        planes=[_plane(round, embeddings, prepared, samples, list(rounds), tables, chapters)],
+        sheets=[Sheet(round, path.stem, png_uri(path.read_bytes())) for path in sheets],
         gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
         rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
         leaks=read_table(prepared / "leaks.parquet", columns=["name", "split", "label", "kept_in"]).to_pylist(),
@@ -99,6 +101,7 @@ def _known(chapters: list[Chapter], evidence: int, datasets: list[tuple[Path, pa
 
 
 def _plane(
+    round_name: str,
     path: Path,
     prepared: Path,
     samples: pa.Table,
@@ -107,7 +110,6 @@ def _plane(
     chapters: list[Chapter],
 ) -> Plane:
     """The plane of the round that an embeddings table belongs to, of the images delivered."""
-    round_name = path.parts[-3]
     embeddings = read_table(path, columns=["id", "x", "y"])
     ids = set(embeddings["id"].to_pylist())
     earlier = rounds[: rounds.index(round_name)]

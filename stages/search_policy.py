@@ -21,7 +21,7 @@ from winnow.dataset.samples import class_names, column, label_indices, only_sour
 from winnow.pipeline.files import write_bytes, write_csv, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.policy_search.label_check import Survival, find_limits
+from winnow.policy_search.label_check import LabelCheck, find_limits
 from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.search import CURVE, Settings, search
 from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
@@ -35,7 +35,7 @@ class Params:
 
     seed: int
     search: Settings
-    survival: Check  # of labels, before the search
+    label_check: Check  # of labels, before the search
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -52,26 +52,26 @@ def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Pat
     offered = params.search.operations
     checked = [*offered, *({INVERSION} - set(offered))]
     hashes = train["pixel_hash"].to_pylist()
-    survival = find_limits(pixels, labels, classes, checked, params.survival, pixel_hashes=hashes, seed=params.seed)
-    kept = [name for name in offered if max(survival.limits[name].values()) > 0]
+    check = find_limits(pixels, labels, classes, checked, params.label_check, pixel_hashes=hashes, seed=params.seed)
+    kept = [name for name in offered if max(check.limits[name].values()) > 0]
     if not kept:
         raise UserError(
             "params.yaml: no class's label survives any of search_policy.search.operations; offer milder ones"
         )
-    limits = np.array([[survival.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
+    limits = np.array([[check.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
     found, losses = search(pixels, labels, limits, replace(params.search, operations=kept), seed=params.seed)
-    final = within_limits(Policy(tuple(offered), found.sub_policies, survival.limits, tuple(survival.report)))
+    final = within_limits(Policy(tuple(offered), found.sub_policies, check.limits, tuple(check.report)))
     rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
     write_csv(curve, ["step", *CURVE], rows)
     write_csv(table, TABLE, policy_table(final))
     write_bytes(sheet, policy_sheet(final, pixels, column(train, "label"), seed=params.seed))
     write_json(policy, final.to_json())
-    print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {_summary(survival, kept)}")
+    print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {_summary(check, kept)}")
 
 
-def _summary(survival: Survival, kept: list[str]) -> str:
-    refused = [name for name in survival.limits if name not in kept]
-    cut = sum(limit < 1 for by_class in survival.limits.values() for limit in by_class.values())
+def _summary(check: LabelCheck, kept: list[str]) -> str:
+    refused = [name for name in check.limits if name not in kept]
+    cut = sum(limit < 1 for by_class in check.limits.values() for limit in by_class.values())
     return f"labels survive less than the whole range in {cut} pairs of operation and class" + (
         f"; refused for every class: {', '.join(refused)}" if refused else ""
     )

@@ -3,38 +3,56 @@
 Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --judge-models     folder of the judge's predictions: <arm>/seed-<s>.parquet
         --refined          dataset whose ledger holds every verdict that led to it
-        --scores           table: id, score (lower is more harmful), and others
+        --scores           table: id, label_quality (lower is worse), and others
         --signals          table: id, and what each signal of the cleansing by neighbours gives it
         --prepared         dataset: train and val as delivered
         --truth            table: id, label (null for junk), noise; no rows where the truth is unknown
         --prepare-metrics  counts of the prepare stage
-Writes  --comparison       by arm: accuracy, error reduction against the first arm, gain over the arm before, with 95 %
-                           intervals over seeds and test images
+Writes  --comparison       by judged arm: accuracy, error reduction against the first, gain over the one before, with
+                           95 % intervals over seeds and test images
         --refinement       verdicts by round and stage, overrides, files rejected, leaks; against the truth: precision,
-                           recall, F1, and how the score and each signal rank the faults
+                           recall, F1, and how the label quality and each signal rank the faults
         --plots            accuracy.csv (arm, accuracy, low, high), curves.csv (arm, epoch, train_loss, val_accuracy)
-Params  compare.arms, compare.seeds
+Params  compare
 
 Arms and seeds are opened by their names in params.yaml: a file that a removed arm left behind is not reported.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-from winnow.dataset.samples import SCORE_SCHEMA, only_splits, read_samples
+from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
 from winnow.evaluation.comparison import compare, mean_curves, read_arm
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.evaluation.detection import refine
 from winnow.evaluation.judge import SeedFiles
 from winnow.pipeline.files import read_table, write_csv, write_json
-from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.ledger import read_ledger
 
 
+@dataclass(frozen=True)
+class Params:
+    """Section `compare`."""
+
+    seeds: list[int]
+    judged: list[str]  # arms whose model is trained, in the table's order; the first is the baseline
+    arms: dict[str, str]  # every arm, with its dataset
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no table."""
+        if not self.judged or not self.seeds:
+            raise ValueError("judged and seeds must each name at least one")
+        if len(set(self.judged)) < len(self.judged):
+            raise ValueError(f"judged must name each arm once, got {self.judged}")
+        for arm in self.judged:
+            if arm not in self.arms:
+                raise ValueError(f"judged names {arm}, which is none of arms; arms has {', '.join(self.arms)}")
+
+
 def main(
-    arms: dict[str, str],
-    seeds: list[int],
+    params: Params,
     *,
     judge_metrics: Path,
     judge_models: Path,
@@ -49,16 +67,15 @@ def main(
     plots: Path,
 ) -> None:
     """Run the stage on the files given."""
-    if not arms or not seeds:
-        raise UserError("params.yaml: compare.arms and compare.seeds must each name at least one")
     results = {
-        arm: read_arm([SeedFiles(judge_models / arm, judge_metrics / arm, seed) for seed in seeds]) for arm in arms
+        arm: read_arm([SeedFiles(judge_models / arm, judge_metrics / arm, seed) for seed in params.seeds])
+        for arm in params.judged
     }
     table = compare(results)
     figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
         truth=read_table(truth, columns=["id", "label", "noise"]),
-        scores=read_table(scores, SCORE_SCHEMA),
+        scores=read_table(scores, QUALITY_SCHEMA),
         signals=read_table(signals),
         ledger=read_ledger(refined),
         prepare=json.loads(prepare_metrics.read_bytes()),
@@ -71,7 +88,7 @@ def main(
     print(comparison_text(table, figures))
 
 
-SECTIONS: Sections = {"arms": ("compare.arms", dict[str, str]), "seeds": ("compare.seeds", list[int])}
+SECTIONS: Sections = {"params": ("compare", Params)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

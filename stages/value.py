@@ -1,11 +1,11 @@
 """Value every train and val image by HyDRA influence on the label book, and rank them by harm.
 
 Reads   --dataset  dataset with splits train, val and label_book
-Writes  --scores   table: id, one column of removal effects (Eq. 2) a label-book id, min, mean, score;
-                   lower is more harmful in each
+Writes  --scores   table: id, one column of removal effects (Eq. 2) a label-book id, min, mean, label_quality
+                   in [0, 1], and score, the same under its former name; lower is worse in each
         --curve    csv: trajectory, epoch, mean training loss
         --influence  csv for a histogram: lower edge of a bin of `mean`, images in it
-        --harm       csv for a histogram: the same of `score`
+        --quality    csv for a histogram: the same of `label_quality`
 Params  value
 """
 
@@ -20,7 +20,7 @@ from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.influence.trajectory import Sgd
-from winnow.influence.valuation import Plan, combine, harm_score, value_trajectory
+from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
 from winnow.pipeline.files import write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -61,11 +61,11 @@ class Params:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
-def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, harm: Path) -> None:
+def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, quality: Path) -> None:
     """Run the stage on the files given."""
     samples = only_source(read_samples(dataset))  # a round starts from the source images
-    suspects, trusted = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
-    if not len(trusted):
+    suspects, book = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
+    if not len(book):
         raise UserError(
             f"{dataset} has no label_book images, so nothing can be valued; raise prepare.label_book_per_class"
         )
@@ -84,8 +84,8 @@ def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence:
     data = (
         read_images(dataset, suspects["id"].to_pylist()),
         labels,
-        read_images(dataset, trusted["id"].to_pylist()),
-        label_indices(trusted),
+        read_images(dataset, book["id"].to_pylist()),
+        label_indices(book),
     )
     rng = np.random.default_rng(params.seed)
     hashes = suspects["pixel_hash"].to_pylist()
@@ -99,19 +99,23 @@ def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence:
     steps = params.trajectories * params.epochs * (2 if plan.replay else 1)
     valued = run_jobs(value_trajectory, jobs, steps=steps, label="value: epochs")
     values = combine(valued)
-    score = harm_score(values)
-    if not (np.isfinite(values.effect).all() and np.isfinite(score).all()):
+    quality_of_label = label_quality(values)
+    if not (np.isfinite(values.effect).all() and np.isfinite(quality_of_label).all()):
         raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
-    columns = {identifier: values.effect[:, j] for j, identifier in enumerate(trusted["id"].to_pylist())}
-    summary = {"min": values.effect.min(axis=1), "mean": values.effect.mean(axis=1), "score": score}
-    write_table(scores, pa.table({"id": suspects["id"].combine_chunks(), **columns, **summary}))
+    columns = {identifier: values.effect[:, j] for j, identifier in enumerate(book["id"].to_pylist())}
+    summary = {"min": values.effect.min(axis=1), "mean": values.effect.mean(axis=1), "label_quality": quality_of_label}
+    # `score` is what label_quality was called before; it stays for one release.
+    table = {"id": suspects["id"].combine_chunks(), **columns, **summary, "score": quality_of_label}
+    write_table(scores, pa.table(table))
     epochs = [
         (t, epoch, f"{loss:.6g}") for t, one in enumerate(valued) for epoch, loss in enumerate(one.curve, start=1)
     ]
     write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
     write_histogram(influence, "effect", summary["mean"])
-    write_histogram(harm, "score", score)
-    print(f"value: {len(suspects)} images valued on {len(trusted)} trusted ones by {params.trajectories} trajectories")
+    write_histogram(quality, "label_quality", quality_of_label)
+    print(
+        f"value: {len(suspects)} images valued on {len(book)} of the label book by {params.trajectories} trajectories"
+    )
 
 
 def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> None:

@@ -20,7 +20,7 @@ MANIFEST_SCHEMA = pa.schema(
         *(SCHEMA.field(name) for name in ("id", "name", "split", "label", "given_label", "origin", "parent")),
         ("round", pa.string()),  # of the last verdict; this and what follows is null where there was none
         ("stage", pa.string()),
-        *(VERDICT_SCHEMA.field(name) for name in ("action", "reason", "score")),
+        *(VERDICT_SCHEMA.field(name) for name in ("action", "reason", "support")),
     ]
 )
 

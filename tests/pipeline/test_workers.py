@@ -79,8 +79,6 @@ def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
     """What of its workers lives on 15 seconds after a stage was killed, well after it wrote into the folder."""
     code = "from winnow.pipeline.workers import run_jobs\n"
     code += "from tests.pipeline.test_workers import NeverSent, sleep_long\n"
-        "from winnow.pipeline.workers import run_jobs; from tests.pipeline.test_workers import NeverSent, sleep_long\n"
-    )
     code += f"run_jobs(sleep_long, [({argument},), ({argument},)], steps=1, label='sleep')"
     command = [sys.executable, "-c", code]
     with ended(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, text=True)) as stage:
@@ -139,7 +137,7 @@ def test_workers_end_when_their_stage_is_killed_before_it_gave_them_a_job(tmp_pa
 
 def test_a_disk_too_full_for_the_workers_is_told_with_what_was_needed(tmp_path: Path) -> None:
     code = "import numpy as np; from winnow.pipeline.workers import run_jobs\n"
-        "from tests.pipeline.test_workers import sleep_long\n"
+    code += "from tests.pipeline.test_workers import sleep_long\n"
     code += "shared = np.zeros(3_000_000, np.uint8)\n"
     code += "run_jobs(sleep_long, [(shared,), (shared,)], steps=1, label='sleep')"
     done = on_a_full_disk([sys.executable, "-c", code], 1_000_000)

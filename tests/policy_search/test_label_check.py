@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from winnow.intake.decode import stretch
-from winnow.policy_search.label_check import Survival, decide, find_limits
+from winnow.policy_search.label_check import LabelCheck, decide, find_limits
 from winnow.policy_search.label_check_training import Check, copies_under
 from winnow.synthetic.source import CLASSES, Pool, draw, plan_clean, writer_pool
 from winnow.transforms.operations import OPERATIONS
@@ -45,7 +45,7 @@ def answers(recognised: dict[str, list[int]], n: int = 40, *, wrong: str = "c") 
     return taken_for, labels
 
 
-def rows(found: Survival, label: str, column: str) -> list[Any]:
+def rows(found: LabelCheck, label: str, column: str) -> list[Any]:
     return [row[column] for row in found.report if row["class"] == label]
 
 

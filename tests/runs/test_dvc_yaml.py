@@ -82,9 +82,10 @@ def test_only_the_summary_reads_the_truth() -> None:
     assert {stage for stage, entry in STAGES.items() if "truth.parquet" in str(entry)} == {"prepare", "summarise"}
 
 
-def test_the_cleansing_and_the_gate_know_the_overrides() -> None:
-    naming = {stage for stage, entry in STAGES.items() if "overrides.csv" in str(entry)}
-    assert naming == {"cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate"}
+def test_overrides_are_resolved_once_for_the_cleansing_and_the_gate() -> None:
+    assert {stage for stage, entry in STAGES.items() if "overrides.csv" in str(entry)} == {"overrides"}
+    reading = {stage for stage, entry in STAGES.items() if "data/overrides.parquet" in names(entry["deps"])}
+    assert reading == {"cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate"}
 
 
 def test_packages_bring_no_module_in_at_the_top() -> None:

@@ -13,9 +13,9 @@ from tests.support.imports import ROOT
 from winnow.verdicts.overrides_csv import HEADER
 
 TINY: dict[str, Any] = {
-    "draw.train_counts": [14, 12, 12, 14, 12, 12, 12, 12, 12, 12],
-    "draw.label_book_counts": [1] * 10,
-    "draw.test_per_class": 3,
+    "synthesise.train_counts": [14, 12, 12, 14, 12, 12, 12, 12, 12, 12],
+    "synthesise.label_book_counts": [1] * 10,
+    "synthesise.test_per_class": 3,
     "value.trajectories": 2,
     "value.folds": 2,
     "value.epochs": 2,
@@ -24,7 +24,7 @@ TINY: dict[str, Any] = {
     "search_policy.search.sub_policies": 4,
     "search_policy.search.steps": 2,
     "search_policy.search.classifier_steps": 1,
-    "search_policy.survival.epochs": 1,
+    "search_policy.label_check.epochs": 1,
     "augment.budget": 200,
     "train_encoder.folds": 2,
     "train_encoder.contrast.training.epochs": 1,

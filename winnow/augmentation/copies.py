@@ -102,7 +102,7 @@ def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_], *, origin: str = 
     return Copies(origins, pixels, plan)
 
 
-def child_rows(
+def copy_rows(
     copies: Copies, parents: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[dict[str, object], tuple[str, bytes]]]:
     """By child, its row of a samples table, and its id with its PNG.

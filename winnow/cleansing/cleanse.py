@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from winnow.cleansing.neighbour_rule import Rule, judge_labels
 from winnow.dataset.images import read_images
-from winnow.dataset.samples import SCORE_SCHEMA, class_names, column, label_indices, only_source
+from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import read_table
 from winnow.representation.out_of_fold import Neighbours, Points
-from winnow.verdicts.apply import cleansed, spared, verdict_rows
+from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
-from winnow.verdicts.overrides import Ruling, overruled, removed, rulings_on
+from winnow.verdicts.overrides import Override, apply_overrides, overrides_on, taken_away
 
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
@@ -28,16 +28,19 @@ class Cleansed:
 
     verdicts: pa.Table  # of every train and val image, copies too
     samples: pa.Table  # that are left
-    signals: pa.Table  # a row a source image without a label by people: id, each signal (NaN: silent), support
+    signals: pa.Table  # a row a source image that no override relabels: id, each signal (NaN: unknown), support
 
 
 def cleanse(
     samples: pa.Table,
     near: Neighbours,
     probability: Points,
-    scores: Mapping[str, float],
+    label_quality: Mapping[str, float],
     rule: Rule,
-    rulings: Mapping[str, Ruling],
+    overrides: Mapping[str, Override],
+    *,
+    round_name: str,
+    stage: str,
 ) -> Cleansed:
     """The verdicts and what they leave.
 
@@ -45,10 +48,12 @@ def cleanse(
         samples: source images and copies, N rows.
         near: neighbours of every row, as rows of ``samples``.
         probability: (N, K) of each class, by classifiers that never saw the image.
-        scores: support of the valuation for the label as it stands, by id of a source image; a copy has its source
+        label_quality: by the valuation for the label as it stands, by id of a source image; a copy has its source
             image's, and an image without one is judged by the other signals.
         rule: when an image goes.
-        rulings: by id, what people said; it holds of the image and its copies whatever the rule says.
+        overrides: by id; one holds of the image and its copies whatever the rule says.
+        round_name: for the verdict table.
+        stage: for the verdict table.
     """
     classes, labels, ids = class_names(samples), label_indices(samples), column(samples, "id")
     splits, parents = column(samples, "split"), column(samples, "parent")
@@ -56,7 +61,7 @@ def cleanse(
     index = near.index[:, suspects, : rule.k]  # (R, n, k)
     voted = labels[index].transpose(1, 0, 2).reshape(len(suspects), -1)  # (n, R k)
     roots = np.where(parents == "", ids, parents)[suspects]
-    score = np.array([scores.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
+    quality = np.array([label_quality.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
     source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
     judge = partial(
         judge_labels,
@@ -67,28 +72,34 @@ def cleanse(
         probability=probability[suspects].astype(np.float64),
         copies=~source,
     )
-    doubted = judge(labels[suspects], score=score)
-    ruled = rulings_on(judged, rulings)
-    stand_for_class = source & ~removed(column(judged, "label"), ruled)
-    verdicts = spared(
-        overruled(doubted, judged, ruled), labels[suspects], np.where(stand_for_class, splits[suspects], "")
+    judged_alone = judge(labels[suspects], label_quality=quality)
+    overridden = overrides_on(judged, overrides)
+    stand_for_class = source & ~taken_away(column(judged, "label"), overridden)
+    verdicts = keep_minimum(
+        apply_overrides(judged_alone, judged, overridden),
+        labels[suspects],
+        np.where(stand_for_class, splits[suspects], ""),
     )
-    free = ~source & np.array([ruling is None for ruling in ruled], dtype=bool)
-    # The valuation spoke of the label before, and of the new one it says nothing.
+    free = ~source & np.array([one is None for one in overridden], dtype=bool)
+    # The valuation judged the label before; for a new one there is no label quality.
     verdicts = _copies_along(
-        verdicts, labels[suspects], roots, free, lambda new, old: judge(new, score=np.where(old, score, np.nan))
+        verdicts,
+        labels[suspects],
+        roots,
+        free,
+        lambda new, old: judge(new, label_quality=np.where(old, quality, np.nan)),
     )
-    evidence = [[] if ruling else ids[row].tolist() for row, ruling in zip(index[0], ruled, strict=True)]
-    told = verdict_rows(judged, verdicts, classes, evidence)
+    evidence = [[] if one else ids[row].tolist() for row, one in zip(index[0], overridden, strict=True)]
+    table = verdict_table(judged, verdicts, classes, evidence, round_name=round_name, stage=stage)
     columns = {
         "id": ids[suspects],
         "neighbours": (voted == labels[suspects][:, None]).mean(axis=1),
         "classifier": probability[suspects, labels[suspects]],
-        "score": score,
-        "support": [one.support for one in doubted],
+        "label_quality": quality,
+        "support": [one.support for one in judged_alone],
     }
-    signals = pa.table(columns).filter(pa.array(source & ~removed(column(judged, "given_label"), ruled)))
-    return Cleansed(told, cleansed(samples, told, classes), signals)
+    signals = pa.table(columns).filter(pa.array(source & ~taken_away(column(judged, "given_label"), overridden)))
+    return Cleansed(table, apply_verdicts(samples, table, classes), signals)
 
 
 def _copies_along(
@@ -106,7 +117,7 @@ def _copies_along(
         verdicts: (N,).
         labels: (N,) class indices before.
         roots: (N,) id of the source image that each goes back to.
-        copies: (N,) copies that nobody ruled on.
+        copies: (N,) copies without an override.
         judge: verdicts from (N,) labels, and (N,) whether it is the label before.
     """
     fate = {root: one for root, one, copy in zip(roots.tolist(), verdicts, copies, strict=True) if not copy}
@@ -130,13 +141,13 @@ def _following(before: Verdict, under_the_new: Verdict, *, dropped: bool, rename
     return under_the_new if renamed else before
 
 
-def read_scores(path: Path) -> dict[str, float]:
-    """The valuation's score of each train and val image, by id."""
-    table = read_table(path, SCORE_SCHEMA)
-    return dict(zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True))
+def read_label_quality(path: Path) -> dict[str, float]:
+    """The label quality of each train and val image, by id."""
+    table = read_table(path, QUALITY_SCHEMA)
+    return dict(zip(table["id"].to_pylist(), table["label_quality"].to_pylist(), strict=True))
 
 
-def told_counts(verdicts: pa.Table) -> str:
+def counts_text(verdicts: pa.Table) -> str:
     """What a cleansing did, for its closing line."""
     actions = column(verdicts, "action")
     return f"dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of {len(actions)} images"

@@ -1,13 +1,13 @@
-"""What an image's neighbours, and a classifier, say of its label: keep it, drop the image, or give it another one.
+"""The rule on neighbours: they, a classifier and the label quality keep, drop or relabel an image.
 
 The rule as published: relabel when all neighbours carry one other label; drop when the closest one is far, or when the
 image lies among other classes; else keep. ``far`` is measured on the class's own scale, median and median absolute
 deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
 
 Differs, where ``signals`` names others than the neighbours: the support for a label is then the mean of what each
-signal gives it, and the verdicts rest on that mean; a new label needs the word of the neighbours and, if named, of the
-classifier. And it is given only to an image as near as the new class's own images are (``near``): junk has neighbours
-too.
+signal gives it, and the verdicts rest on that mean; a new label needs the agreement of the neighbours and, if named, of
+the classifier. And it is given only to an image as near as the new class's own images are (``near``): junk has
+neighbours too.
 """
 
 import math
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
-SIGNALS = ("neighbours", "classifier", "score")
+SIGNALS = ("neighbours", "classifier", "label_quality")
 
 
 Indices = npt.NDArray[np.int64]
@@ -33,7 +33,9 @@ class Rule:
     """When an image goes or changes its label."""
 
     k: int  # neighbours that vote, by repeat
-    signals: list[str]  # neighbours: their share of the label; classifier: its probability; score: of the valuation
+    signals: list[
+        str
+    ]  # neighbours: their share of the label; classifier: its probability; label_quality: the valuation's
     support: float  # mean of the signals for the image's own label; below it the label is wrong
     relabel: float  # share of the neighbours, and probability by the classifier if named, that gives another label
     near: float  # MADs above the other class's median distance; an image further from it is none of it, and goes
@@ -97,7 +99,7 @@ def judge_labels(
     classes: Sequence[str],
     rule: Rule,
     probability: Array | None = None,
-    score: Array | None = None,
+    label_quality: Array | None = None,
     copies: npt.NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
     """A verdict an image.
@@ -109,7 +111,7 @@ def judge_labels(
         classes: K names.
         rule: when.
         probability: (N, K) of each class, by the classifier; NaN where it cannot tell. Counts where the rule names it.
-        score: (N,) support of the valuation for the own label, in [0, 1]; NaN where it has none. Counts where the rule
+        label_quality: (N,) of the own label by the valuation, in [0, 1]; NaN where it has none. Counts where the rule
             names it. Of an image, the signals that are NaN are passed over; if all are, its neighbours decide.
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
             source images'. None: there are none.
@@ -126,7 +128,7 @@ def judge_labels(
         rule.signals,
         neighbours=own,
         classifier=None if judged is None else judged[np.arange(len(labels)), labels],
-        score=score,
+        label_quality=label_quality,
     )
     others = shares.copy() if judged is None else np.minimum(shares, np.nan_to_num(judged))
     others[np.arange(len(labels)), labels] = 0
@@ -162,10 +164,12 @@ def _sees(probability: Array, label: int, classes: Sequence[str]) -> str:
     return f"sees {classes[first]} ({known[first]:.0%}){rest}"
 
 
-def _support(signals: Sequence[str], *, neighbours: Array, classifier: Array | None, score: Array | None) -> Array:
-    """(N,) mean of the signals named, of each image those that speak (are not NaN); of its neighbours if none does."""
-    given = {"neighbours": neighbours, "classifier": classifier, "score": score}
-    voices = np.stack([voice for name in signals if (voice := given[name]) is not None] or [neighbours])  # (S, N)
-    heard = ~np.isnan(voices)
-    total = np.where(heard, voices, 0.0).sum(axis=0) / np.maximum(1, heard.sum(axis=0))
-    return np.where(heard.any(axis=0), total, neighbours)
+def _support(
+    signals: Sequence[str], *, neighbours: Array, classifier: Array | None, label_quality: Array | None
+) -> Array:
+    """(N,) mean of the signals named, of each image those that are not NaN; the neighbours' share if all are NaN."""
+    given = {"neighbours": neighbours, "classifier": classifier, "label_quality": label_quality}
+    values = np.stack([value for name in signals if (value := given[name]) is not None] or [neighbours])  # (S, N)
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    return np.where(known.any(axis=0), total, neighbours)

@@ -76,12 +76,12 @@ def check_source(source: str) -> None:
 
 def check_overrides(file: Path = OVERRIDES) -> None:
     """Stop before anything long if the overrides cannot be read; a missing file is made again, without any."""
-    from winnow.verdicts.overrides_csv import HEADER, read_overrides
+    from winnow.verdicts.overrides_csv import HEADER, read_override_rows
 
     if not file.exists():
         write_csv(file, HEADER, [])
         print(f"run: {file.name} was missing and is made again, empty; `git checkout {file.name}` brings rows back")
-    read_overrides(file)
+    read_override_rows(file)
 
 
 def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
@@ -156,10 +156,12 @@ def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVER
     """Stop before any training if a word on an image means nothing, or the classes cannot be augmented."""
     from winnow.augmentation.balance import demand_balance, demand_pairs
     from winnow.dataset.samples import read_samples
-    from winnow.verdicts.apply import obeyed
-    from winnow.verdicts.overrides_csv import read_rulings
+    from winnow.verdicts.apply import with_overrides
+    from winnow.verdicts.overrides_csv import read_overrides_csv
 
-    samples, _ = obeyed(read_samples(dataset), read_rulings(overrides, dataset))
+    samples, _ = with_overrides(
+        read_samples(dataset), read_overrides_csv(overrides, dataset), round_name="", stage="overrides"
+    )
     demand_pairs(samples, dataset)
     budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
     demand_balance(samples, budget=budget, max_images=most)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from winnow.commands.terminal import aligned, figure, run_command, write_page
+from winnow.commands.terminal import aligned, run_command, support_text, write_page
 from winnow.history.changes import COLUMNS, KINDS, Change, Changes, compare
 from winnow.history.page import Picture, Section, gallery
 from winnow.history.revision import WORKSPACE, Revision, open_revision, read_columns, read_pngs, repository_path
@@ -98,17 +98,17 @@ def _cause(change: Change) -> str:
     if change.verdict is None:
         return ""
     verdict = change.verdict
-    words = f"{verdict.where}: {plain(verdict.reason)}{figure(verdict.score)}"
+    words = f"{verdict.where}: {plain(verdict.reason)}{support_text(verdict.support)}"
     return f"no longer: {words}" if change.undone else words
 
 
 def _record(change: Change) -> dict[str, Any]:
     record = asdict(change)
     verdict, undone = record.pop("verdict") or {}, record.pop("undone")
-    for key in ("round", "stage", "reason", "score", "evidence"):
+    for key in ("round", "stage", "reason", "support", "evidence", "by"):
         record[key] = verdict.get(key)
-    if record["score"] is not None and not math.isfinite(record["score"]):
-        record["score"] = None  # JSON has no such number
+    if record["support"] is not None and not math.isfinite(record["support"]):
+        record["support"] = None  # JSON has no such number
     return {**record, "undone": undone}
 
 

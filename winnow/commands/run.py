@@ -5,8 +5,7 @@
 
 params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
 any training. params.yaml is changed where asked, keeps its comments, and is put back if the run does not end well.
-``reproduce`` judges arm by arm and says how long the rest will take; stopped, it goes on where it was when started
-again.
+``reproduce`` judges every arm of compare.arms; stopped, it goes on where it was when started again.
 """
 
 import argparse
@@ -16,7 +15,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,40 +96,9 @@ def dvc(*arguments: str) -> None:
         )
 
 
-def judge_arms(arms: list[str], images: Mapping[str, int]) -> None:
-    """Judge arm by arm, and say after each how long the rest will take.
-
-    Args:
-        arms: in the table's order.
-        images: training images an arm; time grows with them.
-    """
-    measured_seconds, measured_images = 0.0, 0
-    for number, arm in enumerate(arms, start=1):
-        start = time.monotonic()
-        dvc("repro", f"judge@{arm}")
-        seconds = time.monotonic() - start
-        if seconds > 30:  # shorter: it was there already, and says nothing of the rest
-            measured_seconds, measured_images = measured_seconds + seconds, measured_images + images[arm]
-        left = sum(images[other] for other in arms[number:])
-        known = measured_images > 0 and left > 0
-        rest = f", about {measured_seconds * left / measured_images / 60:.0f} minutes left" if known else ""
-        print(f"reproduce: {number} of {len(arms)} arms judged{rest}", flush=True)
-
-
-def reproduce() -> None:
-    """The whole pipeline, the arms one after another with the time left on screen."""
-    import pyarrow.parquet as pq
-
-    arms = list(load_params("compare.arms", dict[str, str]))
-    for arm in arms:
-        dvc("repro", f"arm@{arm}")
-    judge_arms(arms, {arm: pq.read_metadata(ROOT / "data/arms" / arm / "samples.parquet").num_rows for arm in arms})
-    dvc("repro")
-
-
 def unrolled(rounds: int) -> dict[str, Any]:
-    """Changes to params.yaml that make the pipeline run so many rounds, each on what the one before handed on."""
-    inputs = ["data/prepared", *(f"data/r{number}/accepted" for number in range(1, rounds))]
+    """Changes to params.yaml that make the pipeline run so many rounds, each on what the one before passed on."""
+    inputs = ["data/prepared", *(f"data/r{number}/gate/dataset" for number in range(1, rounds))]
     named = {f"r{number}": {"input": given} for number, given in enumerate(inputs, start=1)}
     return {"rounds": named, "refined.round": f"r{rounds}"}
 
@@ -162,12 +129,9 @@ def main(command: str, words: Sequence[str]) -> None:
         if command == "reproduce":
             changes |= asked_for(options.seeds, options.profile, options.rounds)
         with changed_params(changes):
-            dvc("repro", "prepare")
+            dvc("repro", "overrides")
             check_classes()
-            if command == "reproduce":
-                reproduce()
-            else:
-                dvc("repro")
+            dvc("repro")
     except UserError as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
@@ -190,7 +154,13 @@ def asked_for(seeds: int, profile: str, rounds: int) -> dict[str, Any]:
     known = read_params()["judge"]["profiles"]
     if profile not in known:
         raise UserError(f"--profile must be one of {', '.join(known)}, got {profile}")
-    return {"compare.seeds": list(range(seeds)), "judge.profile": profile, **unrolled(rounds)}
+    arms = list(load_params("compare.arms", dict[str, str]))
+    return {
+        "compare.seeds": list(range(seeds)),
+        "compare.judged": arms,
+        "judge.profile": profile,
+        **unrolled(rounds),
+    }
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

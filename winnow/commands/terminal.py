@@ -57,6 +57,6 @@ def aligned(rows: list[tuple[str, ...]], *, indent: str = "  ") -> list[str]:
     ]
 
 
-def figure(score: float | None) -> str:
-    """A score for people, in brackets behind the reason; nothing where there is none."""
-    return "" if score is None or math.isnan(score) else f" ({score:.4g})"
+def support_text(support: float | None) -> str:
+    """The support for people, in brackets behind the reason; nothing where there is none."""
+    return "" if support is None or math.isnan(support) else f" ({support:.4g})"

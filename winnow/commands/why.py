@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winnow.commands.diff import DATASET
-from winnow.commands.terminal import aligned, figure, run_command, write_page
+from winnow.commands.terminal import aligned, run_command, support_text, write_page
 from winnow.history.page import Picture, Section, gallery
 from winnow.history.revision import WORKSPACE, Revision, open_revision, read_pngs, repository_path
 from winnow.history.story import Row, Story, read_records, tell
-from winnow.history.verdicts import Verdict
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import plain
+from winnow.verdicts.ledger import VerdictRow
 
 
 def as_text(story: Story, dataset: str) -> str:
@@ -93,14 +93,14 @@ def _delivery(story: Story) -> list[str]:
     return lines + [f"the same pixels as {_named(copy)}" for copy in story.copies]
 
 
-def _words(verdict: Verdict) -> str:
+def _words(verdict: VerdictRow) -> str:
     labels = plain(verdict.label_before)
     if verdict.action == "relabel":
         labels = f"{labels} > {plain(verdict.label_after or '')}"
-    return f"{verdict.where}: {verdict.action} {labels}: {plain(verdict.reason)}{figure(verdict.score)}"
+    return f"{verdict.where}: {verdict.action} {labels}: {plain(verdict.reason)}{support_text(verdict.support)}"
 
 
-def _evidence(story: Story, verdict: Verdict) -> list[str]:
+def _evidence(story: Story, verdict: VerdictRow) -> list[str]:
     """A line for each sample that decided."""
     return [
         f"  evidence {_named(story.evidence[other])}"
@@ -110,7 +110,7 @@ def _evidence(story: Story, verdict: Verdict) -> list[str]:
     ]
 
 
-def _unknown(story: Story, verdict: Verdict) -> list[str]:
+def _unknown(story: Story, verdict: VerdictRow) -> list[str]:
     return [other for other in verdict.evidence if other not in story.evidence]
 
 

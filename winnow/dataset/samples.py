@@ -38,8 +38,10 @@ SPLITS = ("train", "val", "label_book", "test")
 ID = re.compile("[0-9A-Za-z]+")  # it becomes part of file names: nothing in it may lead out of a folder
 
 
-# What is read of the valuation's table; it has a column a label-book image as well.
-SCORE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)])
+# What is read of the valuation's table, which has a column a label-book image as well. Lower is worse, in [0, 1].
+QUALITY_SCHEMA = pa.schema(
+    [pa.field("id", pa.string(), nullable=False), pa.field("label_quality", pa.float64(), nullable=False)]
+)
 
 
 def sample_id(name: str, content: bytes) -> str:

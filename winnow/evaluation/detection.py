@@ -9,8 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from winnow.dataset.samples import column
 from winnow.verdicts.fates import Fate, fates
-from winnow.verdicts.ledger import by_stage
-from winnow.verdicts.overrides import is_override
+from winnow.verdicts.ledger import PIPELINE, by_stage
 
 ACTIONS = ("keep", "drop", "relabel")
 
@@ -30,15 +29,15 @@ def count_actions(actions: Iterable[str]) -> dict[str, int]:
 
 
 def count_overridden(ledger: pa.Table, known: Collection[str]) -> dict[str, int]:
-    """How many images people spoke of, by what their word did; an image that it kept was never touched by it.
+    """How many images people overrode, by what the override did; an image that it kept was never changed by it.
 
     Args:
         ledger: every verdict.
         known: ids of the images counted.
     """
     done: dict[str, str] = {}
-    for row in ledger.select(["id", "action", "reason"]).to_pylist():
-        if row["id"] in known and is_override(row["reason"] or "") and done.get(row["id"], "keep") == "keep":
+    for row in ledger.select(["id", "action", "by"]).to_pylist():
+        if row["id"] in known and row["by"] != PIPELINE and done.get(row["id"], "keep") == "keep":
             done[row["id"]] = row["action"]
     return count_actions(done.values())
 
@@ -74,24 +73,24 @@ def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> 
 
 
 def ranking_against_truth(
-    score: Mapping[str, float], given: Mapping[str, str], truth: Mapping[str, str | None]
+    label_quality: Mapping[str, float], given: Mapping[str, str], truth: Mapping[str, str | None]
 ) -> dict[str, float]:
-    """How well a score ranks the faults first, whatever was then decided.
+    """How well a ranking puts the faults first, whatever was then decided.
 
     Args:
-        score: by id, lower is more harmful.
+        label_quality: by id, or any other ranking; lower is worse.
         given: label as delivered, by id.
         truth: true class by id; None is junk.
 
     Returns:
-        ``ranking_auc``: the chance that a fault scores below a sound image; ``ranking_average_precision``: the
+        ``ranking_auc``: the chance that a fault ranks below a sound image; ``ranking_average_precision``: the
         precision averaged over the faults found on the way down. Empty unless there are both faults and sound images.
     """
-    known = [identifier for identifier in truth if identifier in score and identifier in given]
+    known = [identifier for identifier in truth if identifier in label_quality and identifier in given]
     faulty = [given[identifier] != truth[identifier] for identifier in known]
     if len(set(faulty)) < 2:
         return {}
-    harm = [-score[identifier] for identifier in known]
+    harm = [-label_quality[identifier] for identifier in known]
     return {
         "ranking_auc": float(roc_auc_score(faulty, harm)),
         "ranking_average_precision": float(average_precision_score(faulty, harm)),
@@ -112,14 +111,14 @@ def refine(
     Args:
         samples: train and val as delivered.
         truth: id, label, noise.
-        scores: id, score.
-        signals: id, and a column a signal, lower is more harmful; NaN where it says nothing.
+        scores: id, label_quality.
+        signals: id, and a column a signal, lower is worse; NaN where it is unknown.
         ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
         prepare: the prepare stage's counts.
     """
     given = dict(zip(column(samples, "id").tolist(), column(samples, "given_label").tolist(), strict=True))
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
-    score = dict(zip(scores["id"].to_pylist(), scores["score"].to_pylist(), strict=True))
+    quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for (round_name, stage), table in by_stage(ledger).items():
         source = np.isin(column(table, "id"), list(given))
@@ -133,7 +132,7 @@ def refine(
         "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
         "overridden": count_overridden(ledger, given),
         **against_truth(fate, known),
-        **ranking_against_truth(score, given, known),
+        **ranking_against_truth(quality, given, known),
         **_signals_against_truth(signals, given, known),
         "verdicts": counts,
         "rejected_files": prepare["rejected_total"],

@@ -11,6 +11,8 @@ A seal that fits says that the files are whole, unedited, and what the same inpu
 import ast
 import hashlib
 import json
+import math
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +29,7 @@ from winnow.pipeline.workers import Tick
 from winnow.training.network import pick_device
 from winnow.training.training import Evaluation, Labelled, Profile, Trained, evaluate, train
 
+IMAGES_A_TICK = 500  # trained on; arms of other sizes then move the progress bar at the same speed
 PREDICTIONS = pa.schema([("id", pa.string()), ("label", pa.string()), ("predicted", pa.string())])
 
 
@@ -109,16 +112,25 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise UserError(f"params.yaml: compare.seeds must name at least one seed, and each once, got {seeds}")
 
 
-def remove_others(models: Path, metrics: Path, seeds: Iterable[int]) -> None:
-    """Delete what belongs to no wanted seed, and what a killed run left half-written."""
-    wanted: set[Path] = set()
-    for seed in seeds:
-        files = SeedFiles(models, metrics, seed)
-        wanted |= {files.weights, files.predictions, files.seal, files.figures}
+def remove_others(models: Path, metrics: Path, arms: Sequence[str], seeds: Iterable[int]) -> None:
+    """Delete what belongs to no judged arm and seed, and what a killed run left half-written.
+
+    Args:
+        models: folder with a folder for each arm.
+        metrics: the same.
+        arms: that are judged.
+        seeds: of each.
+    """
+    files = [SeedFiles(models / arm, metrics / arm, seed) for arm in arms for seed in seeds]
+    wanted = {path for one in files for path in (one.weights, one.predictions, one.seal, one.figures)}
     for folder in (models, metrics):
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path not in wanted and path.is_file():
-                path.unlink()
+            if path.name not in arms:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                continue
+            for file in path.iterdir():
+                if file not in wanted and file.is_file():
+                    file.unlink()
 
 
 def source_code(*scripts: Path) -> str:
@@ -144,8 +156,13 @@ class Task:
 
 def judge_seed(task: Task, seed: int, fingerprint: str, files: SeedFiles, tick: Tick) -> None:
     """Train and evaluate one seed and write its files as soon as it is done: a run killed later keeps them."""
-    device, k = pick_device(), len(task.classes)
-    trained = train(task.train, task.val, classes=k, profile=task.profile, seed=seed, device=device, tick=tick)
+    device, k, units = pick_device(), len(task.classes), math.ceil(len(task.train.labels) / IMAGES_A_TICK)
+
+    def after_epoch() -> None:
+        for _ in range(units):
+            tick()
+
+    trained = train(task.train, task.val, classes=k, profile=task.profile, seed=seed, device=device, tick=after_epoch)
     result = evaluate(trained.model, task.test, device=device)
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     names = np.array(task.classes)

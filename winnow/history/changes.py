@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from winnow.history.verdicts import Verdict, verdicts_on
+from winnow.history.verdicts import verdicts_on
 from winnow.pipeline.messages import natural_order
+from winnow.verdicts.ledger import VerdictRow
 
 COLUMNS = ("id", "name", "split", "label", "origin", "parent")
 
@@ -29,7 +30,7 @@ class Change:
     label_after: str | None
     split_before: str | None
     split_after: str | None
-    verdict: Verdict | None = None  # that made the difference, where one did
+    verdict: VerdictRow | None = None  # that made the difference, where one did
     undone: bool = False  # the verdict is of the old state, and the new one has it no longer
 
 
@@ -116,7 +117,7 @@ def _change(before: Row | None, after: Row | None) -> Change:
     return Change(row["id"], row["name"], label_before, label_after, split_before, split_after)
 
 
-def _explained(change: Change, was: Sequence[Verdict], now: Sequence[Verdict]) -> Change:
+def _explained(change: Change, was: Sequence[VerdictRow], now: Sequence[VerdictRow]) -> Change:
     """The change with the verdict that made it."""
     if change.label_before == change.label_after:  # it only moved, and no verdict moves a sample
         return change
@@ -127,7 +128,7 @@ def _explained(change: Change, was: Sequence[Verdict], now: Sequence[Verdict]) -
     return replace(change, verdict=verdict)
 
 
-def _last(verdicts: Sequence[Verdict], label: str | None) -> Verdict | None:
+def _last(verdicts: Sequence[VerdictRow], label: str | None) -> VerdictRow | None:
     """The last verdict that gave a label, or, without a label, that dropped."""
     if label is None:
         fitting = [verdict for verdict in verdicts if verdict.action == "drop"]

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from winnow.dataset.samples import SCHEMA
 from winnow.history.revision import Revision, outputs, read_columns
-from winnow.history.verdicts import Verdict, read_verdicts, verdicts_on
+from winnow.history.verdicts import read_verdicts, verdicts_on
 from winnow.pipeline.messages import UserError, plain
+from winnow.verdicts.ledger import VerdictRow
 
 SHOWN = 10  # candidates that a message names
 
@@ -105,7 +106,7 @@ class Story:
     row: Row | None = None  # as it was first; None for a file that became no sample
     parent: Row | None = None  # of an augmented sample
     copies: list[Row] = field(default_factory=list)  # delivered samples with the same pixels
-    verdicts: list[Verdict] = field(default_factory=list)  # in order
+    verdicts: list[VerdictRow] = field(default_factory=list)  # in order
     evidence: dict[str, Row] = field(default_factory=dict)  # by id, what the verdicts name
     children: list[Row] = field(default_factory=list)  # by origin and name
     exists: bool = True  # whether the dataset asked about is in the workspace

@@ -1,7 +1,6 @@
 """The verdicts behind a dataset of a revision, in the order in which the stages gave them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -9,31 +8,12 @@ import pyarrow.compute as pc
 
 from winnow.history.revision import Revision, outputs, read_columns, read_yaml
 from winnow.pipeline.messages import natural_order
-from winnow.verdicts.ledger import LEDGER, LEDGER_SCHEMA, VERDICT_SCHEMA, by_stage
+from winnow.verdicts.ledger import LEDGER, VERDICT_SCHEMA, VerdictRow, by_stage, verdict_rows
 
 FILE = "verdicts.parquet"
 
 
 STAGES = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")  # in a round's order
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one stage decided about one sample."""
-
-    round: str
-    stage: str
-    action: str  # keep, drop, relabel
-    label_before: str
-    label_after: str | None  # None when dropped
-    reason: str
-    score: float | None
-    evidence: tuple[str, ...]
-
-    @property
-    def where(self) -> str:
-        """Round and stage, for people."""
-        return f"{self.round} {self.stage}"
 
 
 def verdict_order(path: str) -> tuple[object, ...]:
@@ -70,20 +50,18 @@ def read_verdicts(revision: Revision, dataset: str) -> dict[str, pa.Table]:
     """
     path = f"{dataset}/{LEDGER}"
     if path in revision.files(dataset):
-        ledger = read_columns(revision, path, LEDGER_SCHEMA.names)
+        ledger = read_columns(revision, path, VERDICT_SCHEMA.names)
         return {f"data/{one}/{stage}/{FILE}": table for (one, stage), table in by_stage(ledger).items()}
     return {path: read_columns(revision, path, VERDICT_SCHEMA.names) for path in verdict_paths(revision)}
 
 
-def verdicts_on(ledger: Mapping[str, pa.Table], ids: Iterable[str]) -> dict[str, list[Verdict]]:
+def verdicts_on(ledger: Mapping[str, pa.Table], ids: Iterable[str]) -> dict[str, list[VerdictRow]]:
     """The verdicts on some samples, in order; a sample without any has an empty list."""
-    found: dict[str, list[Verdict]] = {identifier: [] for identifier in ids}
+    found: dict[str, list[VerdictRow]] = {identifier: [] for identifier in ids}
     wanted = pa.array(sorted(found), pa.string())
-    for path, table in ledger.items():
-        round_name, stage = _origin(path)
-        for row in table.filter(pc.is_in(table["id"], wanted)).to_pylist():
-            evidence = tuple(row.pop("evidence") or ())
-            found[row.pop("id")].append(Verdict(round_name, stage, evidence=evidence, **row))
+    for table in ledger.values():
+        for row in verdict_rows(table.filter(pc.is_in(table["id"], wanted))):
+            found[row.id].append(row)
     return found
 
 

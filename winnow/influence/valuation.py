@@ -145,11 +145,11 @@ def combine(valued: Sequence[Valued]) -> Values:
     return Values(effect, np.where(trained_on, inside, outside), np.where(left_out, outside, inside))
 
 
-def harm_score(values: Values) -> Array:
-    """(N,) in [0, 1], the ranking that the product offers: lower is more harmful.
+def label_quality(values: Values) -> Array:
+    """(N,) in [0, 1], the ranking that the product offers: lower is worse.
 
     The mean confidence in the label, half from runs that trained on the sample, half from runs that never saw it. On
-    planted truth it finds wrong and unrecognisable images better than the removal effects do (RESULTS.md), which are
+    planted truth it finds wrong and unrecognisable images better than the removal effects do (docs/log), which are
     kept beside it as they are.
     """
     return (values.inside + values.outside) / 2

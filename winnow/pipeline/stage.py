@@ -23,17 +23,21 @@ from winnow.pipeline.params import load_params
 Sections = Mapping[str, tuple[str, Any]]
 
 
-def run_stage(main: Callable[..., None], description: str | None, sections: Sections) -> None:
+def run_stage(
+    main: Callable[..., None], description: str | None, sections: Sections, *, edited_by_people: Sequence[str] = ()
+) -> None:
     """Run a stage's ``main`` with its params and with the paths of the command line.
 
-    DVC notes what a stage has read only once it has ended. What people may edit meanwhile, the params, the code and
-    overrides.csv, must then still be what it read, else DVC would take the outputs for those of the edited files.
+    DVC hashes what a stage has read only once it has ended. What people may edit meanwhile, the params, the code and
+    files such as overrides.csv, must then still be what it read, else DVC would take the outputs for those of the
+    edited files.
 
     Args:
         main: keyword-only arguments are the command line's options (``Path``, ``str`` or ``list[Path]``), each
             required; positional ones are the params.
         description: the stage's docstring, shown by ``--help``.
         sections: of the params that it reads.
+        edited_by_people: the options whose files people edit.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     hints = typing.get_type_hints(main)
@@ -47,9 +51,7 @@ def run_stage(main: Callable[..., None], description: str | None, sections: Sect
     end_with_dvc()
     try:
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
-        edited = _edits(
-            sections, params, [*_own_modules(), *([options["overrides"]] if "overrides" in options else [])]
-        )
+        edited = _edits(sections, params, [*_own_modules(), *(options[name] for name in edited_by_people)])
         # What BLAS and OpenMP add up in several threads depends on how many there are: one, as in the workers.
         with threadpool_limits(1):
             main(**params, **options)

@@ -30,7 +30,7 @@ SURVIVES, CUT, UNJUDGED, REFUSED = "survives", "cut", "not judged", "refused for
 
 
 @dataclass(frozen=True)
-class Survival:
+class LabelCheck:
     """What was found."""
 
     limits: dict[str, dict[str, float]]  # operation: class: largest magnitude that its label survives; 0 refuses it
@@ -46,7 +46,7 @@ def find_limits(
     *,
     pixel_hashes: Sequence[str],
     seed: int,
-) -> Survival:
+) -> LabelCheck:
     """The magnitudes of each operation that each class's label survives.
 
     Args:
@@ -89,7 +89,7 @@ def _at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
 
 def decide(
     taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
-) -> Survival:
+) -> LabelCheck:
     """Limits from what the images were taken for.
 
     With u_i and t_i whether image i is recognised untouched and transformed, a magnitude is cut where the lower bound
@@ -124,7 +124,7 @@ def decide(
         report.extend(told)
         strictest = min(judged.values(), default=1.0)
         limits[name] = {label: judged.get(label, strictest) for label in classes}
-    return Survival(limits, report)
+    return LabelCheck(limits, report)
 
 
 def _judge_class(

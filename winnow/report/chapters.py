@@ -1,6 +1,6 @@
 """The verdict tables as people read them: by round and stage, what was done, worst first.
 
-A verdict's score is the same way up in every stage: lower is worse.
+Support is the same way up in every stage: lower is worse.
 """
 
 import math
@@ -10,20 +10,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-ACTIONS = ("drop", "relabel")  # what a person wants to see; `keep` is counted alone
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VerdictRow, verdict_rows
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """One row of a verdict table."""
-
-    id: str
-    action: str
-    label_before: str
-    label_after: str | None  # None when dropped
-    reason: str
-    score: float | None
-    evidence: list[str]
+ACTIONS = (DROP, RELABEL)  # what a person wants to see; `keep` is counted alone
 
 
 @dataclass(frozen=True)
@@ -32,7 +21,7 @@ class Group:
 
     action: str
     total: int
-    shown: list[Verdict]  # the worst, at most the cap
+    shown: list[VerdictRow]  # the worst, at most the cap
 
     @property
     def more(self) -> int:
@@ -54,28 +43,28 @@ def chapters_of(tables: Mapping[tuple[str, str], pa.Table], *, known: Collection
     """The verdicts on some images, a chapter for each table.
 
     Args:
-        tables: tables of ``dataset.VERDICT_SCHEMA`` by round and stage, in the order of the pipeline.
+        tables: verdict tables by round and stage, in the order of the pipeline.
         known: ids of those images; rows about others (augmented copies) are passed over.
         cap: verdicts shown in a group, at most.
     """
     chapters = []
     for (round_name, stage), table in tables.items():
-        verdicts = [Verdict(**row) for row in table.to_pylist() if row["id"] in known]
+        verdicts = [row for row in verdict_rows(table) if row.id in known]
         counted = Counter(verdict.action for verdict in verdicts)
         groups = [_group(action, verdicts, cap) for action in ACTIONS if counted[action]]
-        counts = {action: counted[action] for action in ("keep", *ACTIONS)}
+        counts = {action: counted[action] for action in (KEEP, *ACTIONS)}
         chapters.append(Chapter(round_name, stage, counts, groups))
     return chapters
 
 
-def _group(action: str, verdicts: list[Verdict], cap: int) -> Group:
+def _group(action: str, verdicts: list[VerdictRow], cap: int) -> Group:
     chosen = sorted((verdict for verdict in verdicts if verdict.action == action), key=_badness)
     return Group(action, len(chosen), chosen[:cap])
 
 
-def _badness(verdict: Verdict) -> float:
-    """Ascending: the worst first, what has no score last; equals stay in the table's order."""
-    return math.inf if verdict.score is None or math.isnan(verdict.score) else verdict.score
+def _badness(verdict: VerdictRow) -> float:
+    """Ascending: the worst first, what has no support last; equals stay in the table's order."""
+    return math.inf if verdict.support is None or math.isnan(verdict.support) else verdict.support
 
 
 def label_ways(tables: Iterable[pa.Table]) -> dict[str, tuple[str, str | None]]:
@@ -84,5 +73,5 @@ def label_ways(tables: Iterable[pa.Table]) -> dict[str, tuple[str, str | None]]:
     for table in tables:
         for row in table.select(["id", "action", "label_before", "label_after"]).to_pylist():
             before, _ = found.get(row["id"], (row["label_before"], None))
-            found[row["id"]] = (before, row["label_before"] if row["action"] == "keep" else row["label_after"])
+            found[row["id"]] = (before, row["label_before"] if row["action"] == KEEP else row["label_after"])
     return found

@@ -107,7 +107,7 @@ def render(report: Report) -> bytes:
         "visible": visible,
         "percent": percent,
         "figure": figure,
-        "score": score,
+        "support": support,
         "words": words,
         "card": card_id,
     }
@@ -148,7 +148,7 @@ def figure(value: float, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.3f}".replace("-", MINUS)
 
 
-def score(value: float | None) -> str:
+def support(value: float | None) -> str:
     """Three significant digits; a dash where there is none."""
     return "–" if value is None or math.isnan(value) else f"{value:.3g}".replace("-", MINUS)
 

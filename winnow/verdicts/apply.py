@@ -1,6 +1,7 @@
-"""Verdicts made into a dataset: who goes, who changes the label, and the copies that follow their source image."""
+"""Verdicts applied to a dataset: which images go and which change the label; copies follow their source image."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import pyarrow as pa
 
 from winnow.dataset.samples import LEAST, class_names, column, only_source, samples_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VERDICT_SCHEMA, Verdict
-from winnow.verdicts.overrides import Ruling, rulings_on
+from winnow.verdicts.overrides import Override, overrides_on
 
-SPARED = ", but is one of the last of its class here"
+LAST_OF_CLASS = ", but is one of the last of its class here"
 
 
-def spared(verdicts: Sequence[Verdict], labels: npt.NDArray[np.int64], splits: npt.NDArray[np.str_]) -> list[Verdict]:
+def keep_minimum(
+    verdicts: Sequence[Verdict], labels: npt.NDArray[np.int64], splits: npt.NDArray[np.str_]
+) -> list[Verdict]:
     """The verdicts with ``LEAST`` images of every class kept in every split that had them: the best supported.
 
     Args:
@@ -30,32 +33,41 @@ def spared(verdicts: Sequence[Verdict], labels: npt.NDArray[np.int64], splits: n
                 (row for row in rows if result[row].action != KEEP), key=lambda row: result[row].support, reverse=True
             )
             for row in going[: max(0, LEAST[split] - (len(rows) - len(going)))]:
-                result[row] = Verdict(KEEP, label, result[row].reason + SPARED, result[row].support)
+                result[row] = replace(result[row], action=KEEP, label=label, reason=result[row].reason + LAST_OF_CLASS)
     return result
 
 
-def verdict_rows(
-    samples: pa.Table, verdicts: Sequence[Verdict], classes: Sequence[str], evidence: Sequence[Sequence[str]]
+def verdict_table(
+    samples: pa.Table,
+    verdicts: Sequence[Verdict],
+    classes: Sequence[str],
+    evidence: Sequence[Sequence[str]],
+    *,
+    round_name: str,
+    stage: str,
 ) -> pa.Table:
-    """The verdict table: what was dropped or relabelled first, the least supported on top."""
+    """The verdict table of a stage: what was dropped or relabelled first, the least supported on top."""
     rows = [
         {
             "id": sample["id"],
+            "round": round_name,
+            "stage": stage,
             "action": verdict.action,
             "label_before": sample["label"],
             "label_after": None if verdict.label is None else classes[verdict.label],
             "reason": verdict.reason,
-            "score": verdict.support,
+            "support": verdict.support,
             "evidence": list(ids),
+            "by": verdict.by,
         }
         for sample, verdict, ids in zip(samples.select(["id", "label"]).to_pylist(), verdicts, evidence, strict=True)
     ]
     order = {DROP: 0, RELABEL: 1, KEEP: 2}
-    rows.sort(key=lambda row: (order[row["action"]], row["score"]))
+    rows.sort(key=lambda row: (order[row["action"]], row["support"]))
     return pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
 
 
-def cleansed(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> pa.Table:
+def apply_verdicts(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> pa.Table:
     """The samples after the verdicts.
 
     A dropped image takes its copies along, a relabelled one gives them its new label.
@@ -77,30 +89,37 @@ def cleansed(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> p
     return samples_table(kept, classes)
 
 
-def obeyed(samples: pa.Table, rulings: Mapping[str, Ruling]) -> tuple[pa.Table, pa.Table]:
-    """The samples with the rulings carried out and nothing else, and the verdict table that says so, without scores.
+def with_overrides(
+    samples: pa.Table, overrides: Mapping[str, Override], *, round_name: str, stage: str
+) -> tuple[pa.Table, pa.Table]:
+    """The samples with the overrides applied and nothing else, and the verdict table that says so, without support.
 
     Args:
         samples: any, copies beside their source images.
-        rulings: by id of a source image; those on images that are gone already say nothing here.
+        overrides: by id of a source image; those on images that are gone already change nothing here.
+        round_name: for the verdict table.
+        stage: for the verdict table.
     """
-    if not rulings:
+    if not overrides:
         return samples, VERDICT_SCHEMA.empty_table()
     source = only_source(samples)
     rows = [
         {
             "id": sample["id"],
-            "action": ruling.action_on(sample["label"]),
+            "round": round_name,
+            "stage": stage,
+            "action": override.action_on(sample["label"]),
             "label_before": sample["label"],
-            "label_after": ruling.label,
-            "reason": ruling.reason,
+            "label_after": override.label,
+            "reason": override.reason,
             "evidence": [],
+            "by": override.by,
         }
-        for sample, ruling in zip(source.to_pylist(), rulings_on(source, rulings), strict=True)
-        if ruling is not None
+        for sample, override in zip(source.to_pylist(), overrides_on(source, overrides), strict=True)
+        if override is not None
     ]
-    told = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
-    return cleansed(samples, told, class_names(samples)), told
+    table = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
+    return apply_verdicts(samples, table, class_names(samples)), table
 
 
 def _is(verdicts: pa.Table, action: str) -> pa.Array:

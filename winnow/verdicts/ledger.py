@@ -1,10 +1,11 @@
-"""Verdicts, and the ledger of a dataset: every verdict that led to it, in order.
+"""Verdicts, their table, and the ledger of a dataset: every verdict that led to it, in order.
 
-The ledger lies beside the samples (``<dataset>/ledger.parquet``) and travels with them, so that a refined dataset
-pulled alone can still say why an image is gone. A dataset as prepared has none yet.
+Each cleansing stage writes a verdict table. Their concatenation is the ledger, which lies beside the samples
+(``<dataset>/ledger.parquet``) and travels with them, so that a refined dataset pulled alone can still say why an image
+is gone. A dataset as prepared has none yet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +14,24 @@ import pyarrow as pa
 from winnow.dataset.samples import column
 from winnow.pipeline.files import read_table, write_table
 
+KEEP, DROP, RELABEL = "keep", "drop", "relabel"
+PIPELINE = "winnow"  # `by` of the verdicts that no person gave
+
 VERDICT_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
+        ("round", pa.string()),
+        ("stage", pa.string()),
         ("action", pa.string()),  # keep, drop, relabel
         ("label_before", pa.string()),
         ("label_after", pa.string()),  # null when dropped
         ("reason", pa.string()),
-        ("score", pa.float64()),
-        ("evidence", pa.list_(pa.string())),  # the validation ids or neighbour ids that decided
+        ("support", pa.float64()),  # of the label before, lower is worse; null where nothing was measured
+        ("evidence", pa.list_(pa.string())),  # ids of the label-book images harmed, or of the neighbours, that decided
+        ("by", pa.string()),  # winnow, or whoever gave the override
     ]
 )
-
-
-KEEP, DROP, RELABEL = "keep", "drop", "relabel"
+LEDGER = "ledger.parquet"
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,39 @@ class Verdict:
     """What is done with one image."""
 
     action: str
-    label: int | None  # afterwards; None when dropped
+    label: int | None  # class index afterwards; None when dropped
     reason: str
-    support: float  # for its own label, in [0, 1]
+    support: float  # for its own label, lower is worse
+    by: str = PIPELINE
 
 
-LEDGER = "ledger.parquet"
+@dataclass(frozen=True)
+class VerdictRow:
+    """One row of a verdict table."""
+
+    id: str
+    round: str
+    stage: str
+    action: str
+    label_before: str
+    label_after: str | None  # None when dropped
+    reason: str
+    support: float | None
+    evidence: tuple[str, ...]
+    by: str
+
+    @property
+    def where(self) -> str:
+        """Round and stage, for people."""
+        return f"{self.round} {self.stage}"
 
 
-LEDGER_SCHEMA = pa.schema([("round", pa.string()), ("stage", pa.string()), *VERDICT_SCHEMA])
+def verdict_rows(table: pa.Table) -> list[VerdictRow]:
+    """The rows of a verdict table, in its order."""
+    return [
+        VerdictRow(**{**row, "evidence": tuple(row["evidence"] or ())})
+        for row in table.select(VERDICT_SCHEMA.names).to_pylist()
+    ]
 
 
 def read_ledger(dataset: Path) -> pa.Table:
@@ -53,22 +82,13 @@ def read_ledger(dataset: Path) -> pa.Table:
     """
     path = dataset / LEDGER
     if not path.exists():
-        return LEDGER_SCHEMA.empty_table()
-    return read_table(path, LEDGER_SCHEMA)
+        return VERDICT_SCHEMA.empty_table()
+    return read_table(path, VERDICT_SCHEMA)
 
 
-def extended(ledger: pa.Table, verdicts: Mapping[tuple[str, str], pa.Table]) -> pa.Table:
-    """The ledger with verdict tables behind it.
-
-    Args:
-        ledger: so far.
-        verdicts: tables of ``dataset.VERDICT_SCHEMA`` by round and stage, in the order in which they fell.
-    """
-    parts = [ledger]
-    for (round_name, stage), table in verdicts.items():
-        names = [pa.array([name] * table.num_rows, pa.string()) for name in (round_name, stage)]
-        parts.append(pa.Table.from_arrays([*names, *table.columns], schema=LEDGER_SCHEMA))
-    return pa.concat_tables(parts)
+def extend_ledger(ledger: pa.Table, tables: Iterable[pa.Table]) -> pa.Table:
+    """The ledger with verdict tables appended, in the order of the stages."""
+    return pa.concat_tables([ledger, *(table.select(VERDICT_SCHEMA.names) for table in tables)])
 
 
 def write_ledger(dataset: Path, ledger: pa.Table) -> None:
@@ -78,10 +98,7 @@ def write_ledger(dataset: Path, ledger: pa.Table) -> None:
 
 
 def by_stage(ledger: pa.Table) -> dict[tuple[str, str], pa.Table]:
-    """The verdict tables that a ledger was made of, by round and stage, in the order in which they fell."""
+    """The verdict tables that a ledger was made of, by round and stage, in the order of the stages."""
     rounds, stages = column(ledger, "round"), column(ledger, "stage")
     pairs = dict.fromkeys(zip(rounds.tolist(), stages.tolist(), strict=True))
-    return {
-        (one, stage): ledger.filter(pa.array((rounds == one) & (stages == stage))).select(VERDICT_SCHEMA.names)
-        for one, stage in pairs
-    }
+    return {(one, stage): ledger.filter(pa.array((rounds == one) & (stages == stage))) for one, stage in pairs}

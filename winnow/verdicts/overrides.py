@@ -1,28 +1,38 @@
-"""What people's overrides mean for the images: rulings, and how verdicts give way to them.
+"""What people's overrides mean for the images, and how verdicts give way to them.
 
-A ruling does not say what to do, but what must hold of an image. Where it holds, the image is kept, else put right; so
-every stage of every round can carry out the same rulings, whatever the others did.
+An override does not say what to do, but what must hold of an image. Where it holds, the image is kept, else put right;
+so every stage of every round can apply the same overrides, whatever the others did.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset.samples import class_names, column
+from winnow.pipeline.files import read_table, write_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
-OVERRIDE = "override"  # the first word of the reason, in the verdicts that people gave
+OVERRIDES_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("label", pa.string()),  # class that must hold; null: the image must be gone
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("by", pa.string(), nullable=False),
+    ]
+)
 
 
 @dataclass(frozen=True)
-class Ruling:
+class Override:
     """What must hold of one image."""
 
     label: str | None  # its class; None: it is gone
     reason: str
+    by: str  # who said so
 
     def action_on(self, label: str) -> str:
         """What makes it hold of the image as it is now."""
@@ -31,48 +41,58 @@ class Ruling:
         return KEEP if self.label == label else RELABEL
 
 
-def rulings_on(samples: pa.Table, rulings: Mapping[str, Ruling]) -> list[Ruling | None]:
-    """(N,) the ruling on each sample; a copy has that on its source image."""
+def write_overrides(path: Path, overrides: Mapping[str, Override]) -> None:
+    """Write the overrides by id of the image, in the order given."""
+    rows = [{"id": key, **vars(one)} for key, one in overrides.items()]
+    write_table(path, pa.Table.from_pylist(rows, schema=OVERRIDES_SCHEMA))
+
+
+def read_overrides(path: Path) -> dict[str, Override]:
+    """The overrides by id of the image, as the stage ``overrides`` resolved them.
+
+    Raises:
+        UserError: the table is missing or damaged.
+    """
+    rows = read_table(path, OVERRIDES_SCHEMA).to_pylist()
+    return {row["id"]: Override(row["label"], row["reason"], row["by"]) for row in rows}
+
+
+def overrides_on(samples: pa.Table, overrides: Mapping[str, Override]) -> list[Override | None]:
+    """(N,) the override of each sample; a copy has that of its source image."""
     roots = zip(samples["id"].to_pylist(), samples["parent"].to_pylist(), strict=True)
-    return [rulings.get(parent or identifier) for identifier, parent in roots]
+    return [overrides.get(parent or identifier) for identifier, parent in roots]
 
 
-def removed(labels: Sequence[str] | npt.NDArray[np.str_], ruled: Sequence[Ruling | None]) -> npt.NDArray[np.bool_]:
-    """(N,) whether the ruling takes the image away from the label: drops it, or gives it another."""
-    return np.array(
-        [ruling is not None and ruling.action_on(label) != KEEP for label, ruling in zip(labels, ruled, strict=True)],
-        dtype=bool,
-    )
+def taken_away(
+    labels: Sequence[str] | npt.NDArray[np.str_], overridden: Sequence[Override | None]
+) -> npt.NDArray[np.bool_]:
+    """(N,) whether the override takes the image away from the label: drops it, or gives it another."""
+    pairs = zip(labels, overridden, strict=True)
+    return np.array([one is not None and one.action_on(label) != KEEP for label, one in pairs], dtype=bool)
 
 
-def overruled(verdicts: Sequence[Verdict], samples: pa.Table, ruled: Sequence[Ruling | None]) -> list[Verdict]:
-    """The verdicts with the rulings in their place, where there is one; the support stays as measured.
+def apply_overrides(
+    verdicts: Sequence[Verdict], samples: pa.Table, overridden: Sequence[Override | None]
+) -> list[Verdict]:
+    """The verdicts, replaced by the override where there is one; the support stays as measured.
 
     Args:
         verdicts: (N,).
         samples: (N,) rows that they are on.
-        ruled: (N,).
+        overridden: (N,).
     """
     index = {name: position for position, name in enumerate(class_names(samples))}
     labels = column(samples, "label").tolist()
     return [
         verdict
-        if ruling is None
+        if one is None
         else Verdict(
-            ruling.action_on(label),
-            None if ruling.label is None else index[ruling.label],
-            ruling.reason,
-            verdict.support,
+            one.action_on(label), None if one.label is None else index[one.label], one.reason, verdict.support, one.by
         )
-        for verdict, label, ruling in zip(verdicts, labels, ruled, strict=True)
+        for verdict, label, one in zip(verdicts, labels, overridden, strict=True)
     ]
 
 
-def is_override(reason: str) -> bool:
-    """Whether a verdict's reason tells of a person's word."""
-    return reason == OVERRIDE or reason.startswith((f"{OVERRIDE} by ", f"{OVERRIDE}: "))
-
-
-def mention(rulings: Mapping[str, Ruling]) -> str:
+def count_text(overrides: Mapping[str, Override]) -> str:
     """The end of a stage's closing line."""
-    return f"; {len(rulings)} overridden by people" if rulings else ""
+    return f"; {len(overrides)} overridden by people" if overrides else ""

@@ -1,8 +1,8 @@
-"""What people say of single images: overrides.csv, read and checked. It wins over every verdict of every round.
+"""overrides.csv, read and checked: what people say of single images. An override wins over every verdict.
 
 Columns sample, action, label, by, note. ``sample`` is an id, or a name inside the source, of a train or val image as
 prepared; ``action`` is keep, drop or relabel; ``label`` is the class of a relabelled image and empty otherwise; ``by``
-and ``note`` are told in the verdict's reason. Names and labels are compared in Unicode's composed form (NFC).
+and ``note`` stand in the verdict's reason. Names and labels are compared in Unicode's composed form (NFC).
 """
 
 import csv
@@ -20,20 +20,17 @@ import pyarrow as pa
 
 from winnow.dataset.samples import LEAST, class_names, read_samples
 from winnow.pipeline.messages import UserError, shown
-from winnow.verdicts.ledger import DROP, KEEP, RELABEL
-from winnow.verdicts.overrides import OVERRIDE, Ruling
+from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL
+from winnow.verdicts.overrides import Override
 
 HEADER = ("sample", "action", "label", "by", "note")
-
-
 ACTIONS = (KEEP, DROP, RELABEL)
-
-
+UNNAMED = "unnamed"  # of an override that nobody signed
 CLASSES_SHOWN = 10  # that a message names
 
 
 @dataclass(frozen=True)
-class Override:
+class OverrideRow:
     """One row, as written."""
 
     line: int  # of the file, on which the row begins
@@ -45,19 +42,19 @@ class Override:
 
     @property
     def reason(self) -> str:
-        """As verdicts tell it."""
+        """Of the verdict that applies it."""
         by = f" by {self.by}" if self.by else ""
-        return f"{OVERRIDE}{by}{': ' if self.note else ''}{self.note}"
+        return f"override{by}{': ' if self.note else ''}{self.note}"
 
 
 # --- read -------------------------------------------------------------------------------------------------------
 
 
-def read_overrides(file: Path) -> list[Override]:
+def read_override_rows(file: Path) -> list[OverrideRow]:
     """The rows of the file.
 
     Raises:
-        UserError: the file is missing, or ``parse_overrides`` says what is wrong with it.
+        UserError: the file is missing, or ``parse_override_rows`` says what is wrong with it.
     """
     try:
         content = file.read_bytes()
@@ -65,10 +62,10 @@ def read_overrides(file: Path) -> list[Override]:
         raise UserError(f"{file} is missing; `git checkout {file}` or `make run` brings it back") from None
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); mend its permissions or name") from None
-    return parse_overrides(content, str(file))
+    return parse_override_rows(content, str(file))
 
 
-def parse_overrides(content: bytes, where: str) -> list[Override]:
+def parse_override_rows(content: bytes, where: str) -> list[OverrideRow]:
     """The rows in file order, each sound by itself; empty ones are passed over.
 
     Args:
@@ -115,7 +112,7 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
             yield line, [unicodedata.normalize("NFC", cell) for cell in cells]
 
 
-def _override(cells: list[str], place: str, line: int) -> Override:
+def _override(cells: list[str], place: str, line: int) -> OverrideRow:
     if len(cells) > len(HEADER):
         raise UserError(
             f"{place}: {len(cells)} cells for {len(HEADER)} columns; put a cell that holds a comma into quotes"
@@ -130,33 +127,35 @@ def _override(cells: list[str], place: str, line: int) -> Override:
         raise UserError(f"{place}: relabel needs a label; write the class that the image belongs to")
     if action != RELABEL and label.strip():
         raise UserError(f"{place}: {action} takes no label, got {shown(label)}; leave it empty, or write relabel")
-    return Override(line, sample, action, label, " ".join(by.split()), " ".join(note.split()))
+    if by.strip() == PIPELINE:
+        raise UserError(f"{place}: by must name a person, got {PIPELINE}, which signs the pipeline's own verdicts")
+    return OverrideRow(line, sample, action, label, " ".join(by.split()), " ".join(note.split()))
 
 
 # --- check ------------------------------------------------------------------------------------------------------
 
 
-def read_rulings(file: Path, prepared: Path) -> dict[str, Ruling]:
-    """The rulings of the file, by id.
+def read_overrides_csv(file: Path, prepared: Path) -> dict[str, Override]:
+    """The overrides of the file, by id.
 
     Args:
         file: overrides.csv.
-        prepared: dataset as prepared: what a later one has lost is known all the same.
+        prepared: dataset as prepared: an image that a later one has lost is still known.
 
     Raises:
-        UserError: ``read_overrides`` or ``find_rulings`` says what is wrong.
+        UserError: ``read_override_rows`` or ``resolve_overrides`` says what is wrong.
     """
-    overrides = read_overrides(file)
-    return find_rulings(overrides, read_samples(prepared), str(file)) if overrides else {}
+    rows = read_override_rows(file)
+    return resolve_overrides(rows, read_samples(prepared), str(file)) if rows else {}
 
 
-def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -> dict[str, Ruling]:
+def resolve_overrides(rows: Sequence[OverrideRow], samples: pa.Table, where: str) -> dict[str, Override]:
     """What the rows mean, by id of the image.
 
-    Two rows may say the same about an image, and the first is told then.
+    Two rows may say the same about an image; the first is then the one that counts.
 
     Args:
-        overrides: rows.
+        rows: of the file.
         samples: as prepared.
         where: the file as messages name it.
 
@@ -168,9 +167,9 @@ def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -
     # A name holds a slash and an id does not, so that none is taken for the other.
     known = {_composed(row["name"]): row for row in images} | {row["id"]: row for row in images}
     classes = {_composed(name): name for name in class_names(samples)}
-    found: dict[str, Ruling] = {}
+    found: dict[str, Override] = {}
     lines: dict[str, int] = {}
-    for one in overrides:
+    for one in rows:
         place = f"{where}, line {one.line}"
         row = known.get(one.sample) or known.get(one.sample.strip())
         if row is None or row["split"] not in ("train", "val"):
@@ -178,8 +177,8 @@ def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -
         label = None
         if one.action != DROP:
             label = row["given_label"] if one.action == KEEP else _class(one.label, classes, place)
-        ruling = found.setdefault(row["id"], Ruling(label, one.reason))
-        if ruling.label != label:
+        override = found.setdefault(row["id"], Override(label, one.reason, one.by or UNNAMED))
+        if override.label != label:
             raise UserError(
                 f"{place}: contradicts line {lines[row['id']]} about {shown(row['name'])}; delete one of the two rows"
             )
@@ -190,11 +189,10 @@ def find_rulings(overrides: Sequence[Override], samples: pa.Table, where: str) -
 
 def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequence[Mapping[str, Any]]) -> str:
     if row is not None:
-        return f"{shown(wanted)} is trusted, an image of the label book; delete the row, and mend the source"
+        return f"{shown(wanted)} is an image of the label book, which is trusted; delete the row, and mend the source"
     if wanted.strip().startswith("test/"):
-        return (
-            f"{shown(wanted)} is no train or val image of this source, and no word changes the test set; delete the row"
-        )
+        why = "is no train or val image of this source, and overrides do not change the test set"
+        return f"{shown(wanted)} {why}; delete the row"
     names = [image["name"] for image in images if image["split"] in ("train", "val")]
     near = [name for name in names if name.endswith(f"/{wanted.strip()}")]
     split = wanted.strip().split("/")[0]
@@ -207,7 +205,7 @@ def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequenc
     remedy = (
         f"did you mean {shown(near[0])}?"
         if near
-        else "delete the row, or look the name up with winnow.why: no word changes an image of the test set"
+        else "delete the row, or look the name up with `winnow why`: overrides do not change the test set"
     )
     return f"{shown(wanted)} is no train or val image of this source; {remedy}"
 
@@ -224,14 +222,14 @@ def _class(label: str, classes: Mapping[str, str], place: str) -> str:
 
 
 def _refuse_emptied(
-    images: Sequence[Mapping[str, Any]], found: Mapping[str, Ruling], lines: Mapping[str, int], where: str
+    images: Sequence[Mapping[str, Any]], found: Mapping[str, Override], lines: Mapping[str, int], where: str
 ) -> None:
-    """Refuse rulings that leave nothing to judge an image by, to train a model with, or to choose one."""
+    """Refuse overrides that leave nothing to judge an image by, to train a model with, or to choose one."""
     groups = {row["id"]: f"train {row['label']}" if row["split"] == "train" else row["split"] for row in images}
     before, left = Counter(groups.values()), Counter[str]()
     for row in images:
-        ruling = found.get(row["id"])
-        label = ruling.label if ruling else row["label"]
+        override = found.get(row["id"])
+        label = override.label if override else row["label"]
         if label is not None:
             left[f"train {label}" if row["split"] == "train" else row["split"]] += 1
     for row in sorted((row for row in images if row["id"] in found), key=lambda row: -lines[row["id"]]):

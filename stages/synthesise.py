@@ -1,9 +1,9 @@
-"""Draw the embedded source: handwritten Roman numerals i to x with planted faults and their truth.
+"""Synthesise the embedded source: handwritten Roman numerals i to x with planted faults and their truth.
 
 Writes  --source  zip: train/<class>/<n>.png (faults planted), label_book/ and test/ (clean), and
                   truth.csv (name,label,noise), one row a train image: the class drawn, empty for junk; 1 for junk
         --sheet   PNG for people: clean images of train beside test, wrong labels, junk
-Params  draw
+Params  synthesise
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from winnow.synthetic.source import Pool, draw, plan_clean, plan_faulty, png_byt
 
 @dataclass(frozen=True)
 class Params:
-    """Section `draw`."""
+    """Section `synthesise`."""
 
     seed: int
     train_counts: list[int]  # images a class as filed, i to x, faults included
@@ -67,7 +67,7 @@ def main(params: Params, *, source: Path, sheet: Path) -> None:
     write_bytes(sheet, source_sheet(drawings, images))
     wrong = sum(drawing.truth not in ("", drawing.label) for drawing in train)
     print(
-        f"draw: {len(train)} train images ({wrong} wrong labels, {sum(not d.truth for d in train)} junk), "
+        f"synthesise: {len(train)} train images ({wrong} wrong labels, {sum(not d.truth for d in train)} junk), "
         f"{len(label_book)} in the label book, {len(test)} to test"
     )
 
@@ -81,7 +81,7 @@ def _pool(params: Params, split: str) -> Pool:
     return Pool(writer_pool(params.seed, split, count, spread=spread), inverted)
 
 
-SECTIONS: Sections = {"params": ("draw", Params)}
+SECTIONS: Sections = {"params": ("synthesise", Params)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)
