@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce compare push pull remote-demo test check faults fidelity bench clean
+.PHONY: help run reproduce docs compare push pull remote-demo test check faults fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -39,6 +39,9 @@ run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
 reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2]
 	@$(RUN) -m winnow reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
 		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+docs: $(VENV)/.installed ## regenerate docs/formats.md
+	@$(RUN) -m bench.formats
 
 compare: $(VENV)/.installed-remote ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
 	@echo 'metrics that differ:'

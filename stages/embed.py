@@ -17,11 +17,27 @@ import pyarrow as pa
 
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, label_indices, read_samples
-from winnow.pipeline.files import write_table
+from winnow.pipeline.files import Columns, write_table
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
 from winnow.representation.plane import plane
+
+EMBEDDINGS: Columns = {
+    "id": (pa.string(), "of a source image or a copy"),
+    "embedding": (pa.list_(pa.float32()), "D values, unit length, every fold's space turned onto the first one"),
+    "x": (pa.float64(), "t-SNE of the source images; a copy lies at the median of its neighbours"),
+    "y": (pa.float64(), "likewise"),
+}
+NEIGHBOURS: Columns = {
+    "id": (pa.string(), "of a source image or a copy"),
+    "neighbours": (pa.list_(pa.list_(pa.string())), "by repeat, the ids of the nearest source images, nearest first"),
+    "distances": (pa.list_(pa.list_(pa.float32())), "by repeat, their Euclidean distances"),
+}
+CLASSES: Columns = {
+    "id": (pa.string(), "of a source image or a copy"),
+    "probability": (pa.list_(pa.float64()), "K values in the order of the classes, out of fold; NaN: cannot tell"),
+}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from winnow.augmentation.edge_cases import Rule, find_edge_cases
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.pictures.contact_sheet import contact_sheet
-from winnow.pipeline.files import write_bytes, write_table
+from winnow.pipeline.files import Columns, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
@@ -27,6 +27,15 @@ from winnow.representation.plane import plane
 from winnow.training.jobs import features
 from winnow.training.training import Labelled, Profile
 
+EDGE_CASES: Columns = {
+    "id": (pa.string(), "of a training image that is no copy"),
+    "label": (pa.string(), "its class"),
+    "agreement": (pa.float64(), "share of its neighbours in the plane that have its label"),
+    "distance": (pa.float64(), "in the plane, to the closest image of its class"),
+    "x": (pa.float64(), "t-SNE of the fixed model's features"),
+    "y": (pa.float64(), "likewise"),
+    "edge": (pa.bool_(), "whether it is an edge case"),
+}
 COLUMNS, TILE = 12, 64  # of the sheet: images a class, pixels each
 
 

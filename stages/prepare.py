@@ -27,14 +27,28 @@ from winnow.intake.ingest import complete, count, ingest, keep_apart
 from winnow.intake.source import open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
-from winnow.pipeline.files import stamp, write_json, write_table
+from winnow.pipeline.files import Columns, schema_of, stamp, write_json, write_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.stage import Sections, run_stage
 
 TEXT = pa.string()
-REJECTED_SCHEMA = pa.schema([("name", TEXT), ("reason", TEXT)])
-LEAKS_SCHEMA = pa.schema([(column, TEXT) for column in ("id", "name", "split", "label", "kept_in")])
-TRUTH_SCHEMA = pa.schema([("id", TEXT), ("label", TEXT), ("noise", pa.bool_())])
+REJECTED: Columns = {
+    "name": (TEXT, "path inside the source"),
+    "reason": (TEXT, "why the file gives no sample, the same words for the same fault"),
+}
+LEAKS: Columns = {
+    "id": (TEXT, "of the image left out"),
+    "name": (TEXT, "path inside the source"),
+    "split": (TEXT, "split that it was delivered in"),
+    "label": (TEXT, "class that it was delivered as"),
+    "kept_in": (TEXT, "split that holds the same pixels and keeps them"),
+}
+TRUTH: Columns = {
+    "id": (TEXT, "of a train or val image"),
+    "label": (TEXT, "true class; null for an image that shows none"),
+    "noise": (pa.bool_(), "whether the image shows no class"),
+}
+REJECTED_SCHEMA, LEAKS_SCHEMA, TRUTH_SCHEMA = map(schema_of, (REJECTED, LEAKS, TRUTH))
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,20 @@ from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.influence.trajectory import Sgd
 from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
-from winnow.pipeline.files import write_csv, write_table
+from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
 from winnow.transforms.views import Ranges
+
+SCORES: Columns = {
+    "id": (pa.string(), "of a train or val image"),
+    "<label-book id>": (pa.float64(), "removal effect on that label-book image; below 0, removing lowers its loss"),
+    "min": (pa.float64(), "lowest removal effect"),
+    "mean": (pa.float64(), "mean removal effect"),
+    "label_quality": (pa.float64(), "mean probability of the label, in and out of fold, in [0, 1]; lower is worse"),
+    "score": (pa.float64(), "the same under its earlier name, for one release"),
+}
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from winnow.dataset.samples import SCHEMA, class_names
-from winnow.verdicts.ledger import VERDICT_SCHEMA
+from winnow.dataset.samples import SAMPLES, class_names
+from winnow.pipeline.files import Columns, schema_of
+from winnow.verdicts.ledger import VERDICTS
 
-MANIFEST_SCHEMA = pa.schema(
-    [
-        ("file", pa.string()),  # from the export's root
-        ("folder", pa.string()),  # the class's folder; not the label where that is no safe name
-        *(SCHEMA.field(name) for name in ("id", "name", "split", "label", "given_label", "origin", "parent")),
-        ("round", pa.string()),  # of the last verdict; this and what follows is null where there was none
-        ("stage", pa.string()),
-        *(VERDICT_SCHEMA.field(name) for name in ("action", "reason", "support")),
-    ]
-)
+MANIFEST: Columns = {
+    "file": (pa.string(), "path from the export's root"),
+    "folder": (pa.string(), "folder of the class: its name, or `class_<index>` where that is no safe folder name"),
+    **{name: SAMPLES[name] for name in ("id", "name", "split", "label", "given_label", "origin", "parent")},
+    "round": (pa.string(), "round of the last verdict on the image; null, as what follows, where there was none"),
+    "stage": (pa.string(), "stage of that verdict"),
+    **{name: VERDICTS[name] for name in ("action", "reason", "support")},
+}
+MANIFEST_SCHEMA = schema_of(MANIFEST)
 
 
 def manifest(samples: pa.Table, verdicts: Mapping[tuple[str, str], pa.Table]) -> pa.Table:

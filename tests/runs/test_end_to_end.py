@@ -1,16 +1,20 @@
 """The whole pipeline on tiny data in a repository of its own, as a user runs it."""
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from bench.formats import FORMATS, Table, type_name
 from tests.support.workspace import TINY, Workspace
 from winnow.commands.run import unrolled
+from winnow.dataset.samples import read_samples
 
 pytestmark = pytest.mark.slow
 ARMS = ["baseline", "hydra", "hydra-random", "hydra-faa", "hydra-faa-inversion", "full"]
@@ -79,6 +83,18 @@ def test_contracts_hold(done: Workspace) -> None:
             figures = json.loads((done.folder / f"metrics/judge/{arm}/seed-{seed}.json").read_text())
             assert {"accuracy", "n_test", "n_train", "best_epoch", "loss", "recall"} <= set(figures)
             assert (done.folder / f"models/judge/{arm}/seed-{seed}.safetensors").exists()
+
+
+@pytest.mark.parametrize("one", [one for one in FORMATS if isinstance(one, Table)], ids=lambda one: one.title)
+def test_tables_have_the_columns_that_docs_formats_names(done: Workspace, one: Table) -> None:
+    path = re.sub("<[a-z]+>", "*", one.path.replace("<dataset>", "data/refined"))
+    files = sorted(done.folder.glob(path))
+    assert files
+    book = read_samples(done.folder / "data/prepared").filter(pc.field("split") == "label_book")["id"].to_pylist()
+    named = [(name, type_name(kind)) for name, (kind, _) in one.columns.items()]
+    wanted = [(i, kind) for name, kind in named for i in (book if name == "<label-book id>" else [name])]
+    for file in files:
+        assert [(field.name, type_name(field.type)) for field in pq.read_schema(file)] == wanted
 
 
 def test_pixels_are_stored_once_however_many_datasets_carry_them(done: Workspace) -> None:

@@ -226,6 +226,23 @@ def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, ge
 # --- the file ---------------------------------------------------------------------------------------------------
 
 
+POLICY = {  # key of policy.json: meaning
+    "sub_policies[][].operation": "by sub-policy and stage: the operation",
+    "sub_policies[][].probability": "that the stage is carried out",
+    "sub_policies[][].magnitude": "in [0, 1]; 1 is the operation's whole range",
+    "operations[]": "offered to the search",
+    "limits.<operation>.<class>": "largest magnitude that the class's label survives; 0 refuses the operation",
+    "cut[].operation": "report of the label check, a row an operation, class and magnitude: the operation",
+    "cut[].class": "the class",
+    "cut[].magnitude": "the magnitude judged",
+    "cut[].images": "images of the class that were judged",
+    "cut[].untouched": "share of them recognised untouched; null without images",
+    "cut[].recognised": "share of them recognised under the operation; null without images",
+    "cut[].more_often_taken_for": "the class whose predictions rise the most; null where none rises",
+    "cut[].verdict": "survives, cut, not judged, or refused for all",
+}
+
+
 class PolicyError(ValueError):
     """policy.json does not hold a policy; the message starts with the place in the file."""
 

@@ -13,12 +13,19 @@ from winnow.cleansing.neighbour_rule import Rule, judge_labels
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
 from winnow.pictures.contact_sheet import contact_sheet
-from winnow.pipeline.files import read_table
+from winnow.pipeline.files import Columns, read_table
 from winnow.representation.out_of_fold import Neighbours, Points
 from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 from winnow.verdicts.overrides import Override, apply_overrides, overrides_on, taken_away
 
+SIGNALS: Columns = {
+    "id": (pa.string(), "of a train or val image that no override drops or relabels"),
+    "neighbours": (pa.float64(), "share of its neighbours that have its label"),
+    "classifier": (pa.float32(), "out-of-fold probability of its label; NaN where the classifier cannot tell"),
+    "label_quality": (pa.float64(), "by the valuation; NaN where it has none"),
+    "support": (pa.float64(), "mean of the signals that `cleanse_neighbours.signals` names"),
+}
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
 

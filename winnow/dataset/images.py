@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from winnow.pipeline.files import fresh_folder, write_bytes, write_table
+from winnow.pipeline.files import Columns, fresh_folder, schema_of, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 
 
@@ -44,7 +44,11 @@ def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
     return {identifier: found[identifier] for identifier in wanted}
 
 
-SHARD_SCHEMA = pa.schema([("id", pa.string()), ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))])
+SHARD: Columns = {
+    "id": (pa.string(), "of the sample"),
+    "image": (pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "a PNG, and `<id>.png`"),
+}
+SHARD_SCHEMA = schema_of(SHARD)
 
 
 SHARD_ROWS = 4096  # 64 x 64 line art is about 1 KB a PNG: a shard is a few MB, one object to push

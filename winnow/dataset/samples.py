@@ -14,22 +14,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.pipeline.files import Columns, schema_of
 from winnow.pipeline.messages import UserError
 
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),  # 16 hex digits, unique, the same in every stage and on every machine
-        ("name", pa.string()),  # path inside the source
-        ("split", pa.string()),  # train, val, label_book, test
-        ("label", pa.string()),  # class now
-        ("given_label", pa.string()),  # class as delivered
-        ("origin", pa.string()),  # source, random, faster_autoaugment, inversion, affine, edge_case
-        ("parent", pa.string()),  # the root source sample that an augmented one was made from, else null
-        ("operations", pa.string()),  # JSON list of {operation, magnitude}, else null
-        ("pixel_hash", pa.string()),  # of the decoded pixels at the delivered resolution
-        ("channels", pa.int8()),  # 1 grey, 3 colour, as delivered
-    ]
-)
+SAMPLES: Columns = {
+    "id": (pa.string(), "16 hex digits, unique; the same in every stage and on every machine"),
+    "name": (pa.string(), "path inside the source; of a copy, the name of its source image, its origin and a number"),
+    "split": (pa.string(), "train, val, label_book or test"),
+    "label": (pa.string(), "class now"),
+    "given_label": (pa.string(), "class as delivered"),
+    "origin": (pa.string(), "source, or what made the copy: random, faster_autoaugment, inversion, affine, edge_case"),
+    "parent": (pa.string(), "id of the source image that a copy was made from; null for a source image"),
+    "operations": (pa.string(), "JSON list of {operation, magnitude}, in order; null for a source image"),
+    "pixel_hash": (pa.string(), "of the decoded pixels at the delivered size; of a copy, of its own pixels"),
+    "channels": (pa.int8(), "1 grey or 3 colour, as delivered"),
+}
+SCHEMA = schema_of(SAMPLES)
 
 
 SPLITS = ("train", "val", "label_book", "test")

@@ -11,6 +11,22 @@ from winnow.evaluation.intervals import accuracy_interval, error_reduction_inter
 from winnow.evaluation.judge import SeedFiles
 from winnow.pipeline.messages import UserError
 
+COMPARISON = {  # key of metrics/comparison.json: meaning
+    "<arm>.n_train": "training images of the arm",
+    "<arm>.n_test": "test images",
+    "<arm>.profile": "section of `judge.profiles` that trained it",
+    "<arm>.accuracy.mean": "mean test accuracy over the seeds",
+    "<arm>.accuracy.low": "lower end of its 95 % interval over seeds and test images",
+    "<arm>.accuracy.high": "upper end",
+    "<arm>.accuracy.seeds": "seeds",
+    "<arm>.error_reduction.mean": "share of the first arm's errors that this one does not make; absent in the first",
+    "<arm>.error_reduction.low": "lower end of its 95 % interval, paired by seed and test image",
+    "<arm>.error_reduction.high": "upper end, at most 1",
+    "<arm>.gain.mean": "mean accuracy minus that of the arm before it; absent in the first",
+    "<arm>.gain.low": "lower end of its 95 % interval, paired by seed and test image",
+    "<arm>.gain.high": "upper end",
+}
+
 
 @dataclass(frozen=True)
 class ArmResult:

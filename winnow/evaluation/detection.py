@@ -13,6 +13,27 @@ from winnow.verdicts.ledger import PIPELINE, by_stage
 
 ACTIONS = ("keep", "drop", "relabel")
 
+REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against the truth are absent without a truth.csv
+    "images": "train and val images as delivered",
+    "dropped": "of these, dropped in the end",
+    "relabelled": "of these, with another class than delivered in the end",
+    "overridden.<action>": "images that an override keeps, drops or relabels",
+    "faults": "images whose true class is not the one delivered, or that show no class",
+    "touched": "images dropped or relabelled, counted over those whose truth is known",
+    "precision": "share of the touched images that are faults; 0 when none was touched",
+    "recall": "share of the faults that were touched",
+    "f1": "harmonic mean of the two",
+    "relabels_right": "share of the relabelled images that now have their true class",
+    "ranking_auc": "chance that the valuation ranks a fault below a sound image",
+    "ranking_average_precision": "average precision of the same ranking",
+    "signals.<signal>.ranking_auc": "the same for each signal of the cleansing by neighbours alone, and their mean",
+    "signals.<signal>.ranking_average_precision": "likewise",
+    "verdicts.<round>.<stage>.<action>": "verdicts of the stage on delivered images",
+    "verdicts.<round>.<stage>.copies_dropped": "augmented copies that the stage dropped",
+    "rejected_files": "files of the source that are no samples",
+    "leaks_removed": "images left out because a higher split holds the same pixels",
+}
+
 
 def count_actions(actions: Iterable[str]) -> dict[str, int]:
     """How many verdicts of each kind; every kind is there, so that two runs can be compared.

@@ -13,6 +13,17 @@ import numpy.typing as npt
 
 from winnow.evaluation.intervals import Interval, gain_interval
 
+GATE = {  # key of metrics/gate/<round>.json: meaning
+    "accepted": "whether the round's dataset is passed on",
+    "gain.mean": "accuracy of the round's dataset minus that of what came in, mean over the seeds",
+    "gain.low": "lower end of its 95 % interval, paired by seed and image",
+    "gain.high": "upper end; below 0 the round is refused",
+    "incoming.mean": "mean accuracy of the model trained on what came in",
+    "candidate.mean": "mean accuracy of the model trained on the round's dataset",
+    "images": "images that both are asked about: validation images and label book as they came in",
+    "seeds": "seeds",
+}
+
 
 @dataclass(frozen=True)
 class Decision:

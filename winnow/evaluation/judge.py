@@ -23,14 +23,35 @@ import numpy as np
 import pyarrow as pa
 from safetensors.torch import save
 
-from winnow.pipeline.files import digest, read_table, write_bytes, write_json, write_table
+from winnow.pipeline.files import Columns, digest, read_table, schema_of, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.workers import Tick
 from winnow.training.network import pick_device
 from winnow.training.training import Evaluation, Labelled, Profile, Trained, evaluate, train
 
 IMAGES_A_TICK = 500  # trained on; arms of other sizes then move the progress bar at the same speed
-PREDICTIONS = pa.schema([("id", pa.string()), ("label", pa.string()), ("predicted", pa.string())])
+PREDICTION_COLUMNS: Columns = {
+    "id": (pa.string(), "of the test image"),
+    "label": (pa.string(), "its class"),
+    "predicted": (pa.string(), "the class that the model gives it"),
+}
+PREDICTIONS = schema_of(PREDICTION_COLUMNS)
+
+FIGURES = {  # key of <metrics>/seed-<s>.json: meaning
+    "seed": "seed of weights and order",
+    "fingerprint": "digest of everything that the figures depend on: data, profile, code, PyTorch's version, seed",
+    "profile": "section of `judge.profiles`",
+    "accuracy": "share of the test images classified right",
+    "loss": "mean cross-entropy on the test images",
+    "recall.<class>": "share of the class's test images classified right",
+    "n_train": "training images",
+    "n_val": "validation images",
+    "n_test": "test images",
+    "best_epoch": "epoch chosen, counted from 1: the first of the best validation accuracy",
+    "val_accuracy": "validation accuracy at that epoch",
+    "curve[].train_loss": "by epoch: mean training loss",
+    "curve[].val_accuracy": "by epoch: validation accuracy",
+}
 
 
 @dataclass(frozen=True)

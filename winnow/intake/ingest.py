@@ -34,6 +34,23 @@ from winnow.pipeline.messages import UserError
 
 REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)
 
+COUNTS = {  # key of metrics/prepare.json: meaning
+    "images_<split>": "images of the split, drawn ones included",
+    "images_grey": "images that are grey as delivered",
+    "images_colour": "images in colour",
+    "rejected_total": "files that are no samples",
+    "rejected_<reason>": "of these, by reason",
+    "leaks_total": "images left out because a higher split holds the same pixels",
+    "leaks_<split>_in_<split>": "of these, by the split of delivery and the split that keeps the pixels",
+    "train_copies_with_one_label": "training images whose pixels occur more than once, always under one label",
+    "train_copies_with_two_labels": "the same under labels that contradict each other",
+    "label_book_verified": "whether the source brought the label book; one drawn from val is not verified",
+    "classes": "classes of the source",
+    "truth_rows": "train and val images whose truth is known",
+    "truth_names_unknown": "rows of truth.csv that name no sample",
+    "truth_labels_unknown": "rows whose label is no class of the source",
+}
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -16,6 +16,13 @@ from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
+Columns = Mapping[str, tuple[pa.DataType, str]]  # of a table: by name the type, and the meaning for docs/formats.md
+
+
+def schema_of(columns: Columns) -> pa.Schema:
+    """The schema of a table with these columns."""
+    return pa.schema([(name, kind) for name, (kind, _) in columns.items()])
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a killed run leaves no half-written output under the final name."""

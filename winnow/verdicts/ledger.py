@@ -12,25 +12,24 @@ from pathlib import Path
 import pyarrow as pa
 
 from winnow.dataset.samples import column
-from winnow.pipeline.files import read_table, write_table
+from winnow.pipeline.files import Columns, read_table, schema_of, write_table
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
 PIPELINE = "winnow"  # `by` of the verdicts that no person gave
 
-VERDICT_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("round", pa.string()),
-        ("stage", pa.string()),
-        ("action", pa.string()),  # keep, drop, relabel
-        ("label_before", pa.string()),
-        ("label_after", pa.string()),  # null when dropped
-        ("reason", pa.string()),
-        ("support", pa.float64()),  # of the label before, lower is worse; null where nothing was measured
-        ("evidence", pa.list_(pa.string())),  # ids of the label-book images harmed, or of the neighbours, that decided
-        ("by", pa.string()),  # winnow, or whoever gave the override
-    ]
-)
+VERDICTS: Columns = {
+    "id": (pa.string(), "of the image judged"),
+    "round": (pa.string(), "round of the verdict"),
+    "stage": (pa.string(), "stage that gave it"),
+    "action": (pa.string(), "keep, drop or relabel"),
+    "label_before": (pa.string(), "class before the verdict"),
+    "label_after": (pa.string(), "class after it; null when dropped"),
+    "reason": (pa.string(), "one sentence with the figures that decided"),
+    "support": (pa.float64(), "of the label before, lower is worse; null where nothing was measured"),
+    "evidence": (pa.list_(pa.string()), "ids of the label-book images harmed, or of the neighbours, that decided"),
+    "by": (pa.string(), "winnow, or whoever gave the override"),
+}
+VERDICT_SCHEMA = schema_of(VERDICTS)
 LEDGER = "ledger.parquet"
 
 

@@ -13,17 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset.samples import class_names, column
-from winnow.pipeline.files import read_table, write_table
+from winnow.pipeline.files import Columns, read_table, write_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
-OVERRIDES_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("label", pa.string()),  # class that must hold; null: the image must be gone
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("by", pa.string(), nullable=False),
-    ]
-)
+OVERRIDES: Columns = {
+    "id": (pa.string(), "of a train or val image"),
+    "label": (pa.string(), "class that must hold; null: the image must be gone"),
+    "reason": (pa.string(), "as verdicts give it"),
+    "by": (pa.string(), "who said so"),
+}
+OVERRIDES_SCHEMA = pa.schema([pa.field(name, kind, nullable=name == "label") for name, (kind, _) in OVERRIDES.items()])
 
 
 @dataclass(frozen=True)
