@@ -142,14 +142,6 @@ def test_the_cache_is_never_hard_linked() -> None:
     assert 'type = "reflink,copy"' in (ROOT / ".dvc/config").read_text()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_make_targets_in_the_documents_exist(document: str) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / document).read_text()))
-    assert named
-    assert named <= targets
-
-
 def test_sources_of_others_and_caches_are_not_committed() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not [path for path in tracked if path.endswith((".zip", ".safetensors", ".parquet", ".pkl", ".pt"))]
