@@ -20,7 +20,7 @@ from winnow.transforms.operations import OPERATIONS, Applied
 from winnow.transforms.views import Ranges
 
 COUNTS = {"train": 10, "val": 6, "label_book": 3}  # train: 4, 3 and 3 of three classes
-ARMS = ("augmented_random", "augmented", "augmented_inverted", "augmented_affine")
+ARMS = ("by_random", "by_policy", "by_policy_inverted", "by_affine")
 RANGES = Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.1)
 PARAMS = Params(seed=3, budget=37, chained=1, inverted_share=0.4, affine=RANGES)
 POLICY = {
@@ -57,7 +57,7 @@ def arms(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     return augment(tmp_path_factory.mktemp("arms") / "out", source)
 
 
-def children(folder: Path) -> list[dict[str, object]]:
+def copies_in(folder: Path) -> list[dict[str, object]]:
     return [row for row in read_samples(folder).to_pylist() if row["parent"] is not None]
 
 
@@ -72,9 +72,9 @@ def test_classes_are_equal_and_originals_ride_along(arm: str, arms: dict[str, Pa
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_children_say_where_they_come_from(arm: str, arms: dict[str, Path], source: Path) -> None:
+def test_copies_say_where_they_come_from(arm: str, arms: dict[str, Path], source: Path) -> None:
     parents = {row["id"]: row for row in only_splits(read_samples(source), "train").to_pylist()}
-    rows = children(arms[arm])
+    rows = copies_in(arms[arm])
     pixels = read_images(arms[arm], [str(row["id"]) for row in rows])
     assert len(rows) == 26
     for row, image in zip(rows, pixels, strict=True):
@@ -92,20 +92,20 @@ def test_children_say_where_they_come_from(arm: str, arms: dict[str, Path], sour
 
 
 def test_arms_share_parents_and_differ_in_origin(arms: dict[str, Path]) -> None:
-    parents = [[row["parent"] for row in children(folder)] for folder in arms.values()]
+    parents = [[row["parent"] for row in copies_in(folder)] for folder in arms.values()]
     assert all(other == parents[0] for other in parents)
-    origins = {arm: Counter(row["origin"] for row in children(folder)) for arm, folder in arms.items()}
-    assert origins["augmented_random"] == {"random": 26}
-    assert origins["augmented"] == {"faster_autoaugment": 26}
-    assert origins["augmented_affine"] == {"affine": 26}
+    origins = {arm: Counter(row["origin"] for row in copies_in(folder)) for arm, folder in arms.items()}
+    assert origins["by_random"] == {"random": 26}
+    assert origins["by_policy"] == {"faster_autoaugment": 26}
+    assert origins["by_affine"] == {"affine": 26}
     # 8, 9 and 9 copies of the classes: round(0.4 x) is 3, 4 and 4.
-    assert origins["augmented_inverted"] == {"faster_autoaugment": 15, "inversion": 11}
+    assert origins["by_policy_inverted"] == {"faster_autoaugment": 15, "inversion": 11}
 
 
 def test_inverted_copies_are_the_found_ones_turned_dark(arms: dict[str, Path]) -> None:
-    found, inverted = children(arms["augmented"]), children(arms["augmented_inverted"])
-    pixels = read_images(arms["augmented"], [str(row["id"]) for row in found])
-    others = read_images(arms["augmented_inverted"], [str(row["id"]) for row in inverted])
+    found, inverted = copies_in(arms["by_policy"]), copies_in(arms["by_policy_inverted"])
+    pixels = read_images(arms["by_policy"], [str(row["id"]) for row in found])
+    others = read_images(arms["by_policy_inverted"], [str(row["id"]) for row in inverted])
     turned = 0
     for row, other, image, after in zip(found, inverted, pixels, others, strict=True):
         before, steps = json.loads(str(row["operations"])), json.loads(str(other["operations"]))
@@ -124,14 +124,14 @@ def test_inverted_copies_are_the_found_ones_turned_dark(arms: dict[str, Path]) -
 
 def test_no_copy_is_inverted_of_a_class_whose_label_does_not_survive_it(source: Path, tmp_path: Path) -> None:
     arms = augment(tmp_path / "out", source, policy={**POLICY, "limits": {"invert": {"ii": 0.0, "iii": 0.5}}})
-    labels = Counter(row["label"] for row in children(arms["augmented_inverted"]) if row["origin"] == "inversion")
+    labels = Counter(row["label"] for row in copies_in(arms["by_policy_inverted"]) if row["origin"] == "inversion")
     assert labels == {"i": 3, "iii": 4}
-    for row in children(arms["augmented_inverted"]):
+    for row in copies_in(arms["by_policy_inverted"]):
         assert row["label"] != "ii" or "invert" not in str(row["operations"])
 
 
 def test_the_found_policy_keeps_to_a_classs_limits(arms: dict[str, Path]) -> None:
-    rows = children(arms["augmented"])
+    rows = copies_in(arms["by_policy"])
     steps = [(row["label"], step) for row in rows for step in json.loads(str(row["operations"]))]
     assert {step["magnitude"] for label, step in steps if step["operation"] == "shear_x" and label == "ii"} == {0.25}
     assert {step["magnitude"] for label, step in steps if step["operation"] == "shear_x" and label != "ii"} == {0.7}
@@ -158,28 +158,28 @@ def test_another_policy_leaves_the_random_copies_as_they_are(
     arms: dict[str, Path], source: Path, tmp_path: Path
 ) -> None:
     other = augment(tmp_path / "other", source, policy={**POLICY, "sub_policies": POLICY["sub_policies"][:1]})
-    assert digest([other["augmented"]]) != digest([arms["augmented"]])
-    for arm in ("augmented_random", "augmented_affine"):
+    assert digest([other["by_policy"]]) != digest([arms["by_policy"]])
+    for arm in ("by_random", "by_affine"):
         assert digest([other[arm]]) == digest([arms[arm]])
 
 
 def test_chaining_changes_the_found_copies_alone(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
     chained = augment(tmp_path / "chained", source, replace(PARAMS, chained=3))
-    plans = [(row["label"], json.loads(str(row["operations"]))) for row in children(chained["augmented"])]
+    plans = [(row["label"], json.loads(str(row["operations"]))) for row in copies_in(chained["by_policy"])]
     free = {(step["operation"], step["magnitude"]) for label, plan in plans if label != "ii" for step in plan}
     assert free == {("rotate", 0.2667), ("invert", 0.6), ("shear_x", 0.2333)}
     cut = [plan for label, plan in plans if label == "ii"]  # shear 0.25, no rotation
     sums = {round(sum(step["magnitude"] for step in plan if step["operation"] == "shear_x"), 3) for plan in cut}
     assert max(sums) == 0.25
     assert not [step for plan in cut for step in plan if step["operation"] == "rotate"]
-    for arm in ("augmented_random", "augmented_affine"):
+    for arm in ("by_random", "by_affine"):
         assert digest([chained[arm]]) == digest([arms[arm]])
     with pytest.raises(ValueError, match="chained must be at least 1, got 0"):
         replace(PARAMS, chained=0)
 
 
-def test_earlier_children_are_left_behind(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
-    again = augment(tmp_path / "again", arms["augmented_random"])
+def test_earlier_copies_are_left_behind(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
+    again = augment(tmp_path / "again", arms["by_random"])
     for arm in ARMS:
         assert read_samples(again[arm]).equals(read_samples(arms[arm]))
 
@@ -200,7 +200,7 @@ def test_grey_stays_grey_among_coloured_images(tmp_path: Path) -> None:
         tmp_path / "out", tmp_path / "set", Params(seed=0, budget=12, chained=1, inverted_share=0.5, affine=RANGES)
     )
     for folder in folders.values():
-        for row in children(folder):
+        for row in copies_in(folder):
             assert row["channels"] == (1 if row["label"] == "a" else 3)
             assert read_images(folder, [str(row["id"])]).shape[-1] == row["channels"]
 
@@ -208,7 +208,7 @@ def test_grey_stays_grey_among_coloured_images(tmp_path: Path) -> None:
 def test_a_class_of_one_image_is_augmented_from_it(tmp_path: Path) -> None:
     folders = augment(tmp_path / "out", make_dataset(tmp_path / "set", {"train": 4}))
     for folder in folders.values():
-        rows = [row for row in children(folder) if row["label"] == "iii"]
+        rows = [row for row in copies_in(folder) if row["label"] == "iii"]
         assert len(rows) == 11
         assert len({row["parent"] for row in rows}) == 1
 

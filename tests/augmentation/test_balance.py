@@ -1,4 +1,4 @@
-"""Who gets how many children: exact for any class counts, and one sentence where it cannot be."""
+"""Who gets how many copies: exact for any class counts, and one sentence where it cannot be."""
 
 from collections import Counter
 from pathlib import Path
@@ -53,13 +53,13 @@ def test_what_cannot_be_balanced_is_refused_and_the_remedy_works(
         images_per_class(named, budget=remedy, n_val=n_val, max_images=max_images)
 
 
-def test_a_class_of_one_image_has_all_its_children_from_it() -> None:
+def test_a_class_of_one_image_has_all_its_copies_from_it() -> None:
     parents = choose_parents([0, 1, 1], per_class=5, rng=np.random.default_rng(0))
     assert Counter(parents.tolist())[0] == 4
     assert sorted(Counter(parents.tolist()).values()) == [1, 2, 4]
 
 
-def test_the_odd_children_fall_by_the_seed() -> None:
+def test_the_odd_copies_fall_by_the_seed() -> None:
     draws = {tuple(choose_parents([0] * 10, per_class=15, rng=np.random.default_rng(seed))) for seed in range(20)}
     again = {tuple(choose_parents([0] * 10, per_class=15, rng=np.random.default_rng(seed))) for seed in range(20)}
     assert len(draws) > 10
@@ -79,11 +79,11 @@ def test_a_share_is_that_of_every_class(counts: list[int], share: float, seed: i
         assert abs(chosen[labels == label].sum() - share * count) <= 0.5
 
 
-def test_children_do_not_count_and_validation_does(tmp_path: Path) -> None:
+def test_copies_do_not_count_and_validation_does(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "set", {"train": 7, "val": 5, "label_book": 3})
     samples = read_samples(folder)
-    child = {**samples.slice(0, 1).to_pylist()[0], "id": "child", "parent": samples["id"][0].as_py()}
-    samples = samples_table([*samples.to_pylist(), child, {**child, "id": "other"}], ["i", "ii", "iii"])
+    copied = {**samples.slice(0, 1).to_pylist()[0], "id": "copy", "parent": samples["id"][0].as_py()}
+    samples = samples_table([*samples.to_pylist(), copied, {**copied, "id": "other"}], ["i", "ii", "iii"])
     assert demand_balance(samples, budget=9, max_images=14) == 3  # the largest class has 3, not 5
     with pytest.raises(UserError, match="5 validation images"):
         demand_balance(samples, budget=9, max_images=13)

@@ -1,4 +1,4 @@
-"""The stage: verdicts with evidence, shards handed on, nothing valued wrongly taken for granted."""
+"""The stage: verdicts with evidence, shards passed on, scores of other images refused."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from winnow.pipeline.messages import UserError
 
 SPLITS = dict.fromkeys("abcf", "train") | dict.fromkeys("de", "val") | dict.fromkeys("xy", "label_book")
 EFFECT = {"a": (-9.0, 1.0), "b": (1.0, 1.0), "c": (0.5, -8.0), "d": (-8.9, -7.9), "e": (1.0, 2.0), "f": (1.0, 1.0)}
-SCORE = {"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.4, "e": 0.2, "f": 0.9}
+QUALITY = {"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.4, "e": 0.2, "f": 0.9}
 
 
 @pytest.fixture
@@ -36,26 +36,26 @@ def folder(tmp_path: Path) -> Path:
         }
         for identifier, split in SPLITS.items()
     ]
-    child = rows[0] | {"id": "a2", "parent": "a", "origin": "random"}
+    copied = rows[0] | {"id": "a2", "parent": "a", "origin": "random"}
     png = encode_png(np.zeros((4, 4, 1), np.uint8))
-    table = samples_table([*rows, child], ["k"])
+    table = samples_table([*rows, copied], ["k"])
     write_dataset(tmp_path / "in", table, images=((identifier, png) for identifier in [*SPLITS, "a2"]))
     # The order of the rows must not matter, nor that of the columns.
     order = ["d", "a", "e", "c", "f", "b"]
     columns = {"id": order, "y": [EFFECT[i][1] for i in order], "x": [EFFECT[i][0] for i in order]}
-    columns["score"] = [SCORE[i] for i in order]
+    columns["label_quality"] = [QUALITY[i] for i in order]
     pq.write_table(pa.table(columns), tmp_path / "scores.parquet")
     return tmp_path
 
 
-def run(folder: Path, *, votes: int, score: float = 1.0) -> list[dict[str, object]]:
+def run(folder: Path, *, votes: int, label_quality: float = 1.0) -> list[dict[str, object]]:
     main(
-        Params(votes=votes, guard=True, score=score),
+        Params(votes=votes, guard=True, label_quality=label_quality),
         dataset=folder / "in",
         scores=folder / "scores.parquet",
         overrides=no_overrides(folder),
-        prepared=folder / "in",
-        influenced=folder / "out",
+        round="r1",
+        cleansed=folder / "out",
         verdicts=folder / "verdicts.parquet",
         sheet=folder / "sheet.png",
     )
@@ -63,13 +63,13 @@ def run(folder: Path, *, votes: int, score: float = 1.0) -> list[dict[str, objec
     return rows
 
 
-def test_a_label_with_a_good_score_is_not_voted_out(folder: Path) -> None:
-    verdicts = {row["id"]: row for row in run(folder, votes=1, score=0.4)}
+def test_a_label_of_good_quality_is_not_voted_out(folder: Path) -> None:
+    verdicts = {row["id"]: row for row in run(folder, votes=1, label_quality=0.4)}
     assert {i for i, row in verdicts.items() if row["action"] == "drop"} == {"a"}  # d has 0.4, which is not below
-    assert verdicts["c"]["reason"] == "harms 1 label-book image beyond min + std, but its label has a score of 0.70"
-    assert verdicts["e"]["action"] == "keep"  # a low score alone drops nothing
-    with pytest.raises(ValueError, match="score must lie"):
-        Params(votes=1, guard=True, score=1.5)
+    assert verdicts["c"]["reason"] == "harms 1 label-book image beyond min + std, but its label quality is 0.70"
+    assert verdicts["e"]["action"] == "keep"  # a low quality alone drops nothing
+    with pytest.raises(ValueError, match="label_quality"):
+        Params(votes=1, guard=True, label_quality=1.5)
 
 
 def test_one_vote_drops_and_the_evidence_is_named_worst_first(folder: Path) -> None:
@@ -77,21 +77,24 @@ def test_one_vote_drops_and_the_evidence_is_named_worst_first(folder: Path) -> N
     assert {i for i, row in verdicts.items() if row["action"] == "drop"} == {"a", "c", "d"}
     assert verdicts["d"]["evidence"] == ["x", "y"]
     assert verdicts["d"]["reason"] == "harms 2 label-book images beyond min + std"
-    assert verdicts["d"]["score"] == -8.9
+    assert verdicts["d"]["support"] == -8.9
     assert verdicts["c"]["evidence"] == ["y"]
     assert verdicts["a"]["label_after"] is None
     assert verdicts["b"] == {
         "id": "b",
+        "round": "r1",
+        "stage": "cleanse_influence",
         "action": "keep",
         "label_before": "k",
         "label_after": "k",
         "reason": "harms no label-book image beyond min + std",
-        "score": 1.0,
+        "support": 1.0,
         "evidence": [],
+        "by": "winnow",
     }
 
 
-def test_children_go_with_their_parent_and_the_label_book_stays(folder: Path) -> None:
+def test_copies_go_with_their_source_image_and_the_label_book_stays(folder: Path) -> None:
     run(folder, votes=1)
     assert read_samples(folder / "out")["id"].to_pylist() == ["b", "f", "e", "x", "y"]
 
@@ -100,7 +103,7 @@ def test_more_votes_drop_fewer(folder: Path) -> None:
     assert [row["id"] for row in run(folder, votes=2) if row["action"] == "drop"] == ["d"]
 
 
-def test_shards_are_handed_on_byte_for_byte(folder: Path) -> None:
+def test_shards_are_passed_on_byte_for_byte(folder: Path) -> None:
     run(folder, votes=1)
     assert digest([folder / "in/images"]) == digest([folder / "out/images"])
 

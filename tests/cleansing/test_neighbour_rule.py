@@ -21,11 +21,11 @@ def limit(distances, deviations):  # type: ignore[no-untyped-def]
     return median + deviations * statistics.median(abs(d - median) for d in distances)
 
 
-def reference(label, voted, distance, probability, score, rule, by_class):  # type: ignore[no-untyped-def]
+def reference(label, voted, distance, probability, quality, rule, by_class):  # type: ignore[no-untyped-def]
     """Action and label, as ALGORITHMS would say it in plain words."""
     shares = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3)}
     seen = None if np.isnan(probability[label]) else probability[label]
-    given = {"neighbours": shares[label], "classifier": seen, "score": score}
+    given = {"neighbours": shares[label], "classifier": seen, "label_quality": quality}
     voices = [given[name] for name in rule.signals if given[name] is not None] or [shares[label]]
     if "classifier" in rule.signals:
         shares = {c: min(share, np.nan_to_num(probability[c])) for c, share in shares.items()}
@@ -41,7 +41,7 @@ def reference(label, voted, distance, probability, score, rule, by_class):  # ty
 @given(st.data())
 def test_equal_to_the_reference(data: st.DataObject) -> None:
     count, k = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5))
-    names = ["neighbours", "classifier", "score"]
+    names = ["neighbours", "classifier", "label_quality"]
     signals = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     rule = Rule(
         k=k,
@@ -56,19 +56,21 @@ def test_equal_to_the_reference(data: st.DataObject) -> None:
         data.draw(st.lists(st.lists(st.integers(0, 2), min_size=k, max_size=k), min_size=count, max_size=count))
     )
     distance = np.array(data.draw(st.lists(st.integers(0, 40), min_size=count, max_size=count))) / 8
-    score = (
+    quality = (
         np.array(data.draw(st.lists(st.one_of(st.none(), st.integers(0, 16)), min_size=count, max_size=count)), float)
         / 16
     )
     eighths = data.draw(st.lists(st.lists(st.integers(0, 8), min_size=3, max_size=3), min_size=count, max_size=count))
     probability = np.array(eighths) / 8
     probability[np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count))), 2] = np.nan
-    verdicts = judge_labels(labels, voted, distance, classes=CLASSES, rule=rule, probability=probability, score=score)
+    verdicts = judge_labels(
+        labels, voted, distance, classes=CLASSES, rule=rule, probability=probability, label_quality=quality
+    )
     for i, verdict in enumerate(verdicts):
-        given_score = None if np.isnan(score[i]) else score[i]
+        given_quality = None if np.isnan(quality[i]) else quality[i]
         by_class = [distance[labels == label].tolist() for label in range(3)]
         assert (verdict.action, verdict.label) == reference(
-            labels[i], voted[i].tolist(), distance[i], probability[i].tolist(), given_score, rule, by_class
+            labels[i], voted[i].tolist(), distance[i], probability[i].tolist(), given_quality, rule, by_class
         )
 
 
@@ -129,7 +131,7 @@ def test_reasons_say_why() -> None:
     [
         ({"k": 0}, "k must be at least 1"),
         ({"signals": []}, "signals must name one or more"),
-        ({"signals": ["score", "score"]}, "each once"),
+        ({"signals": ["label_quality", "label_quality"]}, "each once"),
         ({"signals": ["oracle"]}, "signals must name one or more"),
         ({"support": 1.5}, "support must lie"),
         ({"relabel": 0.5}, "relabel must lie"),

@@ -90,8 +90,8 @@ def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:
     params = read_params(file)
     assert params["rounds"] == {
         "r1": {"input": "data/prepared"},
-        "r2": {"input": "data/r1/accepted"},
-        "r3": {"input": "data/r2/accepted"},
+        "r2": {"input": "data/r1/gate/dataset"},
+        "r3": {"input": "data/r2/gate/dataset"},
     }
     assert params["refined"]["round"] == "r3"
     with changed_params(unrolled(1), file):
@@ -123,15 +123,18 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
         ({"value.sgd.learning_rate": float("inf")}, "value.sgd.learning_rate must be above 0 and finite, got inf"),
         ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
         ({"value.views.zoom": 1.5}, "value.views.zoom must lie in [0, 1), got 1.5"),
-        ({"draw.seed": -1}, "draw.seed must be at least 0, got -1"),
+        ({"synthesise.seed": -1}, "synthesise.seed must be at least 0, got -1"),
         ({"compare.seeds": [0, 0]}, "compare.seeds must name at least one seed, and each once, got [0, 0]"),
         (
-            {"compare.arms.hydra affine": "data/r1/influenced"},
+            {"compare.arms.hydra affine": "data/r1/cleanse_influence/dataset"},
             "compare.arms has the name 'hydra affine', which becomes",
         ),
-        ({"rounds.r2;": {"input": "data/r1/accepted"}}, "rounds has the name 'r2;', which becomes"),
-        ({"rounds.-r2": {"input": "data/r1/accepted"}}, "begin with a letter or a digit"),
-        ({"rounds.refined": {"input": "data/r1/accepted"}}, "rounds has the name refined, but data/refined is another"),
+        ({"rounds.r2;": {"input": "data/r1/gate/dataset"}}, "rounds has the name 'r2;', which becomes"),
+        ({"rounds.-r2": {"input": "data/r1/gate/dataset"}}, "begin with a letter or a digit"),
+        (
+            {"rounds.refined": {"input": "data/r1/gate/dataset"}},
+            "rounds has the name refined, but data/refined is another",
+        ),
     ],
 )
 def test_params_that_a_stage_would_refuse_stop_before_anything_long(

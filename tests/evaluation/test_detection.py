@@ -15,7 +15,8 @@ LABELS = ["i", "ii", "iii"]
 def verdicts(*rows: tuple[str, str, str | None]) -> pa.Table:
     """A verdict table of (id, action, label_after)."""
     fields = [
-        {"id": i, "action": action, "label_after": after, "score": 0.0, "evidence": []} for i, action, after in rows
+        {"id": i, "action": action, "label_after": after, "support": 0.0, "evidence": [], "by": "winnow"}
+        for i, action, after in rows
     ]
     return pa.Table.from_pylist(fields, schema=VERDICT_SCHEMA)
 
@@ -40,7 +41,7 @@ def test_by_hand() -> None:
 
 
 def test_the_last_word_counts() -> None:
-    first = verdicts(("a", "relabel", "ii"), ("b", "relabel", "ii"), ("c", "relabel", "ii"), ("child", "drop", None))
+    first = verdicts(("a", "relabel", "ii"), ("b", "relabel", "ii"), ("c", "relabel", "ii"), ("copy", "drop", None))
     second = verdicts(("a", "relabel", "i"), ("b", "drop", None), ("c", "keep", "ii"))
     fate = fates({"a": "i", "b": "i", "c": "i"}, [first, second])
     assert fate == {"a": Fate("i", "i"), "b": Fate("i", None), "c": Fate("i", "ii")}

@@ -69,12 +69,15 @@ def relabelled(dataset: Path, folder: Path) -> Path:
 def verdicts(folder: Path) -> Path:
     row = {
         "id": "a",
+        "round": "r1",
+        "stage": "cleanse_final",
         "action": "keep",
         "label_before": "i",
         "label_after": "i",
         "reason": "",
-        "score": 1.0,
+        "support": 1.0,
         "evidence": [],
+        "by": "winnow",
     }
     path = folder / "data/r1/cleanse_final/verdicts.parquet"
     write_table(path, pa.Table.from_pylist([row], schema=VERDICT_SCHEMA))
@@ -88,7 +91,7 @@ def run(folder: Path, *, incoming: Path, candidate: Path, verdicts: list[Path]) 
         candidate=candidate,
         verdicts=verdicts,
         overrides=no_overrides(folder),
-        prepared=folder / "good",
+        round="r1",
         accepted=folder / "out",
         metrics=folder / "g.json",
     )

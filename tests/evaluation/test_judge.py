@@ -30,7 +30,7 @@ class Run:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.trained, self.dies_at = folder, [], None
-        make_dataset(folder / "arm", {"train": 9, "val": 6})
+        make_dataset(folder / "arms/arm", {"train": 9, "val": 6})
         make_dataset(folder / "test", {"test": 12}, seed=1)
         self.profile = profile(epochs=1)
         monkeypatch.setattr(judge_stage, "run_jobs", self.run_jobs)
@@ -43,19 +43,21 @@ class Run:
             function(*job, lambda: None)
             self.trained.append(job[1])
 
-    def __call__(self, *seeds: int, max_images: int = 100) -> list[int]:
+    def __call__(self, *seeds: int, max_images: int = 100, arms: Sequence[str] = ("arm",)) -> list[int]:
         """Seeds that this run trained."""
         self.trained.clear()
         params = judge_stage.Params("tiny", max_images, {"tiny": self.profile, "competition": COMPETITION})
-        paths = {name: self.folder / name for name in ("arm", "test", "models", "metrics")}
-        judge_stage.main(params, list(seeds), **paths)
+        paths = {name: self.folder / name for name in ("arms", "test", "models", "metrics")}
+        judge_stage.main(params, list(arms), list(seeds), **paths)
         return list(self.trained)
 
     def files(self, seed: int) -> SeedFiles:
-        return SeedFiles(self.folder / "models", self.folder / "metrics", seed)
+        return SeedFiles(self.folder / "models/arm", self.folder / "metrics/arm", seed)
 
     def names(self) -> list[str]:
-        return sorted(path.name for folder in ("models", "metrics") for path in (self.folder / folder).iterdir())
+        return sorted(
+            path.name for folder in ("models/arm", "metrics/arm") for path in (self.folder / folder).iterdir()
+        )
 
 
 @pytest.fixture
@@ -102,9 +104,20 @@ def test_a_new_seed_trains_that_seed_alone(run: Run) -> None:
     assert run(1, 0) == []
 
 
+def test_arms_are_judged_together_and_a_new_one_trains_alone(run: Run) -> None:
+    make_dataset(run.folder / "arms/larger", {"train": 12, "val": 6}, seed=2)
+    assert run(0, 1) == [0, 1]
+    before = run.files(0).weights.stat()
+    assert run(0, 1, arms=["arm", "larger"]) == [0, 1]
+    assert run.files(0).weights.stat().st_mtime_ns == before.st_mtime_ns
+    assert run(0, 1, arms=["larger"]) == []
+    assert [path.name for path in (run.folder / "models").iterdir()] == ["larger"]
+    assert [path.name for path in (run.folder / "metrics").iterdir()] == ["larger"]
+
+
 def test_files_of_seeds_no_longer_wanted_go(run: Run) -> None:
     run(0, 1)
-    (run.folder / "models" / ".seed-1.seal.partial").write_bytes(b"")
+    (run.folder / "models/arm" / ".seed-1.seal.partial").write_bytes(b"")
     assert run(1) == []
     assert run.names() == sorted(all_files(1))
 
@@ -120,7 +133,7 @@ def test_a_stopped_run_goes_on_where_it_was(run: Run) -> None:
 @pytest.mark.parametrize("name", all_files(0))
 def test_a_file_edited_or_gone_is_made_again(run: Run, name: str) -> None:
     run(0)
-    path = next(path for path in run.folder.glob("m*/*") if path.name == name)
+    path = next(path for path in run.folder.glob("m*/arm/*") if path.name == name)
     original = path.read_bytes()
     path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
     assert run(0) == [0]
@@ -132,7 +145,7 @@ def test_a_file_edited_or_gone_is_made_again(run: Run, name: str) -> None:
 
 def test_other_inputs_other_params_other_code_train_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(0)
-    make_dataset(run.folder / "arm", {"train": 9, "val": 6}, seed=7)
+    make_dataset(run.folder / "arms/arm", {"train": 9, "val": 6}, seed=7)
     assert run(0) == [0]
     make_dataset(run.folder / "test", {"test": 12}, seed=7)
     assert run(0) == [0]
@@ -159,24 +172,25 @@ def test_source_code_counts_code_and_not_its_layout(tmp_path: Path) -> None:
 
 
 def test_workers_repeat_every_byte(tmp_path: Path) -> None:
-    make_dataset(tmp_path / "arm", {"train": 9, "val": 6})
+    make_dataset(tmp_path / "arms/arm", {"train": 9, "val": 6})
     make_dataset(tmp_path / "test", {"test": 12})
     params = judge_stage.Params("tiny", 100, {"tiny": profile(precision="bfloat16", schedule="cosine")})
     contents = []
     for name in ("one", "two"):
         models, metrics = tmp_path / name / "models", tmp_path / name / "metrics"
-        judge_stage.main(params, [0, 1], arm=tmp_path / "arm", test=tmp_path / "test", models=models, metrics=metrics)
-        contents.append({path.name: path.read_bytes() for folder in (models, metrics) for path in folder.iterdir()})
+        paths = {"arms": tmp_path / "arms", "test": tmp_path / "test", "models": models, "metrics": metrics}
+        judge_stage.main(params, ["arm"], [0, 1], **paths)
+        contents.append({path.name: path.read_bytes() for folder in (models, metrics) for path in folder.glob("arm/*")})
     assert sorted(contents[0]) == sorted(all_files(0) + all_files(1))
     assert contents[0] == contents[1]
     assert contents[0]["seed-0.safetensors"] != contents[0]["seed-1.safetensors"]
 
 
-def test_the_stage_prints_one_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_stage_prints_a_line_an_arm_and_one_in_all(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run(0)
     accuracy = run.files(0).read_figures()["accuracy"]
     assert capsys.readouterr().out == (
-        f"judge: arm has a mean test accuracy of {accuracy:.3f} over 1 seeds (tiny; 1 trained, 0 reused)\n"
+        f"judge: arm has a mean test accuracy of {accuracy:.3f}\njudge: 1 arms, 1 seeds (tiny); 1 trained, 0 reused\n"
     )
 
 
@@ -192,7 +206,7 @@ def test_the_stage_refuses_what_cannot_be_judged(run: Run) -> None:
     with pytest.raises(UserError, match="do not have the same classes"):
         run(0)
     make_dataset(run.folder / "test", {"test": 12})
-    make_dataset(run.folder / "arm", {"train": 9})
+    make_dataset(run.folder / "arms/arm", {"train": 9})
     with pytest.raises(UserError, match="no val images are left"):
         run(0)
 

@@ -21,11 +21,11 @@ from winnow.evaluation.intervals import accuracy_interval, error_reduction_inter
 from winnow.evaluation.judge import PREDICTIONS, SeedFiles
 from winnow.pipeline.files import write_json, write_table
 from winnow.pipeline.messages import UserError
-from winnow.verdicts.ledger import VERDICT_SCHEMA, extended, read_ledger, write_ledger
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = [3, 8]
-ARMS = {"baseline": "data/prepared", "hydra": "data/r1/influenced", "full": "data/refined"}
+ARMS = {"baseline": "data/prepared", "hydra": "data/r1/cleanse_influence/dataset", "full": "data/refined"}
 N = 40
 
 
@@ -43,7 +43,7 @@ class Project:
         self.ids = samples["id"].to_pylist()
         self.write_verdicts("r1", "cleanse_influence", {0: "drop", 1: "drop"})
         self.write_truth({0: None, 1: "ii", 2: "i", 3: "i", 7: "ii"})
-        scores = pa.table({"id": self.ids[:9], "score": [-2.0, -3.0, *([1.0] * 7)], "other": [0.0] * 9})
+        scores = pa.table({"id": self.ids[:9], "label_quality": [-2.0, -3.0, *([1.0] * 7)], "other": [0.0] * 9})
         write_table(folder / "scores.parquet", scores)
         write_table(
             folder / "signals.parquet",
@@ -64,13 +64,14 @@ class Project:
 
     def write_verdicts(self, round_name: str, stage: str, actions: dict[int, str]) -> None:
         rows = [
-            {"id": self.ids[n], "action": actions.get(n, "keep"), "label_after": "iii", "score": 0.0, "evidence": []}
+            {"id": self.ids[n], "action": actions.get(n, "keep"), "label_after": "iii", "support": 0.0, "evidence": []}
             for n in range(9)
         ]
-        rows.append({"id": "a copy", "action": "drop", "label_after": None, "score": 0.0, "evidence": []})
-        table = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
+        rows.append({"id": "a copy", "action": "drop", "label_after": None, "support": 0.0, "evidence": []})
+        shared = {"round": round_name, "stage": stage, "by": "winnow"}
+        table = pa.Table.from_pylist([row | shared for row in rows], schema=VERDICT_SCHEMA)
         refined = self.folder / "refined"
-        write_ledger(refined, extended(read_ledger(refined), {(round_name, stage): table}))
+        write_ledger(refined, extend_ledger(read_ledger(refined), [table]))
 
     def write_truth(self, labels: dict[int, str | None]) -> None:
         schema = pa.schema([("id", pa.string()), ("label", pa.string()), ("noise", pa.bool_())])
@@ -91,7 +92,7 @@ class Project:
             "refinement": self.folder / "refinement.json",
             "plots": self.folder / "plots",
         }
-        summarise.main(arms, seeds, **(paths | changes))
+        summarise.main(summarise.Params(seeds, list(arms), arms), **(paths | changes))
 
     def read(self, name: str) -> dict[str, Any]:
         return json.loads((self.folder / f"{name}.json").read_text())  # type: ignore[no-any-return]
@@ -231,8 +232,10 @@ def test_plot_templates_name_columns_that_are_there(
 def test_trouble_is_one_sentence(project: Project) -> None:
     with pytest.raises(UserError, match=r"judged/gone/seed-3.json is missing; run `dvc repro`"):
         project.summarise(arms=ARMS | {"gone": "data/gone"})
-    with pytest.raises(UserError, match=r"compare\.arms and compare\.seeds must each name at least one"):
+    with pytest.raises(ValueError, match="judged and seeds must each name at least one"):
         project.summarise(arms={})
+    with pytest.raises(ValueError, match="judged names full, which is none of arms; arms has baseline"):
+        summarise.Params([0], ["baseline", "full"], {"baseline": "data/prepared"})
     project.write_seed("full", 3, project.right["full"][0], n_train=98, profile="other")
     with pytest.raises(UserError, match="its seeds were judged on different images or profiles"):
         project.summarise()

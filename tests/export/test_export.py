@@ -54,12 +54,12 @@ def run(tmp_path: Path) -> Run:
     """One relabelled in the first round, whose copy was kept; a second round that was refused."""
     made = Run(tmp_path, gates={"r1": True, "r2": False})
     first, second, third, *_ = made.suspects
-    child = made.copy_of(second)
+    copied = made.copy_of(second)
     made.refined = [row | ({"label": "iii"} if row is first else {}) for row in made.refined]
     made.verdicts["r1", "cleanse_influence"] = [verdict(row) for row in made.suspects]
     made.verdicts["r1", "cleanse_neighbours"] = [
-        verdict(first, "relabel", label_after="iii", score=0.5, reason="all neighbours are iii"),
-        verdict(child, score=0.75, reason="a copy among its own"),
+        verdict(first, "relabel", label_after="iii", support=0.5, reason="all neighbours are iii"),
+        verdict(copied, support=0.75, reason="a copy among its own"),
     ]
     made.verdicts["r2", "cleanse_final"] = [verdict(third, "drop"), verdict(second, "relabel", label_after="i")]
     return made.write()
@@ -79,9 +79,9 @@ def test_the_manifest_says_where_each_file_came_from(run: Run) -> None:
     moved = listed[f"train/iii/{first['id']}.png"]
     assert (moved["label"], moved["given_label"], moved["origin"], moved["parent"]) == ("iii", "i", "source", None)
     assert (moved["round"], moved["stage"], moved["action"]) == ("r1", "cleanse_neighbours", "relabel")
-    assert (moved["reason"], moved["score"], moved["name"]) == ("all neighbours are iii", 0.5, first["name"])
-    child = listed[f"train/ii/{0:016x}.png"]
-    assert (child["parent"], child["origin"], child["reason"]) == (second["id"], "random", "a copy among its own")
+    assert (moved["reason"], moved["support"], moved["name"]) == ("all neighbours are iii", 0.5, first["name"])
+    copied = listed[f"train/ii/{0:016x}.png"]
+    assert (copied["parent"], copied["origin"], copied["reason"]) == (second["id"], "random", "a copy among its own")
     # What the refused round said of them did not happen.
     for row in (second, third, fourth):
         last = listed[f"{row['split']}/{row['label']}/{row['id']}.png"]
@@ -92,7 +92,7 @@ def test_an_image_without_a_verdict_has_none(tmp_path: Path) -> None:
     run = Run(tmp_path, gates={}).write()
     rows = pq.read_table(export(run) / "manifest.parquet").to_pylist()
     assert len(rows) == 27
-    assert {(row["round"], row["stage"], row["action"], row["reason"], row["score"]) for row in rows} == {(None,) * 5}
+    assert {(row["round"], row["stage"], row["action"], row["reason"], row["support"]) for row in rows} == {(None,) * 5}
 
 
 def test_equal_datasets_give_equal_bytes_and_nothing_old_stays(run: Run) -> None:

@@ -21,7 +21,7 @@ from winnow.dataset.samples import samples_table
 from winnow.history.revision import WORKSPACE, open_revision, read_pngs
 from winnow.history.verdicts import verdict_order, verdict_paths
 from winnow.pipeline.messages import UserError
-from winnow.verdicts.ledger import extended, read_ledger, write_ledger
+from winnow.verdicts.ledger import extend_ledger, read_ledger, write_ledger
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_dataset_without_the_rest_tells_why_by_its_own_ledger(root: Path) -> N
     assert any(change.verdict for change in wanted.dropped)
     stages = ("cleanse_influence", "cleanse_neighbours")
     tables = {("r1", stage): pq.read_table(root / f"data/r1/{stage}/verdicts.parquet") for stage in stages}
-    write_ledger(root / DATASET, extended(read_ledger(root / DATASET), tables))
+    write_ledger(root / DATASET, extend_ledger(read_ledger(root / DATASET), tables))
     shutil.rmtree(root / "data/r1")
     assert diff(one, here, DATASET) == wanted
 

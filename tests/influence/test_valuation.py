@@ -10,7 +10,7 @@ from torch.nn import functional
 from winnow.dataset.folds import deal_folds
 from winnow.influence import valuation
 from winnow.influence.trajectory import Run, Sgd, Trajectory
-from winnow.influence.valuation import Plan, Valued, combine, harm_score, value_trajectory
+from winnow.influence.valuation import Plan, Valued, combine, label_quality, value_trajectory
 from winnow.training.network import centre_views
 from winnow.transforms.views import Ranges
 
@@ -42,7 +42,7 @@ def test_means_over_members_and_over_the_others() -> None:
     assert values.effect.tolist() == [[2.0], [2.0], [5.0]]
     assert values.inside.tolist() == [3.0, 2.0, 7.0]
     assert values.outside.tolist() == [3.0, 6.0, 3.0]  # sample 0 was never left out: its inside value stands in
-    assert harm_score(values).tolist() == [3.0, 4.0, 5.0]
+    assert label_quality(values).tolist() == [3.0, 4.0, 5.0]
 
 
 def test_planted_wrong_labels_rank_lowest_and_influence_says_harm() -> None:
@@ -58,7 +58,7 @@ def test_planted_wrong_labels_rank_lowest_and_influence_says_harm() -> None:
         for t in range(3)
     ]
     values = combine(valued)
-    assert set(np.argsort(harm_score(values))[:3]) == set(wrong)
+    assert set(np.argsort(label_quality(values))[:3]) == set(wrong)
     own = values.effect[:, :2][np.arange(60), truth]  # (N,) on the trusted image of the class that the image shows
     assert own[wrong].max() < 0 < np.delete(own, wrong).mean()
 

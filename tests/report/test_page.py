@@ -70,16 +70,16 @@ def run(tmp_path: Path) -> Run:
     """Two dropped for their influence, one relabelled by its neighbours, one of its copies passed over."""
     made = Run(tmp_path)
     first, second, third, *_ = rows = made.suspects
-    child = made.copy_of(third)
+    copied = made.copy_of(third)
     made.verdicts["r1", "cleanse_influence"] = [
-        verdict(first, "drop", score=-2.0, reason="harms 2 label-book images", evidence=made.book[:2]),
-        verdict(second, "drop", score=-5.0, reason="harms 6 label-book images", evidence=made.book),
+        verdict(first, "drop", support=-2.0, reason="harms 2 label-book images", evidence=made.book[:2]),
+        verdict(second, "drop", support=-5.0, reason="harms 6 label-book images", evidence=made.book),
         *(verdict(row) for row in rows[2:]),
     ]
-    near = [rows[4]["id"], rows[5]["id"], child["id"], "f" * 16]
+    near = [rows[4]["id"], rows[5]["id"], copied["id"], "f" * 16]
     made.verdicts["r1", "cleanse_neighbours"] = [
-        verdict(third, "relabel", label_after="ii", score=0.25, reason="all neighbours are ii", evidence=near),
-        verdict(child, "drop", reason="a copy"),
+        verdict(third, "relabel", label_after="ii", support=0.25, reason="all neighbours are ii", evidence=near),
+        verdict(copied, "drop", reason="a copy"),
     ]
     made.refined = [row | ({"label": "ii"} if row is third else {}) for row in made.refined if row not in rows[:2]]
     return made
@@ -105,7 +105,7 @@ def test_verdicts_stand_by_round_and_stage_worst_first_with_their_evidence(run: 
         text.index("r1 , cleanse influence") < text.index("r1 , cleanse neighbours") < text.index("r2 , cleanse infl")
     )
     assert "25 kept, 2 dropped, 0 relabelled" in text
-    assert "score −5, train" in text
+    assert "support −5, train" in text
     assert "+ 2 more" in text  # six of the label book, four shown
     assert "a copy" not in text.replace("a copy that", "")
     pictures = [image for image in page.all("img") if image.get("class") == "picture"]
@@ -124,7 +124,8 @@ def test_verdicts_stand_by_round_and_stage_worst_first_with_their_evidence(run: 
 
 def test_a_group_is_capped_and_says_how_many_more_and_where(run: Run) -> None:
     run.verdicts["r2", "cleanse_final"] = [
-        verdict(row, "drop", score=float(number), reason=f"number {number};") for number, row in enumerate(run.suspects)
+        verdict(row, "drop", support=float(number), reason=f"number {number};")
+        for number, row in enumerate(run.suspects)
     ]
     text = read(run.write().report(cards=20)).text
     ledger = run.path("data/refined/ledger.parquet").as_posix()
@@ -289,16 +290,16 @@ def test_more_errors_and_unclear_results_are_called_so(tmp_path: Path) -> None:
     assert "The interval holds 0" in text
 
 
-def test_scores_that_are_missing_come_last(tmp_path: Path) -> None:
+def test_supports_that_are_missing_come_last(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    scores = [None, 3.0, float("nan"), -1.0]
+    supports = [None, 3.0, float("nan"), -1.0]
     run.verdicts["r1", "cleanse_final"] = [
-        verdict(row, "drop", score=score, reason=f"number {n};")
-        for n, (row, score) in enumerate(zip(run.suspects, scores, strict=False))
+        verdict(row, "drop", support=support, reason=f"number {n};")
+        for n, (row, support) in enumerate(zip(run.suspects, supports, strict=False))
     ]
     text = read(run.write().report()).text
     assert re.findall(r"number (\d);", text)[:4] == ["3", "1", "0", "2"]
-    assert "score –, train" in text
+    assert "support –, train" in text
 
 
 def test_the_axis_holds_every_interval_and_marks_lie_in_order() -> None:

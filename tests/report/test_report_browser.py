@@ -14,7 +14,7 @@ NASTY = "<script>document.title='hit'</script>\"><img src=x onerror=alert(1)>\n\
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Run(tmp_path_factory.mktemp("run"), classes=[NASTY, "ii", "iii"], colour=True)
     run.verdicts["r1", "cleanse_influence"] = [
-        verdict(row, "drop", reason=NASTY, score=-1.0, evidence=run.book) for row in run.suspects[:5]
+        verdict(row, "drop", reason=NASTY, support=-1.0, evidence=run.book) for row in run.suspects[:5]
     ]
     run.rejected = [{"name": NASTY, "reason": "empty file"}]
     run.refinement = {"faults": 20, "touched": 10, "precision": 0.9, "recall": 0.45, "f1": 0.6}

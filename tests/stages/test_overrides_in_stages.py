@@ -1,4 +1,4 @@
-"""People's words in the stages: carried out first, left alone by every later verdict, and not lost at the gate."""
+"""Overrides in the stages: applied first, left alone by every later verdict, and not lost at the gate."""
 
 import itertools
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from stages import cleanse_final, cleanse_influence, cleanse_neighbours, gate
+from stages import overrides as overrides_stage
 from tests.verdicts.test_overrides_csv import CLASSES, HEAD, ROWS, RULE, SAMPLES, Row, against, copy
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import encode_png, write_dataset
@@ -23,12 +24,11 @@ from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.network import Encoder
 from winnow.training.training import Profile
-from winnow.verdicts.apply import obeyed
-from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VERDICT_SCHEMA, extended, read_ledger
-from winnow.verdicts.overrides import Ruling, is_override
-from winnow.verdicts.overrides_csv import read_rulings
+from winnow.verdicts.apply import with_overrides
+from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL, VERDICT_SCHEMA, extend_ledger, read_ledger
+from winnow.verdicts.overrides import read_overrides
 
-WORDS = """a,drop,,mia,scribble
+ROWS_SAID = """a,drop,,mia,scribble
 train/i/b.png,keep,,tom,"yes, an i"
 d,relabel,v,mia,clearly a v
 val/ii/q.png,drop,,,
@@ -44,7 +44,7 @@ REASONS = {
 class Project:
     """Small datasets, and the stages run on them with the same overrides."""
 
-    def __init__(self, folder: Path, words: str = WORDS) -> None:
+    def __init__(self, folder: Path, words: str = ROWS_SAID) -> None:
         self.folder = folder
         self.say(words)
         self.write("prepared", ROWS)
@@ -63,17 +63,23 @@ class Project:
         ids = only_splits(read_samples(dataset), "train", "val")
         ids = ids.filter(ids["parent"].is_null())["id"].to_pylist()
         effect = [-5.0 - number / 100 if one in harmful else 1.0 for number, one in enumerate(ids)]
-        table = {"id": ids, "x": effect, "y": [1.0] * len(ids), "z": [1.0] * len(ids), "score": [0.1] * len(ids)}
+        table = {
+            "id": ids,
+            "x": effect,
+            "y": [1.0] * len(ids),
+            "z": [1.0] * len(ids),
+            "label_quality": [0.1] * len(ids),
+        }
         write_table(self.folder / "scores.parquet", pa.table(table))
         return self.folder / "scores.parquet"
 
     def influence(self, dataset: Path, out: str, harmful: str = "abdeq") -> dict[str, Row]:
         cleanse_influence.main(
-            cleanse_influence.Params(votes=1, guard=True, score=1.0),
+            cleanse_influence.Params(votes=1, guard=True, label_quality=1.0),
             dataset=dataset,
             scores=self.scores(dataset, harmful),
-            influenced=self.folder / out,
-            **self._told(out),
+            cleansed=self.folder / out,
+            **self._shared(out),
         )
         return self.verdicts(out)
 
@@ -95,10 +101,10 @@ class Project:
             classes=self.folder / "classes.parquet",
             embeddings=self.folder / "plane.parquet",
             scores=self.scores(dataset, ""),
-            neighboured=self.folder / out,
+            cleansed=self.folder / out,
             signals=self.folder / "signals.parquet",
             plane=self.folder / "plane.png",
-            **self._told(out),
+            **self._shared(out),
         )
         return self.verdicts(out)
 
@@ -124,8 +130,8 @@ class Project:
             encoders=self.folder / "encoders",
             earlier=self.folder / f"data/r1/{earlier}/verdicts.parquet",
             scores=self.scores(dataset, ""),
-            refined=self.folder / out,
-            **self._told(out),
+            cleansed=self.folder / out,
+            **self._shared(out),
         )
         return self.verdicts(out)
 
@@ -135,16 +141,22 @@ class Project:
             incoming=incoming,
             candidate=candidate,
             verdicts=[self.folder / f"data/r1/{stage}/verdicts.parquet" for stage in stages],
-            overrides=self.folder / "overrides.csv",
-            prepared=self.folder / "prepared",
+            overrides=self.resolved(),
+            round=Path(out).parts[1] if "/" in out else "r1",
             accepted=self.folder / out,
             metrics=self.folder / "gate.json",
         )
 
-    def _told(self, out: str) -> dict[str, Path]:
+    def resolved(self) -> Path:
+        """What the stage ``overrides`` makes of overrides.csv."""
+        path = self.folder / "overrides.parquet"
+        overrides_stage.main(csv=self.folder / "overrides.csv", prepared=self.folder / "prepared", resolved=path)
+        return path
+
+    def _shared(self, out: str) -> dict[str, Any]:
         return {
-            "overrides": self.folder / "overrides.csv",
-            "prepared": self.folder / "prepared",
+            "overrides": self.resolved(),
+            "round": "r1",
             "verdicts": self.folder / f"data/r1/{out}/verdicts.parquet",
             "sheet": self.folder / f"{out}.png",
         }
@@ -164,21 +176,24 @@ def project(tmp_path: Path) -> Project:
 
 
 def held(verdicts: dict[str, Row]) -> dict[str, tuple[str, str]]:
-    return {one: (row["action"], row["label_after"]) for one, row in verdicts.items() if is_override(row["reason"])}
+    return {one: (row["action"], row["label_after"]) for one, row in verdicts.items() if row["by"] != PIPELINE}
 
 
-def test_the_first_stage_carries_the_words_out(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_stage_applies_them(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     told = project.influence(project.folder / "prepared", "influenced", harmful="abdeq")
     assert held(told) == {"a": (DROP, None), "b": (KEEP, "i"), "d": (RELABEL, "v"), "q": (DROP, None)}
     assert {one: told[one]["reason"] for one in REASONS} == REASONS
     assert (told["e"]["action"], told["e"]["evidence"]) == (DROP, ["x"])
-    assert told["b"]["score"] < -5  # as measured
+    assert told["b"]["support"] < -5  # as measured
     labels = project.labels("influenced")
     assert not {"a", "e", "q"} & set(labels)
     assert (labels["b"], labels["d"]) == ("i", "v")
     given = {row["id"]: row["given_label"] for row in read_samples(project.folder / "influenced").to_pylist()}
     assert given["d"] == "ii"
-    assert "dropped 3 of 13 images (23.1 %), spared 0; 4 overridden by people" in capsys.readouterr().out
+    assert (
+        "dropped 3 of 13 images (23.1 %), kept 0 as the last of their class; 4 overridden by people"
+        in capsys.readouterr().out
+    )
 
 
 def test_an_override_changes_no_other_verdict(project: Project) -> None:
@@ -191,7 +206,7 @@ def test_an_override_changes_no_other_verdict(project: Project) -> None:
     assert not held(alone)
 
 
-def test_sparing_counts_what_people_took_away(project: Project) -> None:
+def test_keeping_the_last_counts_what_overrides_took_away(project: Project) -> None:
     project.say("a,drop\nb,relabel,ii\n")
     told = project.influence(project.folder / "prepared", "influenced", harmful="abcs")
     assert (told["c"]["action"], told["c"]["reason"].endswith("one of the last of its class here")) == (KEEP, True)
@@ -201,21 +216,20 @@ def test_sparing_counts_what_people_took_away(project: Project) -> None:
 
 
 def later(project: Project, name: str) -> Path:
-    """What a stage after the first meets: the words carried out, copies beside their source images."""
-    samples, _ = obeyed(read_samples(project.folder / "prepared"), read_rulings_of(project))
+    """What a stage after the first meets: the overrides applied, copies beside their source images."""
+    resolved = read_overrides(project.resolved())
+    samples, _ = with_overrides(
+        read_samples(project.folder / "prepared"), resolved, round_name="r1", stage="cleanse_influence"
+    )
     rows = samples.to_pylist()
     return project.write(name, [*rows, *(copy(row) for row in rows if row["split"] == "train")])
 
 
-def read_rulings_of(project: Project) -> dict[str, Ruling]:
-    return read_rulings(project.folder / "overrides.csv", project.folder / "prepared")
-
-
-def test_the_neighbours_leave_the_words_alone(project: Project) -> None:
+def test_the_neighbours_leave_them_alone(project: Project) -> None:
     assert_left_alone(project, project.neighbours(later(project, "augmented"), "refined"))
 
 
-def test_the_final_cleansing_leaves_the_words_alone(project: Project) -> None:
+def test_the_final_cleansing_leaves_them_alone(project: Project) -> None:
     write_table(project.folder / "data/r1/neighboured/verdicts.parquet", VERDICT_SCHEMA.empty_table())
     assert_left_alone(project, project.final(later(project, "augmented"), "neighboured", "refined"))
 
@@ -228,15 +242,13 @@ def assert_left_alone(project: Project, told: dict[str, Row]) -> None:
     assert words.items() <= project.labels("refined").items()
 
 
-def test_the_stages_check_the_names_against_what_was_prepared(project: Project) -> None:
+def test_the_names_are_checked_against_what_was_prepared(project: Project) -> None:
     dataset = later(project, "augmented")
     project.say("train/i/a.png,drop\n")  # gone from the dataset, and yet known
     project.influence(dataset, "influenced", harmful="")
     project.say("nobody,drop\n")
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'nobody' is no train or val image"):
-        project.influence(dataset, "influenced")
-    with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'nobody' is no train or val image"):
-        project.gate(dataset, dataset, [], "accepted")
+        project.resolved()
 
 
 def answering(accepted: bool) -> Callable[..., list[np.ndarray]]:
@@ -249,13 +261,13 @@ def answering(accepted: bool) -> Callable[..., list[np.ndarray]]:
     return jobs
 
 
-def test_a_refused_round_loses_no_word(
+def test_a_rejected_round_loses_none(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.influence(project.folder / "prepared", "influenced")
     monkeypatch.setattr(gate, "run_jobs", answering(accepted=False))
     project.gate(project.folder / "prepared", project.folder / "influenced", ["influenced"], "data/r1/accepted")
-    assert "REFUSED, what came in is handed on" in capsys.readouterr().out
+    assert "REJECTED, what came in is passed on" in capsys.readouterr().out
     accepted = project.folder / "data/r1/accepted"
     labels = project.labels("data/r1/accepted")
     assert set(labels) == {row["id"] for row in ROWS} - {"a", "q"}  # e, which the round dropped, is back
@@ -264,9 +276,9 @@ def test_a_refused_round_loses_no_word(
     assert {(row["round"], row["stage"]) for row in ledger} == {("r1", "gate")}
     assert {row["id"]: row["reason"] for row in ledger} == REASONS
     assert {row["id"]: row["action"] for row in ledger} == {"a": DROP, "b": KEEP, "d": RELABEL, "q": DROP}
-    assert all(row["score"] is None for row in ledger)
+    assert all(row["support"] is None for row in ledger)
 
-    # The next round meets them as they are, and a second refusal changes nothing.
+    # The next round meets them as they are, and a second rejection changes nothing.
     told = project.influence(accepted, "influenced")
     assert held(told) == {"b": (KEEP, "i"), "d": (KEEP, "v")}
     project.gate(accepted, project.folder / "influenced", ["influenced"], "data/r2/accepted")
@@ -274,7 +286,7 @@ def test_a_refused_round_loses_no_word(
     assert {row["action"] for row in read_ledger(project.folder / "data/r2/accepted").to_pylist()[4:]} == {KEEP}
 
 
-def test_the_gate_asks_and_trains_on_what_people_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gate_asks_and_trains_with_overrides_applied(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def jobs(_: object, jobs: list[Any], **__: object) -> list[np.ndarray]:
@@ -289,11 +301,13 @@ def test_the_gate_asks_and_trains_on_what_people_said(project: Project, monkeypa
     assert candidate[2].labels.tolist() == incoming[2].labels.tolist() == [0, 1, 0, 1, 2]  # p, r; the label book
     assert incoming[0].labels.tolist() == [0, 0, 0, 2, 1, 1, 2, 2, 0, 1]
     ledger = read_ledger(project.folder / "data/r1/accepted").to_pylist()
-    assert {(row["round"], row["stage"]) for row in ledger} == {("r1", "influenced")}  # accepted: the round's own
+    assert {(row["round"], row["stage"]) for row in ledger} == {
+        ("r1", "cleanse_influence")
+    }  # accepted: the round's own
     assert project.labels("data/r1/accepted") == project.labels("influenced")
 
 
-def test_without_overrides_the_gate_hands_on_the_same_bytes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_overrides_the_gate_passes_on_the_same_bytes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.say("")
     monkeypatch.setattr(gate, "run_jobs", answering(accepted=False))
     prepared = project.folder / "prepared"
@@ -301,18 +315,15 @@ def test_without_overrides_the_gate_hands_on_the_same_bytes(project: Project, mo
     assert digest([project.folder / "data/r1/accepted"]) == digest([prepared])
 
 
-def test_the_metrics_count_the_words(project: Project) -> None:
+def test_the_metrics_count_them(project: Project) -> None:
     told = project.influence(project.folder / "prepared", "influenced")
     later_told = project.influence(project.folder / "influenced", "again", harmful="")
-    table = {("r1", "cleanse_influence"): "influenced", ("r2", "cleanse_influence"): "again"}
-    ledger = extended(
-        read_ledger(project.folder / "prepared"),
-        {key: pq.read_table(project.folder / f"data/r1/{out}/verdicts.parquet") for key, out in table.items()},
-    )
+    tables = [pq.read_table(project.folder / f"data/r1/{out}/verdicts.parquet") for out in ("influenced", "again")]
+    ledger = extend_ledger(read_ledger(project.folder / "prepared"), tables)
     figures = refine(
         samples=only_splits(SAMPLES, "train", "val"),
         truth=pa.table({"id": ["a", "d"], "label": pa.array([None, "v"], pa.string())}),
-        scores=pa.table({"id": ["a"], "score": [0.0]}),
+        scores=pa.table({"id": ["a"], "label_quality": [0.0]}),
         signals=pa.table({"id": ["a"]}),
         ledger=ledger,
         prepare={"rejected_total": 0, "leaks_total": 0},

@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     policy = folder / "policy.json"
     write_json(policy, POLICY.to_json())
     find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png")
-    augment_edge_cases.main(COPIES, MOST, dataset=dataset, edge_cases=edges, policy=policy, edge_augmented=augmented)
+    augment_edge_cases.main(COPIES, MOST, dataset=dataset, edge_cases=edges, policy=policy, augmented=augmented)
     train_encoder.main(ENCODERS, dataset=augmented, encoders=encoders)
     embed.main(
         embed.Params(seed=0, neighbours=4),
@@ -73,10 +73,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
     rule = NeighbourRule(k=5, signals=["neighbours"], support=0.5, relabel=1.0, near=0.0, far=0.0)
-    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "overrides", "prepared")
-    written = ("neighboured", "verdicts", "signals", "sheet", "plane")
+    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "overrides")
+    written = ("cleansed", "verdicts", "signals", "sheet", "plane")
     with pytest.raises(UserError, match=r"cleanse_neighbours\.k is 5, but embed\.neighbours keeps 4; raise it"):
-        cleanse_neighbours.main(rule, 4, **dict.fromkeys([*read, *written], tmp_path))
+        cleanse_neighbours.main(rule, 4, round="r1", **dict.fromkeys([*read, *written], tmp_path))
 
 
 def test_edge_cases_are_source_images_of_train_that_belong_to_their_class(folder: Path) -> None:
@@ -92,24 +92,24 @@ def test_edge_cases_are_source_images_of_train_that_belong_to_their_class(folder
 def test_copies_fill_the_classes_up_to_what_an_arm_may_hold(folder: Path) -> None:
     before, after = (read_samples(folder / name).to_pylist() for name in ("set", "augmented"))
     assert after[: len(before)] == before
-    children = after[len(before) :]
+    copied = after[len(before) :]
     by_id = {row["id"]: row for row in before}
     edges = {row["id"] for row in pq.read_table(folder / "edges.parquet").to_pylist() if row["edge"]}
     assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(CLASSES, (MOST - 6) // 3)
-    assert {(row["split"], row["origin"]) for row in children} == {("train", "edge_case")}
-    for row in children:
+    assert {(row["split"], row["origin"]) for row in copied} == {("train", "edge_case")}
+    for row in copied:
         assert row["operations"]
         assert row["label"] == by_id[row["parent"]]["label"]
         assert by_id[row["parent"]]["split"] == "train"
     with_edges = {by_id[identifier]["label"] for identifier in edges}
-    assert all(row["parent"] in edges for row in children if row["label"] in with_edges)
+    assert all(row["parent"] in edges for row in copied if row["label"] in with_edges)
 
 
 def test_edge_cases_of_a_class_are_inverted_if_its_label_survives_it(folder: Path) -> None:
-    children = [row for row in read_samples(folder / "augmented").to_pylist() if row["parent"] is not None]
-    inverted = Counter(row["label"] for row in children if '"invert"' in row["operations"])
+    copied = [row for row in read_samples(folder / "augmented").to_pylist() if row["parent"] is not None]
+    inverted = Counter(row["label"] for row in copied if '"invert"' in row["operations"])
     assert set(inverted) == set(CLASSES) - {REFUSED}
-    assert any(row["label"] == REFUSED for row in children)
+    assert any(row["label"] == REFUSED for row in copied)
 
 
 def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path:
         EDGES, dataset=tmp_path / "set", edge_cases=tmp_path / "edges.parquet", sheet=tmp_path / "edges.png"
     )
     out = tmp_path / "out"
-    places = {"edge_cases": tmp_path / "edges.parquet", "policy": folder / "policy.json", "edge_augmented": out}
+    places = {"edge_cases": tmp_path / "edges.parquet", "policy": folder / "policy.json", "augmented": out}
     augment_edge_cases.main(COPIES, MOST, dataset=tmp_path / "set", **places)
     after = read_samples(out).to_pylist()
     assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(classes, (MOST - 6) // 3)
@@ -142,7 +142,7 @@ def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> Non
             dataset=folder / "set",
             edge_cases=tmp_path / "edges.parquet",
             policy=folder / "policy.json",
-            edge_augmented=tmp_path / "out",
+            augmented=tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
-from winnow.pipeline.files import write_csv
-from winnow.verdicts.overrides_csv import HEADER
+from winnow.verdicts.overrides import write_overrides
 
 CLASSES = ["i", "ii", "iii"]
 
@@ -32,6 +31,6 @@ def make_dataset(folder: Path, counts: dict[str, int], *, classes: list[str] = C
 
 
 def no_overrides(folder: Path) -> Path:
-    """overrides.csv as it is delivered."""
-    write_csv(folder / "overrides.csv", HEADER, [])
-    return folder / "overrides.csv"
+    """The table of the stage ``overrides`` where nobody said anything."""
+    write_overrides(folder / "overrides.parquet", {})
+    return folder / "overrides.parquet"

@@ -13,7 +13,7 @@ from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import write_bytes, write_json, write_table
-from winnow.verdicts.ledger import VERDICT_SCHEMA, extended, read_ledger, write_ledger
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
 
 STAGES = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")
 COUNTS = {"train": 18, "val": 9, "label_book": 6}
@@ -37,10 +37,10 @@ def arms(*means: float) -> dict[str, Any]:
 
 
 def verdict(row: Row, action: str = "keep", **changes: Any) -> Row:
-    """A verdict on a sample; a score of 0 and no evidence unless told."""
+    """A verdict on a sample; a support of 0 and no evidence unless stated."""
     after = None if action == "drop" else row["label"]
     told = {"id": row["id"], "action": action, "label_before": row["label"], "label_after": after}
-    return {**told, "reason": f"{action} it", "score": 0.0, "evidence": [], **changes}
+    return {**told, "reason": f"{action} it", "support": 0.0, "evidence": [], "by": "winnow", **changes}
 
 
 @dataclass
@@ -104,14 +104,17 @@ class Run:
         write_json(self.path("metrics/refinement.json"), {"verdicts": {}} | self.refinement)
         keys = [(name, stage) for name, accepted in self.gates.items() if accepted for stage in STAGES]
         told = {key: self.verdicts.get(key) or [verdict(self.suspects[-1])] for key in keys}
-        tables = {key: pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA) for key, rows in told.items()}
-        write_ledger(self.path("data/refined"), extended(read_ledger(self.path("data/refined")), tables))
+        tables = [
+            pa.Table.from_pylist([{**row, "round": name, "stage": stage} for row in rows], schema=VERDICT_SCHEMA)
+            for (name, stage), rows in told.items()
+        ]
+        write_ledger(self.path("data/refined"), extend_ledger(read_ledger(self.path("data/refined")), tables))
         embedded = self.samples if self.embedded is None else self.embedded
         for round_name, accepted in self.gates.items():
             points = np.random.default_rng(1).normal(0, 30, (2, len(embedded)))
             ids = pa.array([row["id"] for row in embedded], pa.string())
             table = pa.table({"id": ids, "x": points[0], "y": points[1]})
-            write_table(self.path(f"data/{round_name}/embeddings/embeddings.parquet"), table)
+            write_table(self.path(f"data/{round_name}/embed/embeddings.parquet"), table)
             gate = {"accepted": accepted, "gain": interval(0.01), "images": 15, "seeds": 3}
             gate |= {"incoming": {"mean": 0.7}, "candidate": {"mean": 0.71}}
             write_json(self.path(f"metrics/gate/{round_name}.json"), gate)
@@ -122,7 +125,7 @@ class Run:
 
     def report(self, *, cards: int = 48, evidence: int = 4) -> Path:
         """Run the stage on the files; where the page is."""
-        page = self.path("report/index.html")
+        page, last = self.path("report/index.html"), list(self.gates)[-1]
         main(
             Params(cards=cards, evidence=evidence),
             {name: {"input": "data/prepared"} for name in self.gates},
@@ -130,13 +133,10 @@ class Run:
             refinement=self.path("metrics/refinement.json"),
             prepared=self.path("data/prepared"),
             refined=self.path("data/refined"),
-            embeddings=[self.path(f"data/{name}/embeddings/embeddings.parquet") for name in self.gates],
+            round=last,
+            embeddings=self.path(f"data/{last}/embed/embeddings.parquet"),
             gates=self.path("metrics/gate"),
-            sheets=[
-                self.path(f"metrics/plots/{name}/{title}.png")
-                for name in self.gates
-                for title in ("policy", "edge_cases")
-            ],
+            sheets=[self.path(f"metrics/plots/{last}/{title}.png") for title in ("policy", "edge_cases")],
             page=page,
         )
         return page

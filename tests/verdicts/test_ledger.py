@@ -7,28 +7,31 @@ import pyarrow.parquet as pq
 import pytest
 
 from winnow.pipeline.messages import UserError
-from winnow.verdicts.ledger import LEDGER, VERDICT_SCHEMA, extended, read_ledger, write_ledger
+from winnow.verdicts.ledger import LEDGER, VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
 
 
-def verdict(identifier: str, action: str) -> pa.Table:
+def verdict(identifier: str, round_name: str, stage: str, action: str) -> pa.Table:
     row = {
         "id": identifier,
+        "round": round_name,
+        "stage": stage,
         "action": action,
         "label_before": "i",
         "reason": "planted",
-        "score": 0.5,
+        "support": 0.5,
         "evidence": ["b"],
+        "by": "winnow",
     }
     return pa.Table.from_pylist([{**row, "label_after": None if action == "drop" else "i"}], schema=VERDICT_SCHEMA)
 
 
 def test_verdicts_are_appended_in_order_and_read_back(tmp_path: Path) -> None:
     assert read_ledger(tmp_path).num_rows == 0
-    first = extended(
-        read_ledger(tmp_path), {("r1", "influence"): verdict("a", "keep"), ("r1", "final"): verdict("a", "drop")}
+    first = extend_ledger(
+        read_ledger(tmp_path), [verdict("a", "r1", "influence", "keep"), verdict("a", "r1", "final", "drop")]
     )
     write_ledger(tmp_path, first)
-    both = extended(read_ledger(tmp_path), {("r2", "influence"): verdict("c", "keep")})
+    both = extend_ledger(read_ledger(tmp_path), [verdict("c", "r2", "influence", "keep")])
     told = [(row["round"], row["stage"], row["id"], row["action"]) for row in both.to_pylist()]
     assert told == [("r1", "influence", "a", "keep"), ("r1", "final", "a", "drop"), ("r2", "influence", "c", "keep")]
     assert both.to_pylist()[1]["evidence"] == ["b"]
@@ -45,7 +48,7 @@ def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
         UserError, match="not a whole parquet table; run `dvc repro`, or bring it back with `dvc checkout"
     ):
         read_ledger(tmp_path)
-    write_ledger(tmp_path, extended(read_ledger(tmp_path / "none"), {}))
+    write_ledger(tmp_path, extend_ledger(read_ledger(tmp_path / "none"), []))
     (tmp_path / LEDGER).unlink()
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / LEDGER)
     with pytest.raises(UserError, match="has no column round; run"):

@@ -19,13 +19,21 @@ from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.samples import only_splits, samples_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.out_of_fold import Neighbours
-from winnow.verdicts.apply import cleansed, obeyed, verdict_rows
+from winnow.verdicts.apply import apply_verdicts, verdict_table, with_overrides
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
-from winnow.verdicts.overrides import Ruling, is_override, overruled, rulings_on
-from winnow.verdicts.overrides_csv import HEADER, Override, find_rulings, parse_overrides, read_overrides, read_rulings
+from winnow.verdicts.overrides import Override, apply_overrides, overrides_on
+from winnow.verdicts.overrides_csv import (
+    HEADER,
+    OverrideRow,
+    parse_override_rows,
+    read_override_rows,
+    read_overrides_csv,
+    resolve_overrides,
+)
 
 HEAD = "sample,action,label,by,note\n"
 CLASSES = ["i", "ii", "v"]
+NAMES = {"round_name": "r1", "stage": "cleanse_neighbours"}
 Row = dict[str, Any]
 
 
@@ -61,12 +69,12 @@ ROWS = [
 SAMPLES = samples_table(ROWS, CLASSES)
 
 
-def parsed(text: str | bytes) -> list[Override]:
-    return parse_overrides(text if isinstance(text, bytes) else text.encode(), "overrides.csv")
+def parsed(text: str | bytes) -> list[OverrideRow]:
+    return parse_override_rows(text if isinstance(text, bytes) else text.encode(), "overrides.csv")
 
 
-def found(*lines: str, samples: pa.Table = SAMPLES) -> dict[str, Ruling]:
-    return find_rulings(parsed(HEAD + "\n".join(lines)), samples, "overrides.csv")
+def found(*lines: str, samples: pa.Table = SAMPLES) -> dict[str, Override]:
+    return resolve_overrides(parsed(HEAD + "\n".join(lines)), samples, "overrides.csv")
 
 
 # --- the file ---------------------------------------------------------------------------------------------------
@@ -74,18 +82,18 @@ def found(*lines: str, samples: pa.Table = SAMPLES) -> dict[str, Ruling]:
 
 def test_the_file_is_there_with_its_header() -> None:
     assert (ROOT / "overrides.csv").read_text().splitlines()[0] == HEAD.strip()
-    read_overrides(ROOT / "overrides.csv")
+    read_override_rows(ROOT / "overrides.csv")
 
 
 def test_a_row_is_read_with_its_line() -> None:
     rows = parsed(HEAD + 'a,drop,,,\n"train/v/3, old.png",relabel,v,mia,"said ""v""\nand meant it"\nb,keep\n')
     assert rows == [
-        Override(2, "a", DROP, "", "", ""),
-        Override(3, "train/v/3, old.png", RELABEL, "v", "mia", 'said "v" and meant it'),
-        Override(5, "b", KEEP, "", "", ""),
+        OverrideRow(2, "a", DROP, "", "", ""),
+        OverrideRow(3, "train/v/3, old.png", RELABEL, "v", "mia", 'said "v" and meant it'),
+        OverrideRow(5, "b", KEEP, "", "", ""),
     ]
     assert [row.reason for row in rows] == ["override", 'override by mia: said "v" and meant it', "override"]
-    assert Override(2, "a", KEEP, "", "", "looked twice").reason == "override: looked twice"
+    assert OverrideRow(2, "a", KEEP, "", "", "looked twice").reason == "override: looked twice"
 
 
 @pytest.mark.parametrize(
@@ -131,9 +139,9 @@ def test_a_file_that_says_nothing_sound_is_refused(content: str | bytes, message
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"overrides\.csv is missing; `git checkout .*` or `make run` brings it back"):
-        read_overrides(tmp_path / "overrides.csv")
+        read_override_rows(tmp_path / "overrides.csv")
     with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
-        read_overrides(tmp_path)
+        read_override_rows(tmp_path)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -162,14 +170,14 @@ def test_whatever_a_csv_writer_writes_is_read(
     assert [(row.sample, row.action, row.by, row.note) for row in read] == [
         (unicodedata.normalize("NFC", sample), action, tidy(by), tidy(note)) for sample, action, by, note in rows
     ]
-    assert all(is_override(row.reason) for row in read)
+    assert all(row.reason.startswith("override") for row in read)
 
 
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused_in_one_sentence(content: bytes) -> None:
     trouble = ""
     try:
-        find_rulings(parsed(HEAD.encode() + content), SAMPLES, "overrides.csv")
+        resolve_overrides(parsed(HEAD.encode() + content), SAMPLES, "overrides.csv")
     except UserError as error:
         trouble = str(error)
     assert "\n" not in trouble
@@ -180,8 +188,11 @@ def test_any_bytes_are_read_or_refused_in_one_sentence(content: bytes) -> None:
 
 def test_an_id_and_a_name_mean_the_same_image() -> None:
     by_id, by_name = found("b,relabel,v,mia,"), found("train/i/b.png,relabel, v ,mia,")
-    assert by_id == by_name == {"b": Ruling("v", "override by mia")}
-    assert found("a,keep", " q ,drop") == {"a": Ruling("i", "override"), "q": Ruling(None, "override")}
+    assert by_id == by_name == {"b": Override("v", "override by mia", "mia")}
+    assert found("a,keep", " q ,drop") == {
+        "a": Override("i", "override", "unnamed"),
+        "q": Override(None, "override", "unnamed"),
+    }
 
 
 def test_odd_names_are_found_in_any_unicode_form() -> None:
@@ -190,8 +201,8 @@ def test_odd_names_are_found_in_any_unicode_form() -> None:
     samples = samples_table(rows, [composed, *CLASSES])
     decomposed = unicodedata.normalize("NFD", name).replace('"', '""')
     assert decomposed != name
-    assert found(f'"{decomposed}",drop', samples=samples) == {"k": Ruling(None, "override")}
-    assert found("a,relabel,e\u0301", samples=samples) == {"a": Ruling(composed, "override")}
+    assert found(f'"{decomposed}",drop', samples=samples) == {"k": Override(None, "override", "unnamed")}
+    assert found("a,relabel,e\u0301", samples=samples) == {"a": Override(composed, "override", "unnamed")}
 
 
 @pytest.mark.parametrize(
@@ -203,8 +214,11 @@ def test_odd_names_are_found_in_any_unicode_form() -> None:
         (["test/i/a.png,drop"], "line 2: 'test/i/a.png' is no train or val image .* the test set; delete the row"),
         (["val/i/a.png,drop"], r"line 2: .*; (?!did you mean 'train)"),
         (["a,drop", "<<<<<<< HEAD", "b,drop"], "line 3: a merge conflict; keep the rows you want, delete the marks"),
-        (["x,keep"], "line 2: 'x' is trusted, an image of the label book; delete the row, and mend the source"),
-        (["label_book/i/x.png,drop"], "line 2: 'label_book/i/x.png' is trusted"),
+        (
+            ["x,keep"],
+            "line 2: 'x' is an image of the label book, which is trusted; delete the row, and mend the source",
+        ),
+        (["label_book/i/x.png,drop"], "line 2: 'label_book/i/x.png' is an image of the label book"),
         (["a,relabel,iv"], "line 2: 'iv' is no class of this source; write one of 'i', 'ii', 'v'"),
         (["a,relabel,I"], "line 2: 'I' is no class"),
         (["a,drop", "b,keep", "train/i/a.png,keep"], "line 4: contradicts line 2 about 'train/i/a.png'; delete one"),
@@ -218,7 +232,7 @@ def test_odd_names_are_found_in_any_unicode_form() -> None:
         (["p,drop", "q,drop", "r,drop", "a,keep"], "line 4: leaves no val image, 1 must stay; delete the row"),
     ],
 )
-def test_a_row_that_cannot_be_obeyed_is_refused(lines: list[str], message: str) -> None:
+def test_a_row_that_cannot_be_applied_is_refused(lines: list[str], message: str) -> None:
     with pytest.raises(UserError, match=f"overrides.csv, {message}") as caught:
         found(*lines)
     assert "\n" not in str(caught.value)
@@ -239,7 +253,9 @@ def test_many_classes_are_not_all_named() -> None:
 
 
 def test_two_rows_may_say_the_same() -> None:
-    assert found("a,keep,,mia,", "a,keep,,tom,", "train/i/a.png,relabel,i") == {"a": Ruling("i", "override by mia")}
+    assert found("a,keep,,mia,", "a,keep,,tom,", "train/i/a.png,relabel,i") == {
+        "a": Override("i", "override by mia", "mia")
+    }
 
 
 def test_a_class_may_be_emptied_where_others_take_the_place() -> None:
@@ -249,7 +265,7 @@ def test_a_class_may_be_emptied_where_others_take_the_place() -> None:
 
 def test_without_rows_the_dataset_is_not_even_read(tmp_path: Path) -> None:
     (tmp_path / "overrides.csv").write_text(HEAD)
-    assert read_rulings(tmp_path / "overrides.csv", tmp_path / "nowhere") == {}
+    assert read_overrides_csv(tmp_path / "overrides.csv", tmp_path / "nowhere") == {}
 
 
 # --- stronger than verdicts -------------------------------------------------------------------------------------
@@ -262,35 +278,35 @@ VERDICT = st.one_of(st.just((DROP, None)), st.sampled_from([(KEEP, None), (RELAB
     st.lists(VERDICT, min_size=FAMILY.num_rows, max_size=FAMILY.num_rows),
     st.dictionaries(st.sampled_from("abcdefghpqr"), st.sampled_from([*CLASSES, None])),
 )
-def test_a_ruling_holds_whatever_the_verdicts_say(
+def test_an_override_holds_whatever_the_verdicts_say(
     wishes: list[tuple[str, int | None]], labels: dict[str, str | None]
 ) -> None:
     suspects = only_splits(FAMILY, "train", "val")
-    rulings = {identifier: Ruling(label, "override") for identifier, label in labels.items()}
+    overrides = {identifier: Override(label, "override", "unnamed") for identifier, label in labels.items()}
     verdicts = [
         Verdict(action, CLASSES.index(row["label"]) if action == KEEP else label, "machine", 0.5)
         for (action, label), row in zip(wishes, suspects.to_pylist(), strict=False)
     ]
 
     def left(given: Iterable[Verdict]) -> dict[str, tuple[str, str | None]]:
-        told = verdict_rows(suspects, list(given), CLASSES, [[]] * suspects.num_rows)
-        rows = cleansed(FAMILY, told, CLASSES).to_pylist()
+        told = verdict_table(suspects, list(given), CLASSES, [[]] * suspects.num_rows, **NAMES)
+        rows = apply_verdicts(FAMILY, told, CLASSES).to_pylist()
         return {row["id"]: (row["label"], row["parent"]) for row in rows}
 
-    without, with_rulings = left(verdicts), left(overruled(verdicts, suspects, rulings_on(suspects, rulings)))
+    without, with_them = left(verdicts), left(apply_overrides(verdicts, suspects, overrides_on(suspects, overrides)))
     for row in FAMILY.to_pylist():
-        ruling = rulings.get(row["parent"] or row["id"])
-        if ruling is None:
-            assert with_rulings.get(row["id"]) == without.get(row["id"])
-        elif ruling.label is None:
-            assert row["id"] not in with_rulings
+        override = overrides.get(row["parent"] or row["id"])
+        if override is None:
+            assert with_them.get(row["id"]) == without.get(row["id"])
+        elif override.label is None:
+            assert row["id"] not in with_them
         else:
-            assert with_rulings[row["id"]][0] == ruling.label
-    # Carried out alone, twice is as once.
-    once, told = obeyed(FAMILY, rulings)
-    again, kept = obeyed(once, rulings)
+            assert with_them[row["id"]][0] == override.label
+    # Applied alone, twice is as once.
+    once, told = with_overrides(FAMILY, overrides, **NAMES)
+    again, kept = with_overrides(once, overrides, **NAMES)
     assert again.equals(once)
-    assert set(told["id"].to_pylist()) == set(rulings)
+    assert set(told["id"].to_pylist()) == set(overrides)
     assert set(kept["action"].to_pylist()) <= {KEEP}
 
 
@@ -313,9 +329,9 @@ def against(samples: pa.Table) -> Neighbours:
     return Neighbours(index, np.full(index.shape, 0.1, np.float32))
 
 
-def test_the_last_of_a_class_is_still_spared_and_people_are_not() -> None:
-    rulings = {"c": Ruling("v", "override"), "p": Ruling(None, "override by mia")}
-    result = cleanse(SAMPLES, against(SAMPLES), silent(SAMPLES), {}, RULE, rulings)
+def test_the_last_of_a_class_is_still_kept_and_overrides_are_not() -> None:
+    overrides = {"c": Override("v", "override", "unnamed"), "p": Override(None, "override by mia", "mia")}
+    result = cleanse(SAMPLES, against(SAMPLES), silent(SAMPLES), {}, RULE, overrides, **NAMES)
     told = {row["id"]: row for row in result.verdicts.to_pylist()}
     assert (told["p"]["action"], told["p"]["reason"], told["p"]["evidence"]) == (DROP, "override by mia", [])
     assert (told["c"]["action"], told["c"]["label_after"]) == (RELABEL, "v")
@@ -328,8 +344,8 @@ def test_the_last_of_a_class_is_still_spared_and_people_are_not() -> None:
 def test_copies_of_an_overridden_image_are_not_judged() -> None:
     rows = [row | ({"label": "v"} if row["id"] == "c" else {}) for row in ROWS]
     samples = samples_table([*rows, copy(rows[2]), copy(rows[11])], CLASSES)
-    rulings = {"c": Ruling("v", "override by mia")}
-    result = cleanse(samples, against(samples), silent(samples), {}, RULE, rulings)
+    overrides = {"c": Override("v", "override by mia", "mia")}
+    result = cleanse(samples, against(samples), silent(samples), {}, RULE, overrides, **NAMES)
     told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
     assert told["c"] == told["c1"] == (KEEP, "override by mia")
     assert told["s"][0] == told["s1"][0] == RELABEL  # a and b stand for their class
