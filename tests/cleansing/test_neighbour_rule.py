@@ -16,17 +16,25 @@ CLASSES = ["i", "ii", "iii"]
 PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=math.inf, far=4.0)
 
 
-def limit(distances, deviations):  # type: ignore[no-untyped-def]
+def limit(distances: list[float], deviations: float) -> float:
     median = statistics.median(distances)
     return median + deviations * statistics.median(abs(d - median) for d in distances)
 
 
-def reference(label, voted, distance, probability, score, rule, by_class):  # type: ignore[no-untyped-def]
+def reference(
+    label: int,
+    voted: list[int],
+    distance: float,
+    probability: list[float],
+    score: float | None,
+    rule: Rule,
+    by_class: list[list[float]],
+) -> tuple[str, int | None]:
     """Action and label, as ALGORITHMS would say it in plain words."""
     shares = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3)}
     seen = None if np.isnan(probability[label]) else probability[label]
     given = {"neighbours": shares[label], "classifier": seen, "score": score}
-    voices = [given[name] for name in rule.signals if given[name] is not None] or [shares[label]]
+    voices = [voice for name in rule.signals if (voice := given[name]) is not None] or [shares[label]]
     if "classifier" in rule.signals:
         shares = {c: min(share, np.nan_to_num(probability[c])) for c, share in shares.items()}
     rivals = {c: share for c, share in shares.items() if c != label}

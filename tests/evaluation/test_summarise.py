@@ -94,7 +94,7 @@ class Project:
         summarise.main(arms, seeds, **(paths | changes))
 
     def read(self, name: str) -> dict[str, Any]:
-        return json.loads((self.folder / f"{name}.json").read_text())  # type: ignore[no-any-return]
+        return json.loads((self.folder / f"{name}.json").read_text())
 
 
 @pytest.fixture
