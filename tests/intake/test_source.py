@@ -266,6 +266,6 @@ def test_an_empty_source_does_not_mean_the_repository() -> None:
 
 
 def test_the_check_loads_nothing_heavy() -> None:
-    code = "import sys, winnow.source; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, winnow.intake.source; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
