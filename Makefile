@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull remote-demo test check lock faults fidelity bench clean
+.PHONY: help run reproduce docs compare push pull remote-demo test check coverage lock faults fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -61,6 +61,9 @@ check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 test: check $(VENV)/.installed-remote ## every check and every test
 	$(RUN) -m pytest
 
+coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote ## the tests with the lines that none of them reaches [TESTS=tests/influence]
+	$(RUN) -m pytest --cov --cov-report=term-missing $(TESTS)
+
 # One resolution of everything, so that the four files agree; each then takes its own part of it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock'
@@ -74,7 +77,7 @@ lock: $(VENV)/.installed-dev ## requirements*.txt from requirements*.in; their p
 	done
 
 faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the disk, spoil files [KILLS=32] [KILL_SEED=0]
-	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest -s tests/runs/test_kills.py tests/runs/test_faults.py
+	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest --timeout 0 -s tests/runs/test_kills.py tests/runs/test_faults.py
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.fidelity
@@ -83,4 +86,4 @@ bench: $(VENV)/.installed-bench $(VENV)/.installed-remote ## speed and memory, a
 	$(RUN) -m bench.run
 
 clean: ## remove the virtual environment and the caches of the tools
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build/requirements.txt
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* *.egg-info build/requirements.txt
