@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull remote-demo test check coverage lock faults fidelity bench clean
+.PHONY: help run reproduce docs compare push pull remote-demo test check coverage hooks lock faults fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -63,6 +63,9 @@ test: check $(VENV)/.installed-remote ## every check and every test
 
 coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote ## the tests with the lines that none of them reaches [TESTS=tests/influence]
 	$(RUN) -m pytest --cov --cov-report=term-missing $(TESTS)
+
+hooks: $(VENV)/.installed-dev ## the checks before every commit of this clone
+	$(RUN) -m pre_commit install
 
 # One resolution of everything, so that the four files agree; each then takes its own part of it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
