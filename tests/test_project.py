@@ -1,8 +1,10 @@
 """The files that describe the project agree with one another."""
 
 import re
+import tomllib
 
 import pytest
+import yaml
 
 from tests.support.imports import ROOT
 
@@ -46,3 +48,9 @@ def test_no_package_has_two_versions_among_the_requirements() -> None:
         for name, pins in compiled(part).items():
             versions.setdefault(name, set()).add(frozenset(pin.split(";")[0].strip() for pin in pins))
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_the_citation_is_of_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
