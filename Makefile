@@ -9,28 +9,23 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull remote-demo test check faults fidelity bench clean
+.PHONY: help run reproduce docs compare push pull remote-demo test check coverage hooks lock faults fidelity bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(VENV)/.installed: requirements.txt
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --requirement requirements.txt
-	@# `python -m stages.x` then works from any directory.
-	@echo $(call quote,$(CURDIR)) > "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/winnow.pth"
+# Every package at its pinned version, checked against its hash; then the project itself, which stays where it is.
+INSTALL := $(RUN) -m pip install --quiet --require-hashes --requirement
+RIGHT_PYTHON := import sys; sys.version_info[:2] == (3, 11) or sys.exit("Winnow needs Python 3.11; name one: make PYTHON=PATH")
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@test -x $(RUN) || { $(PYTHON) -c $(call quote,$(RIGHT_PYTHON)) && $(PYTHON) -m venv $(VENV); }
+	$(INSTALL) requirements.txt
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
-	$(RUN) -m pip install --quiet --requirement requirements-dev.txt
-	@touch $@
-
-$(VENV)/.installed-bench: $(VENV)/.installed requirements-bench.txt
-	$(RUN) -m pip install --quiet --requirement requirements-bench.txt
-	@touch $@
-
-$(VENV)/.installed-remote: $(VENV)/.installed requirements-remote.txt
-	$(RUN) -m pip install --quiet --requirement requirements-remote.txt
+$(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
+	$(INSTALL) $<
 	@touch $@
 
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
@@ -57,16 +52,35 @@ pull: $(VENV)/.installed-remote ## dvc pull, every object held against its hash 
 remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param
 	@$(RUN) -m bench.remote_demo
 
-check: $(VENV)/.installed-dev ## format, lint, types
+check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
-	$(RUN) -m mypy winnow stages
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
 
 test: check $(VENV)/.installed-remote ## every check and every test
 	$(RUN) -m pytest
 
+coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote ## the tests with the lines that none of them reaches [TESTS=tests/influence]
+	$(RUN) -m pytest --cov --cov-report=term-missing $(TESTS)
+
+hooks: $(VENV)/.installed-dev ## the checks before every commit of this clone
+	$(RUN) -m pre_commit install
+
+# One resolution of everything, so that the four files agree; each then takes its own part of it.
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock'
+
+lock: $(VENV)/.installed-dev ## requirements*.txt from requirements*.in; their pins stay where they can [UPGRADE=1]
+	@mkdir -p build && cat requirements*.txt > build/requirements.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements*.in --output-file build/requirements.txt
+	@for part in '' -dev -remote -bench; do \
+		cp build/requirements.txt requirements$$part.txt && \
+		$(COMPILE) requirements$$part.in --output-file requirements$$part.txt || exit; \
+	done
+
 faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the disk, spoil files [KILLS=32] [KILL_SEED=0]
-	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest -s tests/runs/test_kills.py tests/runs/test_faults.py
+	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest --timeout 0 -s tests/runs/test_kills.py tests/runs/test_faults.py
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.fidelity
@@ -75,4 +89,4 @@ bench: $(VENV)/.installed-bench $(VENV)/.installed-remote ## speed and memory, a
 	$(RUN) -m bench.run
 
 clean: ## remove the virtual environment and the caches of the tools
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* *.egg-info build/requirements.txt

@@ -24,7 +24,9 @@ WHITE = [255.0]
 def _affine(
     images: Tensor, *, degrees: float = 0.0, shift: tuple[float, float] = (0, 0), shear: tuple[float, float] = (0, 0)
 ) -> Tensor:
-    return functional.affine(images, degrees, list(shift), 1.0, list(shear), interpolation=BILINEAR, fill=WHITE)
+    options = {"interpolation": BILINEAR, "fill": WHITE}
+    moved: Tensor = functional.affine(images, degrees, list(shift), 1.0, list(shear), **options)
+    return moved
 
 
 def _shear(strength: float) -> float:

@@ -147,7 +147,8 @@ def _captum(case: Case) -> Callable[[], Tensor]:
     def influence() -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that its inputs need gradients
-            return tracin.influence(book)
+            influenced: Tensor = tracin.influence(book)
+        return influenced
 
     return influence
 

@@ -1,5 +1,7 @@
 """Neighbours and the plane, ours against scikit-learn's own, at two sizes."""
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.manifold import TSNE
@@ -22,9 +24,7 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         def plain(points: npt.NDArray[np.float32] = points) -> None:
             NearestNeighbors(n_neighbors=K + 1).fit(points).kneighbors(points)
 
-        times = interleaved(
-            {"ours": lambda p=points, r=rows: nearest(p, r, r, K), "theirs": plain}, rounds=min(rounds, 3)
-        )
+        times = interleaved({"ours": partial(nearest, points, rows, rows, K), "theirs": plain}, rounds=min(rounds, 3))
         found += [
             figure(f"{K} neighbours of {count} points", times["ours"], "s"),
             figure(
@@ -33,8 +33,8 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         ]
         laid = interleaved(
             {
-                "ours": lambda p=points: plane(p, seed=0),
-                "theirs": lambda p=points: TSNE(init="pca", random_state=0, n_jobs=1).fit_transform(p),
+                "ours": partial(plane, points, seed=0),
+                "theirs": partial(TSNE(init="pca", random_state=0, n_jobs=1).fit_transform, points),
             },
             rounds=1,
         )
@@ -49,4 +49,5 @@ def _clusters(count: int) -> npt.NDArray[np.float32]:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(10, DIMENSIONS))
     points = centres[rng.integers(10, size=count)] + 0.3 * rng.normal(size=(count, DIMENSIONS))
-    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    unit: npt.NDArray[np.float32] = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    return unit

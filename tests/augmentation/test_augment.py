@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ COUNTS = {"train": 10, "val": 6, "label_book": 3}  # train: 4, 3 and 3 of three 
 ARMS = ("by_random", "by_policy", "by_policy_inverted", "by_affine")
 RANGES = Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.1)
 PARAMS = Params(seed=3, budget=37, chained=1, inverted_share=0.4, affine=RANGES)
-POLICY = {
+POLICY: dict[str, Any] = {
     "sub_policies": [
         [
             {"operation": "rotate", "probability": 0.9, "magnitude": 0.8},

@@ -18,9 +18,9 @@ def reference(points: np.ndarray, labels: np.ndarray, rule: Rule) -> list[tuple[
         others = [j for j in np.argsort(distances) if j != i]
         agreement = np.mean([labels[j] == labels[i] for j in others[: rule.k]])
         closest = {
-            m: min(
+            int(m): min(
                 (
-                    np.linalg.norm(points[m] - points[j])
+                    float(np.linalg.norm(points[m] - points[j]))
                     for j in range(len(points))
                     if j != m and labels[j] == labels[m]
                 ),
@@ -29,7 +29,7 @@ def reference(points: np.ndarray, labels: np.ndarray, rule: Rule) -> list[tuple[
             for m in np.flatnonzero(labels == labels[i])
         }
         far = np.quantile(list(closest.values()), rule.quantile)
-        found.append((closest[i], len(closest) > 1 and agreement >= rule.agreement and closest[i] >= far))
+        found.append((closest[i], bool(len(closest) > 1 and agreement >= rule.agreement and closest[i] >= far)))
     return found
 
 

@@ -201,7 +201,9 @@ def test_stages_of_one_operation_together_keep_to_the_limit() -> None:
     steps = (Step("rotate", 1.0, 0.4), Step("shear_x", 1.0, 0.7), Step("rotate", 1.0, 0.4))
     policy = Policy(OFFERED, (steps,), {"rotate": {"iv": 0.5, "v": 0.25}})
     plan = draw_from_policy(policy, ["iv", "v", "x"], generator(), chained=1)
-    assert [[(step.operation, pytest.approx(step.magnitude)) for step in done] for done in plan] == [
+    found: list[list[tuple[str, object]]]
+    found = [[(step.operation, pytest.approx(step.magnitude)) for step in done] for done in plan]
+    assert found == [
         [("rotate", 0.4), ("shear_x", 0.7), ("rotate", 0.1)],
         [("rotate", 0.25), ("shear_x", 0.7)],
         [("rotate", 0.4), ("shear_x", 0.7), ("rotate", 0.4)],

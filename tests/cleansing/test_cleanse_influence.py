@@ -21,7 +21,7 @@ QUALITY = {"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.4, "e": 0.2, "f": 0.9}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "id": identifier,
             "name": f"{split}/k/{identifier}.png",

@@ -16,21 +16,29 @@ CLASSES = ["i", "ii", "iii"]
 PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=math.inf, far=4.0)
 
 
-def limit(distances, deviations):  # type: ignore[no-untyped-def]
+def limit(distances: list[float], deviations: float) -> float:
     median = statistics.median(distances)
     return median + deviations * statistics.median(abs(d - median) for d in distances)
 
 
-def reference(label, voted, distance, probability, quality, rule, by_class):  # type: ignore[no-untyped-def]
+def reference(
+    label: int,
+    voted: list[int],
+    distance: float,
+    probability: list[float],
+    quality: float | None,
+    rule: Rule,
+    by_class: list[list[float]],
+) -> tuple[str, int | None]:
     """Action and label, as ALGORITHMS would say it in plain words."""
     shares = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3)}
     seen = None if np.isnan(probability[label]) else probability[label]
     given = {"neighbours": shares[label], "classifier": seen, "label_quality": quality}
-    voices = [given[name] for name in rule.signals if given[name] is not None] or [shares[label]]
+    values = [value for name in rule.signals if (value := given[name]) is not None] or [shares[label]]
     if "classifier" in rule.signals:
         shares = {c: min(share, np.nan_to_num(probability[c])) for c, share in shares.items()}
     rivals = {c: share for c, share in shares.items() if c != label}
-    if statistics.mean(voices) < rule.support:
+    if statistics.mean(values) < rule.support:
         best = max(rivals, key=lambda c: (rivals[c], -c))
         near = not by_class[best] or distance <= limit(by_class[best], rule.near)
         return (RELABEL, best) if rivals[best] >= rule.relabel and near else (DROP, None)

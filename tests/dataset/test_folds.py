@@ -95,7 +95,8 @@ def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
         raise CapturedError(jobs)
 
     monkeypatch.setattr(parallel, "run_jobs", capture)
-    params = load_params(*stage.SECTIONS["params"], ROOT / "params.yaml")
+    section, kind = stage.SECTIONS["params"]
+    params = load_params(section, kind, ROOT / "params.yaml")
     outputs = {"scores", "curve", "influence", "quality", "policy", "table", "sheet", "encoders"}
     taken = {name: tmp_path / name for name in outputs & set(stage.main.__annotations__)}
     with pytest.raises(CapturedError) as stopped:

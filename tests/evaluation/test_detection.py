@@ -1,5 +1,7 @@
 """Verdicts against the truth: by hand, and against a ten-line reference on random verdicts."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ LABELS = ["i", "ii", "iii"]
 
 def verdicts(*rows: tuple[str, str, str | None]) -> pa.Table:
     """A verdict table of (id, action, label_after)."""
-    fields = [
+    fields: list[dict[str, Any]] = [
         {"id": i, "action": action, "label_after": after, "support": 0.0, "evidence": [], "by": "winnow"}
         for i, action, after in rows
     ]

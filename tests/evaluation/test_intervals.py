@@ -147,7 +147,7 @@ LOW, HIGH = 0.95 - 0.027, 0.95 + 0.027
 def answers(generator: np.random.Generator, at: float, images: np.ndarray, *, seeds: int, spread: float) -> np.ndarray:
     """(S, N) right or wrong: a seed's skill, an image's ease and chance together above 0."""
     skill = generator.normal(0, spread, (seeds, 1))
-    return at + skill + images + generator.normal(0, 0.5, (seeds, images.size)) > 0  # type: ignore[no-any-return]
+    return at + skill + images + generator.normal(0, 0.5, (seeds, images.size)) > 0
 
 
 def accuracy(at: float, spread: float) -> float:

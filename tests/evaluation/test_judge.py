@@ -29,7 +29,9 @@ class Run:
     """The judge stage on a small arm, run here and not in workers, counting what it trains."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.trained, self.dies_at = folder, [], None
+        self.folder = folder
+        self.trained: list[int] = []
+        self.dies_at: int | None = None
         make_dataset(folder / "arms/arm", {"train": 9, "val": 6})
         make_dataset(folder / "test", {"test": 12}, seed=1)
         self.profile = profile(epochs=1)

@@ -95,7 +95,7 @@ class Project:
         summarise.main(summarise.Params(seeds, list(arms), arms), **(paths | changes))
 
     def read(self, name: str) -> dict[str, Any]:
-        return json.loads((self.folder / f"{name}.json").read_text())  # type: ignore[no-any-return]
+        return json.loads((self.folder / f"{name}.json").read_text())
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def ledgers(draw: st.DrawFn) -> dict[str, Rows]:
         "data/r1/x/verdicts.parquet",
         "data/r2/x/verdicts.parquet",
     ):
-        rows = []
+        rows: Rows = []
         for identifier in draw(st.lists(st.sampled_from(IDS), unique=True)):
             action = draw(st.sampled_from(["keep", "drop", "relabel"]))
             after = None if action == "drop" else draw(LABELS)

@@ -43,12 +43,12 @@ def central_headers(content: bytes) -> list[int]:
 # --- what works -----------------------------------------------------------------------------------------------------
 
 
-def test_folder_and_zip_hold_the_same(tmp_path):
+def test_folder_and_zip_hold_the_same(tmp_path: Path) -> None:
     assert contents(make_folder(tmp_path / "folder", FILES)) == FILES
     assert contents(make_zip(tmp_path / "packed.zip", FILES)) == FILES
 
 
-def test_lengths_and_folders_are_known_without_reading(tmp_path):
+def test_lengths_and_folders_are_known_without_reading(tmp_path: Path) -> None:
     for path in (make_folder(tmp_path / "folder", FILES), make_zip(tmp_path / "packed.zip", FILES)):
         container = open_container(path)
         assert container.files == {name: len(content) for name, content in FILES.items()}
@@ -58,7 +58,7 @@ def test_lengths_and_folders_are_known_without_reading(tmp_path):
         container.close()
 
 
-def test_empty_folders_are_seen(tmp_path):
+def test_empty_folders_are_seen(tmp_path: Path) -> None:
     (make_folder(tmp_path / "folder", FILES) / "train/b").mkdir()
     archive = make_zip(tmp_path / "packed.zip", {**FILES, "train/b/": b""})
     for path in (tmp_path / "folder", archive):
@@ -67,7 +67,7 @@ def test_empty_folders_are_seen(tmp_path):
         container.close()
 
 
-def test_clutter_is_skipped(tmp_path):
+def test_clutter_is_skipped(tmp_path: Path) -> None:
     clutter = [".DS_Store", "train/.hidden/1.png", "__MACOSX/train/a/._1.png", "train/a/Thumbs.db", "train/desktop.ini"]
     files = FILES | dict.fromkeys(clutter, b"x")
     assert contents(make_folder(tmp_path / "folder", files)) == FILES
@@ -85,39 +85,39 @@ ODD_NAMES = [
 ]
 
 
-def test_odd_names_and_paths_work(tmp_path):
+def test_odd_names_and_paths_work(tmp_path: Path) -> None:
     files = {f"a/{name}": name.encode() for name in ODD_NAMES}
     place = tmp_path / 'my [data] set\'s "best"'
     assert contents(make_folder(place / "folder", files)) == files
     assert contents(make_zip(place / "packed (1).zip", files)) == files
 
 
-def test_names_are_composed_whatever_system_wrote_them(tmp_path):
+def test_names_are_composed_whatever_system_wrote_them(tmp_path: Path) -> None:
     apple = unicodedata.normalize("NFD", "a/é.png")
     assert contents(make_folder(tmp_path / "folder", {apple: b"x"})) == {"a/é.png": b"x"}
     assert contents(make_zip(tmp_path / "packed.zip", {apple: b"x"})) == {"a/é.png": b"x"}
 
 
 @pytest.mark.parametrize("raw", [b"\xc3\xa9", b"\x82"])  # UTF-8 and cp437
-def test_zip_names_without_the_utf_8_flag(tmp_path, raw):
+def test_zip_names_without_the_utf_8_flag(tmp_path: Path, raw: bytes) -> None:
     path = make_zip(tmp_path / "packed.zip", {f"a/{'Q' * len(raw)}.png": b"x"})
     path.write_bytes(path.read_bytes().replace(b"Q" * len(raw), raw))
     assert contents(path) == {"a/é.png": b"x"}
 
 
-def test_bytes_that_are_no_text_are_spelled_out(tmp_path):
+def test_bytes_that_are_no_text_are_spelled_out(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "folder", {})
     (folder / os.fsdecode(b"\xff.png")).write_bytes(b"x")
     assert contents(folder) == {"\\xff.png": b"x"}
 
 
-def test_a_link_to_a_file_inside_is_followed(tmp_path):
+def test_a_link_to_a_file_inside_is_followed(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "folder", FILES)
     (folder / "train/a/3.png").symlink_to("1.png")
     assert contents(folder)["train/a/3.png"] == b"one"
 
 
-def test_a_zip_without_its_suffix_is_a_zip(tmp_path):
+def test_a_zip_without_its_suffix_is_a_zip(tmp_path: Path) -> None:
     assert contents(make_zip(tmp_path / "packed", FILES)) == FILES
 
 
@@ -125,7 +125,7 @@ def test_a_zip_without_its_suffix_is_a_zip(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "dangling"])
-def test_what_is_no_file_is_not_opened(tmp_path, kind):
+def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: str) -> None:
     folder = make_folder(tmp_path / "folder", {})
     if kind == "pipe":
         os.mkfifo(folder / "1.png")
@@ -135,7 +135,7 @@ def test_what_is_no_file_is_not_opened(tmp_path, kind):
         open_container(folder).read("1.png")
 
 
-def test_a_damaged_entry_costs_that_entry(tmp_path):
+def test_a_damaged_entry_costs_that_entry(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "packed.zip", {"a/1.png": b"first", "a/2.png": b"other"})
     path.write_bytes(path.read_bytes().replace(b"first", b"fjrst"))
     container = open_container(path)
@@ -145,7 +145,7 @@ def test_a_damaged_entry_costs_that_entry(tmp_path):
     container.close()
 
 
-def test_a_file_larger_than_any_image_is_not_read(tmp_path):
+def test_a_file_larger_than_any_image_is_not_read(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "folder", {"1.png": b""})
     os.truncate(folder / "1.png", 512 * 2**20 + 1)  # sparse
     archive = make_zip(tmp_path / "packed.zip", {"1.png": b"x" * 9})
@@ -162,21 +162,21 @@ def test_a_file_larger_than_any_image_is_not_read(tmp_path):
 # --- what stops the source ------------------------------------------------------------------------------------------
 
 
-def test_missing_path(tmp_path):
+def test_missing_path(tmp_path: Path) -> None:
     assert refused(tmp_path / "gone").endswith("does not exist; give the path of a folder or of a zip")
 
 
-def test_neither_folder_nor_zip(tmp_path):
+def test_neither_folder_nor_zip(tmp_path: Path) -> None:
     (tmp_path / "data.tar.gz").write_bytes(b"\x1f\x8b....")
     assert "is neither a folder nor a zip; unpack it" in refused(tmp_path / "data.tar.gz")
 
 
-def test_a_name_too_long_for_the_system(tmp_path):
+def test_a_name_too_long_for_the_system(tmp_path: Path) -> None:
     assert "cannot be opened (File name too long)" in refused(tmp_path / ("n" * 300))
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
-def test_damaged_zip(tmp_path, damage):
+def test_damaged_zip(tmp_path: Path, damage: str) -> None:
     path = make_zip(tmp_path / "packed.zip", FILES)
     path.write_bytes({"cut": path.read_bytes()[:100], "text": b"<html>404</html>", "empty": b""}[damage])
     message = refused(path)
@@ -187,17 +187,17 @@ def test_damaged_zip(tmp_path, damage):
 @pytest.mark.parametrize(
     "name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "C:/evil.png", "c:evil.png", "a\\..\\evil.png", ".."]
 )
-def test_zip_with_a_path_that_escapes(tmp_path, name):
+def test_zip_with_a_path_that_escapes(tmp_path: Path, name: str) -> None:
     assert "would lead outside; pack it again" in refused(make_zip(tmp_path / "packed.zip", FILES | {name: b"x"}))
 
 
-def test_zip_with_a_nul_in_a_name(tmp_path):
+def test_zip_with_a_nul_in_a_name(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "packed.zip", {"a/1Q.png": b"x"})
     path.write_bytes(path.read_bytes().replace(b"1Q", b"1\0"))
     assert "would lead outside" in refused(path)
 
 
-def test_zip_with_a_link(tmp_path):
+def test_zip_with_a_link(tmp_path: Path) -> None:
     path = tmp_path / "packed.zip"
     with zipfile.ZipFile(path, "w") as archive:
         link = zipfile.ZipInfo("train/a/1.png")
@@ -206,7 +206,7 @@ def test_zip_with_a_link(tmp_path):
     assert "'train/a/1.png' is a link; pack it again with the linked files" in refused(path)
 
 
-def test_encrypted_zip(tmp_path):
+def test_encrypted_zip(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "packed.zip", {"a/1.png": b"x"})
     content = bytearray(path.read_bytes())
     content[6] |= 1  # the flag in the local header, then in the central one
@@ -216,7 +216,7 @@ def test_encrypted_zip(tmp_path):
 
 
 @pytest.mark.parametrize("second", ["a/é.png", unicodedata.normalize("NFD", "a/é.png"), "a//é.png", "./a/é.png"])
-def test_zip_with_a_name_twice(tmp_path, second):
+def test_zip_with_a_name_twice(tmp_path: Path, second: str) -> None:
     path = tmp_path / "packed.zip"
     with zipfile.ZipFile(path, "w") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile warns of what this test is about
@@ -225,17 +225,17 @@ def test_zip_with_a_name_twice(tmp_path, second):
     assert "holds the name 'a/é.png' twice; rename one of the two" in refused(path)
 
 
-def test_folder_with_a_name_twice_after_composing(tmp_path):
+def test_folder_with_a_name_twice_after_composing(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "folder", {"é.png": b"1", unicodedata.normalize("NFD", "é.png"): b"2"})
     assert "holds the name 'é.png' twice" in refused(folder)
 
 
-def test_names_that_differ_in_case_are_two(tmp_path):
+def test_names_that_differ_in_case_are_two(tmp_path: Path) -> None:
     files = {"a/x.png": b"1", "a/X.png": b"2"}
     assert contents(make_zip(tmp_path / "packed.zip", files)) == files
 
 
-def test_zip_bomb(tmp_path):
+def test_zip_bomb(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "packed.zip", {"a/1.png": b"x"})
     content = bytearray(path.read_bytes())
     struct.pack_into("<I", content, central_headers(bytes(content))[0] + 24, 3 * 2**30)
@@ -273,7 +273,7 @@ def test_a_packing_that_cannot_be_bounded_is_refused(tmp_path: Path, packing: in
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling"])
-def test_link_that_leads_outside(tmp_path, kind):
+def test_link_that_leads_outside(tmp_path: Path, kind: str) -> None:
     folder = make_folder(tmp_path / "folder", FILES)
     make_folder(tmp_path / "secret", {"1.png": b"x"})
     target = {"file": "../../../secret/1.png", "folder": "../../../secret", "dangling": "/nowhere/1.png"}[kind]
@@ -281,7 +281,7 @@ def test_link_that_leads_outside(tmp_path, kind):
     assert "train/a/link' is a link that leads outside the source; put a copy in its place" in refused(folder)
 
 
-def test_link_to_a_folder_inside(tmp_path):
+def test_link_to_a_folder_inside(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "folder", FILES)
     (folder / "train/b").symlink_to("..")  # would go round for ever
     assert "is a link to a folder; put the folder itself in its place" in refused(folder)
@@ -290,7 +290,7 @@ def test_link_to_a_folder_inside(tmp_path):
 # --- how names are shown --------------------------------------------------------------------------------------------
 
 
-def test_shown_is_one_short_line():
+def test_shown_is_one_short_line() -> None:
     assert shown("a b") == "'a b'"
     assert "\n" not in shown("a\nb")
     assert len(shown("x" * 5000)) < 130

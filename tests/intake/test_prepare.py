@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,13 +17,14 @@ from tests.support.sources import bare_files, encoded, make_folder, make_zip, no
 from winnow.dataset.images import pixel_hash, read_images
 from winnow.dataset.samples import class_names, column, read_samples, sample_id
 from winnow.intake.decode import decode, stretch
+from winnow.intake.ingest import ingest
 from winnow.pipeline.files import ROOT, digest
 from winnow.pipeline.messages import UserError
 
 # --- what is written ------------------------------------------------------------------------------------------------
 
 
-def test_delivered_splits_stay_and_test_lies_apart(tmp_path, capsys):
+def test_delivered_splits_stay_and_test_lies_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = split_files()
     run = Prepared(make_zip(tmp_path / "source.zip", files), tmp_path / "out")
     assert run.splits() == {name: name.split("/")[0] for name in files}
@@ -38,7 +40,7 @@ def test_delivered_splits_stay_and_test_lies_apart(tmp_path, capsys):
     assert "warning" not in capsys.readouterr().out
 
 
-def test_rows_and_pixels(tmp_path):
+def test_rows_and_pixels(tmp_path: Path) -> None:
     files = split_files()
     files["train/a/colour.png"] = noise_png(1, side=100, colour=True)
     files["train/a/grey.png"] = noise_png(2, side=100)
@@ -66,7 +68,7 @@ def test_rows_and_pixels(tmp_path):
         assert stored.shape == (64, 64, channels)
 
 
-def test_folder_zip_wrapper_and_second_run_give_the_same_bytes(tmp_path):
+def test_folder_zip_wrapper_and_second_run_give_the_same_bytes(tmp_path: Path) -> None:
     files = bare_files(12) | {"truth.csv": b"name,label,noise\na/001.png,b,0\n"}
     sources = {
         "folder": make_folder(tmp_path / "it's a [folder] {x}", files),
@@ -81,7 +83,7 @@ def test_folder_zip_wrapper_and_second_run_give_the_same_bytes(tmp_path):
     assert other.splits() != runs["zip"].splits()
 
 
-def test_adding_an_image_changes_no_other_id(tmp_path):
+def test_adding_an_image_changes_no_other_id(tmp_path: Path) -> None:
     files = bare_files(12)
     before = Prepared(make_folder(tmp_path / "before", files), tmp_path / "out1")
     files["a/0.5.png"] = noise_png(77_777)
@@ -94,7 +96,7 @@ def test_adding_an_image_changes_no_other_id(tmp_path):
     assert all(name.startswith("a/") for name in moved)
 
 
-def test_odd_names_reach_the_tables(tmp_path):
+def test_odd_names_reach_the_tables(tmp_path: Path) -> None:
     odd = ["new\nline", "quote'\"", "[b] {c}*?", "n" * 251, "日本語", "🦉", "back\\slash"]
     files = bare_files(8) | {f"a/{name}.png": noise_png(500 + i) for i, name in enumerate(odd)}
     run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out")
@@ -104,7 +106,7 @@ def test_odd_names_reach_the_tables(tmp_path):
 # --- splits ---------------------------------------------------------------------------------------------------------
 
 
-def test_bare_folders_get_every_split_and_a_warning(tmp_path, capsys):
+def test_bare_folders_get_every_split_and_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Prepared(make_folder(tmp_path / "source", bare_files(50)), tmp_path / "out")
     assert run.nonzero("images_") == {"train": 96, "val": 12, "label_book": 12, "test": 30, "grey": 150}
     assert run.counts["label_book_verified"] is False
@@ -113,13 +115,13 @@ def test_bare_folders_get_every_split_and_a_warning(tmp_path, capsys):
     assert "warning: the label book is unverified: the source has no label_book/, so 12 images were drawn" in out
 
 
-def test_train_without_test_gives_one_up(tmp_path):
+def test_train_without_test_gives_one_up(tmp_path: Path) -> None:
     files = {f"train/{name}": content for name, content in bare_files(50).items()}
     run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out")
     assert run.counts["images_test"] == 30
 
 
-def test_too_few_images_for_a_split(tmp_path):
+def test_too_few_images_for_a_split(tmp_path: Path) -> None:
     message = refused(make_folder(tmp_path / "source", bare_files(2)), tmp_path / "out")
     assert message.endswith("has too few different images to draw val from; add images, or a val/ folder")
 
@@ -127,7 +129,7 @@ def test_too_few_images_for_a_split(tmp_path):
 # --- leaks and copies -----------------------------------------------------------------------------------------------
 
 
-def test_leaks_go_by_precedence_and_are_counted_by_pair(tmp_path):
+def test_leaks_go_by_precedence_and_are_counted_by_pair(tmp_path: Path) -> None:
     files = split_files()
     copies = {
         "train/a/t1.png": "test/a/000.png",
@@ -157,13 +159,13 @@ def test_leaks_go_by_precedence_and_are_counted_by_pair(tmp_path):
     }
 
 
-def test_a_class_of_leaks_only(tmp_path):
+def test_a_class_of_leaks_only(tmp_path: Path) -> None:
     files = split_files() | {"train/c/1.png": noise_png(999), "test/c/1.png": noise_png(999)}
     message = refused(make_zip(tmp_path / "source.zip", files), tmp_path / "out")
     assert "class 'c' has no training images but copies of those in val/, label_book/ or test/; add some" in message
 
 
-def test_copies_inside_train_are_kept_and_counted(tmp_path):
+def test_copies_inside_train_are_kept_and_counted(tmp_path: Path) -> None:
     files = bare_files(20)
     for number in range(3):
         files[f"a/copy{number}.png"] = files["a/000.png"]
@@ -176,19 +178,18 @@ def test_copies_inside_train_are_kept_and_counted(tmp_path):
     assert copied == ["train"] * 3
 
 
-def test_one_test_image_is_refused(tmp_path):
+def test_one_test_image_is_refused(tmp_path: Path) -> None:
     files = {name: content for name, content in split_files().items() if not name.startswith("test/")}
     message = refused(make_folder(tmp_path / "source", files | {"test/a/1.png": noise_png(7)}), tmp_path / "out")
     assert message.endswith("has 1 test image, on which no interval rests; add some, or remove test/")
 
 
-def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path, monkeypatch):
+def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make_folder(tmp_path / "source", split_files())
-    read = prepare.ingest
 
-    def slowly(*arguments, **options):
+    def slowly(*arguments: Any, **options: Any) -> Any:
         (source / "train/a/late.png").write_bytes(noise_png(9))
-        return read(*arguments, **options)
+        return ingest(*arguments, **options)
 
     monkeypatch.setattr(prepare, "ingest", slowly)
     assert refused(source, tmp_path / "out").endswith("was changed while it was read; run it again")
@@ -197,7 +198,7 @@ def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path, monkeypa
 # --- truth ----------------------------------------------------------------------------------------------------------
 
 
-def test_truth_covers_train_and_val_by_id(tmp_path, capsys):
+def test_truth_covers_train_and_val_by_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = split_files()
     told = "".join(f"{name},{name.split('/')[1]},0\n" for name in files if name != "train/a/000.png")
     text = f"name,label,noise\n{told}train/a/000.png,b,\ngone.png,a,0\n".replace(
@@ -212,7 +213,7 @@ def test_truth_covers_train_and_val_by_id(tmp_path, capsys):
     assert "warning: truth.csv names 1 files that the source does not have" in capsys.readouterr().out
 
 
-def test_a_true_label_of_another_kind_is_counted_and_told(tmp_path, capsys):
+def test_a_true_label_of_another_kind_is_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = split_files()
     text = "name,label,noise\ntrain/a/000.png,a,0\ntrain/a/001.png,elephant,0\n"
     run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
@@ -220,7 +221,7 @@ def test_a_true_label_of_another_kind_is_counted_and_told(tmp_path, capsys):
     assert "truth.csv gives 1 images a label that is no class here; each counts as a fault" in capsys.readouterr().out
 
 
-def test_truth_of_drawn_test_and_label_book_stays_out(tmp_path):
+def test_truth_of_drawn_test_and_label_book_stays_out(tmp_path: Path) -> None:
     files = bare_files(20)
     text = "name,label,noise\n" + "".join(f"{name},{name[0]},0\n" for name in files)
     run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
@@ -228,7 +229,7 @@ def test_truth_of_drawn_test_and_label_book_stays_out(tmp_path):
     assert told == {row["id"] for row in run.samples() if row["split"] in ("train", "val")}
 
 
-def test_no_truth_is_an_empty_table(tmp_path):
+def test_no_truth_is_an_empty_table(tmp_path: Path) -> None:
     run = Prepared(make_zip(tmp_path / "source.zip", split_files()), tmp_path / "out")
     table = pq.read_table(run.truth)
     assert (table.num_rows, table.schema.names) == (0, ["id", "label", "noise"])
@@ -248,13 +249,13 @@ def test_no_truth_is_an_empty_table(tmp_path):
         ({"max_image_pixels": 10**9}, "max_image_pixels must lie in"),
     ],
 )
-def test_params_out_of_range(change, words):
+def test_params_out_of_range(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         replace(PARAMS, **change)
 
 
 @pytest.fixture
-def project(tmp_path) -> Path:
+def project(tmp_path: Path) -> Path:
     """A copy of the code with params of its own."""
     for package in ("winnow", "stages"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -275,7 +276,7 @@ def command(project: Path, source: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_command_with_spaces_quotes_and_brackets_in_a_relative_path(project):
+def test_command_with_spaces_quotes_and_brackets_in_a_relative_path(project: Path) -> None:
     make_zip(project / 'my [data] set\'s "best".zip', split_files())
     done = command(project, 'my [data] set\'s "best".zip')
     assert (done.returncode, done.stderr) == (0, "")
@@ -286,7 +287,7 @@ def test_command_with_spaces_quotes_and_brackets_in_a_relative_path(project):
     assert json.loads((project / "metrics/prepare.json").read_text())["images_test"] == 6
 
 
-def test_command_says_one_sentence(project):
+def test_command_says_one_sentence(project: Path) -> None:
     done = command(project, "no such [place]")
     assert done.returncode == 1
     assert done.stdout == ""
@@ -297,14 +298,14 @@ def test_command_says_one_sentence(project):
 # --- real sources ---------------------------------------------------------------------------------------------------
 
 
-def test_roman_numerals(real_data, tmp_path):
+def test_roman_numerals(real_data: Path, tmp_path: Path) -> None:
     run = Prepared(real_data / "roman-numerals.zip", tmp_path / "out", replace(PARAMS, max_image_pixels=50_000_000))
     assert class_names(read_samples(run.test)) == ["i", "ii", "iii", "iv", "ix", "v", "vi", "vii", "viii", "x"]
     assert run.nonzero("images_") == {"train": 1654, "val": 413, "label_book": 52, "test": 746, "grey": 2865}
     assert (run.nonzero("rejected_"), run.nonzero("leaks_")) == ({}, {})
 
 
-def test_sign_digits(real_data, tmp_path, capsys):
+def test_sign_digits(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Prepared(real_data / "sign-digits.zip", tmp_path / "out")
     assert class_names(read_samples(run.prepared)) == [str(digit) for digit in range(10)]
     assert run.nonzero("images_") == {"train": 1321, "val": 280, "label_book": 50, "test": 411, "colour": 2062}

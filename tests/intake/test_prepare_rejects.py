@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +24,7 @@ BAD = {
 }
 
 
-def test_bad_files_cost_themselves_and_are_listed_and_shown(tmp_path, capsys):
+def test_bad_files_cost_themselves_and_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = bare_files(60)
     files = good | {name: content for name, (content, _) in BAD.items()}
     run = Prepared(make_zip(tmp_path / "source.zip", files | {"stray.png": noise_png(1)}), tmp_path / "out")
@@ -44,14 +45,14 @@ def test_bad_files_cost_themselves_and_are_listed_and_shown(tmp_path, capsys):
     assert "'a/page.png', 'a/zero.png', 'b/cut.jpg' first; all in" in out
 
 
-def test_a_source_without_bad_files_has_an_empty_list(tmp_path):
+def test_a_source_without_bad_files_has_an_empty_list(tmp_path: Path) -> None:
     run = Prepared(make_zip(tmp_path / "source.zip", split_files()), tmp_path / "out")
     assert run.rejected == {}
     assert pq.read_schema(run.prepared / "rejected.parquet").names == ["name", "reason"]
     assert "rejected_damaged_inside_the_zip" in run.counts  # every reason has its key in every run
 
 
-def test_an_entry_damaged_inside_a_zip_costs_itself(tmp_path):
+def test_an_entry_damaged_inside_a_zip_costs_itself(tmp_path: Path) -> None:
     files = split_files()
     source = make_zip(tmp_path / "source.zip", files)
     content = source.read_bytes()
@@ -61,7 +62,7 @@ def test_an_entry_damaged_inside_a_zip_costs_itself(tmp_path):
     assert run.rejected == {"train/a/003.png": "damaged inside the zip"}
 
 
-def test_more_unreadable_images_than_allowed(tmp_path):
+def test_more_unreadable_images_than_allowed(tmp_path: Path) -> None:
     files = bare_files(20, "ab")
     for name in list(files)[:3]:
         files[name] = files[name][:50]
@@ -72,7 +73,7 @@ def test_more_unreadable_images_than_allowed(tmp_path):
     assert run.counts["rejected_truncated_or_damaged"] == 3
 
 
-def test_a_class_without_readable_training_images(tmp_path):
+def test_a_class_without_readable_training_images(tmp_path: Path) -> None:
     source = make_zip(tmp_path / "source.zip", bare_files(30) | {"d/1.png": b"none"})
     message = refused(source, tmp_path / "out")
     assert message.endswith("class 'd' has no training images that can be read; add some or remove its folder")
@@ -87,11 +88,13 @@ def test_a_class_without_readable_training_images(tmp_path):
         (split_files() | {"truth.csv": b"name,label\n"}, "truth.csv needs the columns"),
     ],
 )
-def test_a_source_that_cannot_work_stops_before_anything_is_written(tmp_path, files, words):
+def test_a_source_that_cannot_work_stops_before_anything_is_written(
+    tmp_path: Path, files: dict[str, bytes], words: str
+) -> None:
     assert words in refused(make_folder(tmp_path / "source", files), tmp_path / "out")
 
 
-def test_a_hostile_source_writes_nothing_outside_the_outputs(tmp_path):
+def test_a_hostile_source_writes_nothing_outside_the_outputs(tmp_path: Path) -> None:
     root = tmp_path / "a/b/c"  # as deep as any of the names could climb
     odd = ["..", "...", ".. ", "%2e%2e%2fevil", "new\nline", "~", "$HOME", "CON"]
     files = bare_files(8) | {f"a/{name}.png": noise_png(500 + i) for i, name in enumerate(odd)}

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from winnow.intake.source import check_source, open_source, resolve_source
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, natural_order
 
-LIMITS = {"max_unreadable": 0.05, "max_pixels": 1_000_000}
+LIMITS: dict[str, Any] = {"max_unreadable": 0.05, "max_pixels": 1_000_000}
 
 
 def refused(path: Path) -> str:
@@ -34,7 +35,7 @@ def empty(names: str) -> dict[str, bytes]:
 # --- layouts --------------------------------------------------------------------------------------------------------
 
 
-def test_bare_classes(tmp_path):
+def test_bare_classes(tmp_path: Path) -> None:
     files = empty("b/1.png a/1.png a/2.jpg")
     expected = {"a/1.png": ("train", "a"), "a/2.jpg": ("train", "a"), "b/1.png": ("train", "b")}
     for path in (make_folder(tmp_path / "folder", files), make_zip(tmp_path / "packed.zip", files)):
@@ -42,7 +43,7 @@ def test_bare_classes(tmp_path):
         assert list(seen(path)) == sorted(expected)
 
 
-def test_splits(tmp_path):
+def test_splits(tmp_path: Path) -> None:
     files = empty("train/a/1.png train/b/1.png val/a/2.png label_book/b/3.png test/a/4.png")
     assert seen(make_folder(tmp_path, files | {"truth.csv": b"name,label,noise\n"})) == {
         "label_book/b/3.png": ("label_book", "b"),
@@ -55,41 +56,41 @@ def test_splits(tmp_path):
 
 @pytest.mark.parametrize("wrapper", ["data", "repo-main/data"])
 @pytest.mark.parametrize("names", ["a/1.png b/1.png", "train/a/1.png train/b/1.png"])
-def test_folders_around_the_layout_are_looked_through(tmp_path, wrapper, names):
+def test_folders_around_the_layout_are_looked_through(tmp_path: Path, wrapper: str, names: str) -> None:
     plain = seen(make_folder(tmp_path / "plain", empty(names)))
     wrapped = {f"{wrapper}/{name}": b"" for name in names.split()} | {"README.md": b"", "LICENSE": b""}
     assert seen(make_folder(tmp_path / "wrapped", wrapped)) == plain
 
 
-def test_train_alone_is_a_split_and_no_wrapper(tmp_path):
+def test_train_alone_is_a_split_and_no_wrapper(tmp_path: Path) -> None:
     assert seen(make_folder(tmp_path, empty("train/a/1.png train/b/1.png")))["train/a/1.png"] == ("train", "a")
 
 
-def test_a_class_may_be_called_train(tmp_path):
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     found = seen(make_folder(tmp_path, empty("train/1.png bus/1.png car/1.png")))
     assert found["train/1.png"] == ("train", "train")
 
 
-def test_below_a_class_any_depth_is_that_class(tmp_path):
+def test_below_a_class_any_depth_is_that_class(tmp_path: Path) -> None:
     found = seen(make_folder(tmp_path, empty("train/a/x/y/1.png train/b/1.png")))
     assert found["train/a/x/y/1.png"] == ("train", "a")
     found = seen(make_folder(tmp_path / "bare", empty("a/x/1.png b/1.png")))
     assert found["a/x/1.png"] == ("train", "a")
 
 
-def test_images_outside_class_folders_are_strays(tmp_path):
+def test_images_outside_class_folders_are_strays(tmp_path: Path) -> None:
     files = empty("train/a/1.png train/b/1.png train/2.png 3.jpg notes.txt docs/how.txt")
     with open_source(make_folder(tmp_path, files)) as source:
         assert source.layout.strays == ["3.jpg", "train/2.png"]
         assert [entry.name for entry in source.layout.entries] == ["train/a/1.png", "train/b/1.png"]
 
 
-def test_classes_are_those_of_train_in_natural_order(tmp_path):
+def test_classes_are_those_of_train_in_natural_order(tmp_path: Path) -> None:
     with open_source(make_folder(tmp_path, {f"{name}/1.png": b"" for name in ("10", "2", "b1", "a", "1")})) as source:
         assert source.layout.classes == ["1", "2", "10", "a", "b1"]
 
 
-def test_natural_order_is_total():
+def test_natural_order_is_total() -> None:
     names = ["x1y10", "x1y9", "x", "1", "01", "", "é", "2"]
     assert sorted(names, key=natural_order) == sorted(reversed(names), key=natural_order)
     assert sorted(["x1y10", "x1y9"], key=natural_order) == ["x1y9", "x1y10"]
@@ -101,60 +102,60 @@ LAY_OUT = "lay it out as train/<class>/<image> or <class>/<image>"
 
 
 @pytest.mark.parametrize("names", ["", "a/notes.txt b/table.csv"])
-def test_no_images(tmp_path, names):
+def test_no_images(tmp_path: Path, names: str) -> None:
     assert refused(make_folder(tmp_path, empty(names))).endswith(f"holds no images in class folders; {LAY_OUT}")
 
 
 @pytest.mark.parametrize("names", ["1.png 2.png", "train/1.png test/2.png"])
-def test_images_without_class_folders(tmp_path, names):
+def test_images_without_class_folders(tmp_path: Path, names: str) -> None:
     message = refused(make_folder(tmp_path, empty(names)))
     assert message.endswith(f"holds no images in class folders; 2 lie outside class folders; {LAY_OUT}")
 
 
-def test_empty_zip(tmp_path):
+def test_empty_zip(tmp_path: Path) -> None:
     assert "holds no images" in refused(make_zip(tmp_path / "packed.zip", {}))
 
 
 @pytest.mark.parametrize("names", ["a/1.png a/2.png", "train/a/1.png test/a/2.png", "data/a/1.png"])
-def test_one_class(tmp_path, names):
+def test_one_class(tmp_path: Path, names: str) -> None:
     message = refused(make_folder(tmp_path, empty(names)))
     assert message.endswith("has only one class, 'a'; a classifier needs two or more class folders")
 
 
 @pytest.mark.parametrize("split", ["", "train/"])
-def test_a_class_without_training_images(tmp_path, split):
+def test_a_class_without_training_images(tmp_path: Path, split: str) -> None:
     folder = make_folder(tmp_path, empty(f"{split}a/1.png {split}b/1.png"))
     (folder / f"{split}c").mkdir()
     assert refused(folder).endswith("class 'c' has no training images; add some or remove its folder")
 
 
-def test_a_class_of_other_files_only(tmp_path):
+def test_a_class_of_other_files_only(tmp_path: Path) -> None:
     message = refused(make_folder(tmp_path, empty("a/1.png b/1.png c/notes.txt")))
     assert message.endswith("class 'c' has no training images; add some or remove its folder")
 
 
-def test_an_empty_class_folder_in_a_zip(tmp_path):
+def test_an_empty_class_folder_in_a_zip(tmp_path: Path) -> None:
     archive = make_zip(tmp_path / "packed.zip", empty("train/a/1.png train/b/1.png train/c/"))
     assert refused(archive).endswith("class 'c' has no training images; add some or remove its folder")
 
 
 @pytest.mark.parametrize("split", ["test", "val", "label_book"])
-def test_a_class_unknown_to_train(tmp_path, split):
+def test_a_class_unknown_to_train(tmp_path: Path, split: str) -> None:
     message = refused(make_folder(tmp_path, empty(f"train/a/1.png train/b/1.png {split}/xi/1.png")))
     assert f"class 'xi' of {split}/ is unknown to train/; add training images of it, or rename" in message
 
 
-def test_no_train(tmp_path):
+def test_no_train(tmp_path: Path) -> None:
     message = refused(make_folder(tmp_path, empty("test/a/1.png val/b/1.png")))
     assert message.endswith("holds no training images; lay them out as train/<class>/<image>")
 
 
-def test_class_folders_beside_a_split(tmp_path):
+def test_class_folders_beside_a_split(tmp_path: Path) -> None:
     message = refused(make_folder(tmp_path, empty("a/1.png b/1.png test/a/1.png")))
     assert message.endswith("has test/<class>/ but no train/<class>/; move its class folders into train/")
 
 
-def test_an_image_folder_that_is_no_split(tmp_path):
+def test_an_image_folder_that_is_no_split(tmp_path: Path) -> None:
     message = refused(make_folder(tmp_path, empty("train/a/1.png train/b/1.png validation/a/1.png")))
     assert "the folder 'validation' beside train/ is none of train, val, label_book, test; rename it" in message
 
@@ -171,16 +172,18 @@ def test_an_image_folder_that_is_no_split(tmp_path):
         ("a/train/1.png a/test/2.png b/train/1.png b/test/2.png", "'test' and 'train' lie below the classes"),
     ],
 )
-def test_splits_by_other_names_or_below_the_classes_are_never_taken_for_classes(tmp_path, names, told):
+def test_splits_by_other_names_or_below_the_classes_are_never_taken_for_classes(
+    tmp_path: Path, names: str, told: str
+) -> None:
     assert told in refused(make_folder(tmp_path, empty(names)))
 
 
 @pytest.mark.parametrize("names", ["valid/x/1.png invalid/1.png", "Test/1.png bus/1.png", "a/test/1.png b/2.png"])
-def test_one_class_may_be_called_as_a_split_is(tmp_path, names):
+def test_one_class_may_be_called_as_a_split_is(tmp_path: Path, names: str) -> None:
     assert len(seen(make_folder(tmp_path, empty(names)))) == 2
 
 
-def test_images_beside_the_folders_around_the_layout_are_strays(tmp_path):
+def test_images_beside_the_folders_around_the_layout_are_strays(tmp_path: Path) -> None:
     with open_source(make_folder(tmp_path, empty("cover.png d/a/1.png d/b/1.png d/loose.png"))) as source:
         assert source.layout.strays == ["loose.png", "cover.png"]
 
@@ -192,22 +195,22 @@ def test_images_beside_the_folders_around_the_layout_are_strays(tmp_path):
         ("0 1", "no label of truth.csv is a class of the source, '0' first; write the names of the class folders"),
     ],
 )
-def test_true_labels_that_are_no_classes_are_refused(tmp_path, labels, told):
+def test_true_labels_that_are_no_classes_are_refused(tmp_path: Path, labels: str, told: str) -> None:
     first, second = labels.split()
     truth = f"name,label,noise\na/1.png,{first},0\nb/1.png,{second},0\n"
     assert refused(make_folder(tmp_path, empty("a/1.png b/1.png") | {"truth.csv": truth.encode()})).endswith(told)
 
 
-def test_missing_path(tmp_path):
+def test_missing_path(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "gone")
 
 
-def test_truth_is_read_early(tmp_path):
+def test_truth_is_read_early(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, empty("a/1.png b/1.png") | {"truth.csv": b"file,label\n"})
     assert "truth.csv needs the columns name, label, noise" in refused(folder)
 
 
-def test_truth_may_lie_beside_the_wrapper(tmp_path):
+def test_truth_may_lie_beside_the_wrapper(tmp_path: Path) -> None:
     files = empty("data/a/1.png data/b/1.png") | {"truth.csv": b"name,label,noise\nx,a,0\n"}
     with open_source(make_folder(tmp_path, files)) as source:
         assert list(source.truth() or {}) == ["x"]
@@ -223,7 +226,7 @@ def with_faults(per_class: int, faults: int) -> dict[str, bytes]:
     return files
 
 
-def test_five_percent_unreadable_pass_and_more_do_not(tmp_path):
+def test_five_percent_unreadable_pass_and_more_do_not(tmp_path: Path) -> None:
     check_source(make_folder(tmp_path / "few", with_faults(20, 2)), **LIMITS)
     many = make_folder(tmp_path / "many", with_faults(20, 3))
     assert refused(many).endswith(
@@ -233,18 +236,18 @@ def test_five_percent_unreadable_pass_and_more_do_not(tmp_path):
     check_source(many, max_unreadable=0.1, max_pixels=LIMITS["max_pixels"])
 
 
-def test_files_that_promise_no_image_are_not_counted(tmp_path):
+def test_files_that_promise_no_image_are_not_counted(tmp_path: Path) -> None:
     files = bare_files(5, "ab") | {f"a/{number}.txt": b"note" for number in range(30)}
     check_source(make_zip(tmp_path / "packed.zip", files), **LIMITS)
     assert "unknown image format" in refused(make_zip(tmp_path / "worse.zip", files | {"a/x": b"no suffix"}))
 
 
-def test_headers_of_good_sources_pass(tmp_path):
+def test_headers_of_good_sources_pass(tmp_path: Path) -> None:
     for path in (make_folder(tmp_path / "folder", split_files()), make_zip(tmp_path / "packed.zip", split_files())):
         check_source(path, **LIMITS)
 
 
-def test_an_image_is_known_by_its_content(tmp_path):
+def test_an_image_is_known_by_its_content(tmp_path: Path) -> None:
     files = {"a/1.txt": noise_png(1), "a/2.png": noise_png(2), "b/1.png": noise_png(3)}
     check_source(make_folder(tmp_path, files), **LIMITS)
 
@@ -252,17 +255,17 @@ def test_an_image_is_known_by_its_content(tmp_path):
 # --- where it is ----------------------------------------------------------------------------------------------------
 
 
-def test_a_source_is_relative_to_the_repository(tmp_path):
+def test_a_source_is_relative_to_the_repository(tmp_path: Path) -> None:
     assert resolve_source("data/x [1].zip") == ROOT / "data/x [1].zip"
     assert resolve_source(str(tmp_path)) == tmp_path
 
 
-def test_an_empty_source_does_not_mean_the_repository():
+def test_an_empty_source_does_not_mean_the_repository() -> None:
     with pytest.raises(UserError, match=r"dataset\.source is empty; give the path"):
         resolve_source(" ")
 
 
-def test_the_check_loads_nothing_heavy():
-    code = "import sys, winnow.source; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
+def test_the_check_loads_nothing_heavy() -> None:
+    code = "import sys, winnow.intake.source; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -15,7 +15,7 @@ images = st.lists(
 )
 
 
-def columns(rows):
+def columns(rows: list[tuple[str, str, str]]) -> list[list[str]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], []]
 
 
@@ -29,7 +29,7 @@ def distinct(per_class: dict[str, int]) -> tuple[list[str], list[str]]:
 
 
 @given(images)
-def test_leaks_are_what_a_search_over_all_pairs_finds(rows):
+def test_leaks_are_what_a_search_over_all_pairs_finds(rows: list[tuple[str, str, str]]) -> None:
     splits, _, hashes = columns(rows)
     expected = []
     for split, pixels in zip(splits, hashes, strict=True):
@@ -39,7 +39,7 @@ def test_leaks_are_what_a_search_over_all_pairs_finds(rows):
     assert find_leaks(splits, hashes) == expected
 
 
-def test_precedence_is_test_label_book_val_train():
+def test_precedence_is_test_label_book_val_train() -> None:
     assert find_leaks(["train", "val", "label_book", "test"], ["x"] * 4) == ["test", "test", "test", None]
     assert find_leaks(["train", "label_book", "val"], ["x"] * 3) == ["label_book", None, "label_book"]
     assert find_leaks(["train", "train"], ["x"] * 2) == [None, None]
@@ -47,7 +47,7 @@ def test_precedence_is_test_label_book_val_train():
 
 @settings(max_examples=300)
 @given(images, st.integers(0, 3))
-def test_no_pixels_in_two_splits(rows, seed):
+def test_no_pixels_in_two_splits(rows: list[tuple[str, str, str]], seed: int) -> None:
     splits, labels, hashes = columns(rows)
     kept = [row for row, keeper in zip(rows, find_leaks(splits, hashes), strict=True) if keeper is None]
     splits, labels, hashes = columns(kept)
@@ -61,7 +61,7 @@ def test_no_pixels_in_two_splits(rows, seed):
 # --- draws ----------------------------------------------------------------------------------------------------------
 
 
-def test_strata_are_exact():
+def test_strata_are_exact() -> None:
     sizes = {"a": 100, "b": 53, "c": 17, "d": 6, "e": 4, "f": 3, "g": 2, "h": 1}
     labels, hashes = distinct(sizes)
     drawn = draw_missing(["train"] * len(labels), labels, hashes, PLAN)
@@ -78,7 +78,7 @@ def test_strata_are_exact():
     assert counts["h"] == {"train": 1}
 
 
-def test_with_a_label_book_val_is_the_fraction_alone():
+def test_with_a_label_book_val_is_the_fraction_alone() -> None:
     labels, hashes = distinct({"a": 50, "b": 1})
     splits = ["train"] * 40 + ["test"] * 5 + ["label_book"] * 5 + ["train"]
     drawn = draw_missing(splits, labels, hashes, PLAN)
@@ -86,14 +86,14 @@ def test_with_a_label_book_val_is_the_fraction_alone():
     assert drawn[40:] == splits[40:]  # delivered splits stay, and the last training image of a class too
 
 
-def test_a_drawn_label_book_takes_at_most_half_of_a_delivered_val():
+def test_a_drawn_label_book_takes_at_most_half_of_a_delivered_val() -> None:
     labels, hashes = distinct({"a": 30})
     drawn = draw_missing(["train"] * 20 + ["val"] * 7 + ["test"] * 3, labels, hashes, PLAN)
     assert Counter(drawn) == {"train": 20, "val": 4, "label_book": 3, "test": 3}
 
 
 @pytest.mark.parametrize("times", [2, 3, 7])
-def test_copies_are_drawn_together(times):
+def test_copies_are_drawn_together(times: int) -> None:
     labels, hashes = ["a"] * 21 * times, [str(number // times) for number in range(21 * times)]
     for seed in range(20):
         drawn = draw_missing(["train"] * len(labels), labels, hashes, dataclasses.replace(PLAN, seed=seed))
@@ -102,13 +102,13 @@ def test_copies_are_drawn_together(times):
         assert drawn.count("test") == 4 * times  # a fifth of 21 groups
 
 
-def test_a_class_of_copies_gives_one_group_that_is_larger_than_the_share():
+def test_a_class_of_copies_gives_one_group_that_is_larger_than_the_share() -> None:
     labels, hashes = ["a"] * 9, [str(number // 3) for number in range(9)]
     drawn = draw_missing(["train"] * 9, labels, hashes, PLAN)
     assert Counter(drawn) == {"train": 3, "test": 3, "val": 3}  # the label book takes no more than half of val
 
 
-def test_copies_whose_labels_differ_are_never_drawn():
+def test_copies_whose_labels_differ_are_never_drawn() -> None:
     labels = ["a", "b"] * 18 + ["a"] * 4
     hashes = [str(number // 2) if number < 36 else str(number) for number in range(40)]
     for seed in range(20):
@@ -118,14 +118,14 @@ def test_copies_whose_labels_differ_are_never_drawn():
 
 
 @given(st.permutations(range(60)))
-def test_order_does_not_matter(order):
+def test_order_does_not_matter(order: list[int]) -> None:
     labels, hashes = distinct({"a": 40, "b": 20})
     drawn = draw_missing(["train"] * 60, labels, hashes, PLAN)
     shuffled = draw_missing(["train"] * 60, [labels[i] for i in order], [hashes[i] for i in order], PLAN)
     assert shuffled == [drawn[i] for i in order]
 
 
-def test_the_seed_decides():
+def test_the_seed_decides() -> None:
     labels, hashes = distinct({"a": 60})
     draws = [
         tuple(draw_missing(["train"] * 60, labels, hashes, dataclasses.replace(PLAN, seed=seed))) for seed in (0, 0, 1)
@@ -134,7 +134,7 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize("newcomer", range(40))
-def test_one_more_image_moves_at_most_the_images_at_the_cuts_of_its_class(newcomer):
+def test_one_more_image_moves_at_most_the_images_at_the_cuts_of_its_class(newcomer: int) -> None:
     labels, hashes = distinct({"a": 42, "b": 30})
     before = draw_missing(["train"] * 72, labels, hashes, PLAN)
     after = draw_missing(["train"] * 73, [*labels, "a"], [*hashes, f"new{newcomer}"], PLAN)
@@ -145,7 +145,7 @@ def test_one_more_image_moves_at_most_the_images_at_the_cuts_of_its_class(newcom
 
 
 @pytest.mark.parametrize("newcomer", range(40))
-def test_one_more_image_moves_at_most_one_in_a_single_draw(newcomer):
+def test_one_more_image_moves_at_most_one_in_a_single_draw(newcomer: int) -> None:
     labels, hashes = distinct({"a": 42})
     splits, others = ["train"] * 42, ["test", "label_book"]
     before = draw_missing([*splits, *others], [*labels, "a", "a"], [*hashes, "t", "l"], PLAN)
@@ -157,7 +157,7 @@ def test_one_more_image_moves_at_most_one_in_a_single_draw(newcomer):
 
 
 @given(images)
-def test_copies_are_what_a_search_over_all_pairs_finds(rows):
+def test_copies_are_what_a_search_over_all_pairs_finds(rows: list[tuple[str, str, str]]) -> None:
     _, labels, hashes = columns(rows)
     agreeing = contradicting = 0
     for i, pixels in enumerate(hashes):

@@ -17,42 +17,42 @@ def refused(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("noise", ["", "0", "false", "False", "NO", "none", "None", " 0 ", "0.0"])
-def test_words_for_an_image_of_its_class(noise):
+def test_words_for_an_image_of_its_class(noise: str) -> None:
     assert parse(f"{HEADER}a.png,ii,{noise}\n") == {"a.png": Truth("ii", False)}
 
 
 @pytest.mark.parametrize("noise", ["1", "true", "yes", "heart", "other numeral"])
-def test_words_for_junk_which_has_no_class(noise):
+def test_words_for_junk_which_has_no_class(noise: str) -> None:
     assert parse(f"{HEADER}a.png,ii,{noise}\n") == {"a.png": Truth(None, True)}
 
 
-def test_no_label_is_junk():
+def test_no_label_is_junk() -> None:
     assert parse(f"{HEADER}a.png,,\n") == {"a.png": Truth(None, True)}
 
 
-def test_quotes_newlines_order_of_columns_and_spreadsheets_marks():
+def test_quotes_newlines_order_of_columns_and_spreadsheets_marks() -> None:
     text = '\ufeffNoise,Name,Comment,Label\r\n0,"a ""b""\n,c.png",x,ii\r\n'
     assert parse(text) == {'a "b"\n,c.png': Truth("ii", False)}
 
 
 @pytest.mark.parametrize("header", ["", "name,label", "file,class,noise", "name;label;noise"])
-def test_wrong_columns(header):
+def test_wrong_columns(header: str) -> None:
     message = refused(f"{header}\n".encode())
     assert message.startswith("source 'x': truth.csv needs the columns name, label, noise, got ")
     assert message.endswith("; name them so")
 
 
 @pytest.mark.parametrize("content", [f"{HEADER}ä,ii,0\n".encode("utf-16"), b'name,label,noise\n"open,ii,0\n'])
-def test_no_csv(content):
+def test_no_csv(content: bytes) -> None:
     assert "truth.csv is no CSV in UTF-8" in refused(content)
 
 
-def test_contradiction_and_repetition():
+def test_contradiction_and_repetition() -> None:
     assert "tells two truths about 'a.png'" in refused(f"{HEADER}a.png,i,0\na.png,ii,0\n".encode())
     assert parse(f"{HEADER}a.png,i,0\na.png,i,\n") == {"a.png": Truth("i", False)}
 
 
-def test_names_match_whole_with_wrapper_or_by_their_end():
+def test_names_match_whole_with_wrapper_or_by_their_end() -> None:
     names = ["train/a/1.png", "train/a/2.png", "val/a/2.png", "train/b/3.png"]
     told = {
         "train/a/1.png": "train/a/1.png",
@@ -65,6 +65,6 @@ def test_names_match_whole_with_wrapper_or_by_their_end():
     assert match_names(told, names, "data/") == told
 
 
-def test_names_that_mean_nothing_or_several_do_not_match():
+def test_names_that_mean_nothing_or_several_do_not_match() -> None:
     names = ["train/a/2.png", "val/a/2.png", "train/b/3.png"]
     assert match_names(["2.png", "a/2.png", "gone.png", "", "ng"], names, "") == {}

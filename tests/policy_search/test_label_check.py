@@ -14,7 +14,8 @@ import torch
 from winnow.intake.decode import stretch
 from winnow.policy_search.label_check import LabelCheck, decide, find_limits
 from winnow.policy_search.label_check_training import Check, copies_under
-from winnow.synthetic.source import CLASSES, Pool, draw, plan_clean, writer_pool
+from winnow.synthetic.numerals import CLASSES
+from winnow.synthetic.source import Pool, draw, plan_clean, writer_pool
 from winnow.transforms.operations import OPERATIONS
 from winnow.transforms.views import Ranges
 
@@ -153,7 +154,7 @@ def test_each_operation_has_its_share_of_the_views() -> None:
         ("magnitudes", []),
     ],
 )
-def test_params_out_of_range_name_themselves(key: str, value: object) -> None:
+def test_params_out_of_range_name_themselves(key: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{key} must"):
         dataclasses.replace(CHECK, **{key: value})
 
@@ -206,4 +207,5 @@ def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     found = find_limits(images, labels, ["black", "white"], ["invert"], check, pixel_hashes=names, seed=0)
     assert found.limits == {"invert": {"black": 0.0, "white": 0.0}}
     # Known untouched, so that it is inversion that is refused; another processor may lose one image in a hundred.
-    assert min(row["untouched"] for row in found.report) >= 0.95
+    untouched: list[Any] = [row["untouched"] for row in found.report]
+    assert min(untouched) >= 0.95

@@ -36,7 +36,7 @@ PARAMS = Params(
         classifier_steps=1,
         classifier_batch=8,
     ),
-    survival=Check(
+    label_check=Check(
         folds=2,
         images_per_class=8,
         least_images=2,

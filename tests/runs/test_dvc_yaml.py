@@ -58,10 +58,8 @@ def test_package_inits_are_empty() -> None:
 def test_every_path_of_the_command_is_declared_and_the_reverse(stage: str) -> None:
     entry = STAGES[stage]
     told = set(re.findall(r"(?:data|models|metrics|report)/[\w./${}]+|overrides\.csv|\$\{item[\w.]*\}", entry["cmd"]))
-    declared = [*names(entry["deps"]), *names(entry.get("outs", [])), *names(entry.get("metrics", []))]
-    declared = {
-        path for path in declared if not path.startswith(("stages/", "winnow/")) and path != "${dataset.source}"
-    }
+    paths = [*names(entry["deps"]), *names(entry.get("outs", [])), *names(entry.get("metrics", []))]
+    declared = {path for path in paths if not path.startswith(("stages/", "winnow/")) and path != "${dataset.source}"}
     assert told == declared
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from bench.pipeline import pretend_run
 from tests.bench.test_s3_server import answers
-from tests.commands.test_transfer import COUNTS
 from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
+from tests.support.repository import COUNTS
 from tests.support.workspace import Workspace
 
 

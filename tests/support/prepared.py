@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -31,10 +32,10 @@ class Prepared:
         self.counts = json.loads(self.metrics.read_text())
         self.rejected = {row["name"]: row["reason"] for row in self.rows("rejected")}
 
-    def rows(self, table: str) -> list[dict]:
+    def rows(self, table: str) -> list[dict[str, Any]]:
         return pq.read_table(self.prepared / f"{table}.parquet").to_pylist()
 
-    def samples(self) -> list[dict]:
+    def samples(self) -> list[dict[str, Any]]:
         return read_samples(self.prepared).to_pylist() + read_samples(self.test).to_pylist()
 
     def splits(self) -> dict[str, str]:

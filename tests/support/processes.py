@@ -37,7 +37,8 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             if process.poll() is None:
-                for one in [*below(process.pid), process]:
+                living: list[psutil.Process | subprocess.Popen[str]] = [*below(process.pid), process]
+                for one in living:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         one.kill()
 

@@ -8,7 +8,7 @@ COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="const
 
 
 def profile(**changes: Any) -> Profile:
-    fields = {
+    fields: dict[str, Any] = {
         "epochs": 2,
         "batch": 8,
         "learning_rate": 0.001,

@@ -70,7 +70,13 @@ class Run:
                 label = self.classes[number % len(self.classes)]
                 pixels = generator.integers(0, 256, (16, 16, 3 if self.colour else 1), dtype=np.uint8)
                 png, name = encode_png(pixels), f"{split}/{label}/{self.file_name.format(number=number)}"
-                row = {"id": sample_id(name, png), "name": name, "split": split, "label": label, "given_label": label}
+                row: Row = {
+                    "id": sample_id(name, png),
+                    "name": name,
+                    "split": split,
+                    "label": label,
+                    "given_label": label,
+                }
                 row |= {"origin": "source", "parent": None, "pixel_hash": name, "channels": pixels.shape[-1]}
                 self.samples.append(row)
                 self.images[row["id"]] = png

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.draw import Params, main
+from stages.synthesise import Params, main
 from winnow.synthetic.junk import KINDS
 from winnow.synthetic.numerals import CLASSES, hands, numeral_strokes
 from winnow.synthetic.pen import Ink, Paper, Stroke, resample, scan, write

@@ -1,6 +1,7 @@
 """The fixed model's facts, one by one, against the competition's trainer as DESIGN.md states it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ def test_only_the_head_grows_with_the_classes(classes: int) -> None:
 
 
 def test_convolutions_are_those_of_the_first_stage_of_resnet_50() -> None:
-    expected = {"stem": (3, 64, 7, 2, 3)}
+    expected: dict[str, tuple[object, ...]] = {"stem": (3, 64, 7, 2, 3)}
     for number, (channels_in, projected) in enumerate(BLOCKS):
         expected[f"blocks.{number}.conv1"] = (channels_in, 64, 1, 1, 0)
         expected[f"blocks.{number}.conv2"] = (64, 64, 3, 1, 1)
@@ -46,6 +47,7 @@ def test_convolutions_are_those_of_the_first_stage_of_resnet_50() -> None:
         assert layer.padding_mode == "zeros"
         assert layer.dilation == (1, 1)
         assert layer.groups == 1
+        assert not isinstance(layer.padding, str)
         (kernel, height), (stride, down), (padding, side) = layer.kernel_size, layer.stride, layer.padding
         assert (kernel, stride, padding) == (height, down, side)
         found[name] = (layer.in_channels, layer.out_channels, kernel, stride, padding)
@@ -93,7 +95,7 @@ def test_shapes_along_the_way() -> None:
 def test_multiply_adds_an_image() -> None:
     total = 0
 
-    def count(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: Any, arguments: tuple[Tensor, ...], output: Tensor) -> None:
         total_of_layer = output.shape[2:].numel() * layer.weight.numel() if output.dim() == 4 else layer.weight.numel()
         nonlocal total
         total += total_of_layer
@@ -108,16 +110,19 @@ def test_multiply_adds_an_image() -> None:
 
 def test_forward_equals_the_layers_written_out() -> None:
     """Post-activation bottlenecks, ReLU after the sum, zero-padded pooling as Keras writes it, then the average."""
-    model = fixed_model().double().train()
-    for norm in layers(model, nn.BatchNorm2d).values():
-        nn.init.normal_(norm.weight, 1, 0.2)
-        nn.init.normal_(norm.bias, 0, 0.2)
+    model: Any = fixed_model().double().train()
+    for layer in layers(model, nn.BatchNorm2d).values():
+        assert isinstance(layer, nn.BatchNorm2d)
+        nn.init.normal_(layer.weight, 1, 0.2)
+        nn.init.normal_(layer.bias, 0, 0.2)
     model.eval()
     x = torch.randn(3, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
     def norm(values: Tensor, layer: nn.BatchNorm2d) -> Tensor:
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
         shape = (1, -1, 1, 1)
-        scale = layer.weight / (layer.running_var + 1.001e-5).sqrt()
+        scale = layer.weight / torch.sqrt(layer.running_var + 1.001e-5)
         return (values - layer.running_mean.view(shape)) * scale.view(shape) + layer.bias.view(shape)
 
     y = norm(model.stem(x), model.stem_bn).clamp(min=0)
@@ -143,12 +148,15 @@ def test_start_is_glorot_uniform_with_zero_biases() -> None:
             assert weights.abs().max() > bound * (1 - 20 / len(weights))
             error = bound**2 * math.sqrt(4 / 45 / len(weights))
             assert abs(weights.square().mean() - bound**2 / 3) < 5 * error
+            assert layer.bias is not None
             assert not layer.bias.any()
         if isinstance(layer, nn.BatchNorm2d):
-            assert (layer.weight == 1).all()
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            assert layer.weight.eq(1).all()
             assert not layer.bias.any()
             assert not layer.running_mean.any()
-            assert (layer.running_var == 1).all()
+            assert layer.running_var.eq(1).all()
 
 
 def test_start_is_the_generators() -> None:

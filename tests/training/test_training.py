@@ -46,7 +46,8 @@ class KerasAdam:
     """Adam as Keras computes it, in NumPy: the rate carries the bias corrections, epsilon is added before them."""
 
     def __init__(self, rate: float) -> None:
-        self.rate, self.step, self.moments = rate, 0, {}
+        self.rate, self.step = rate, 0
+        self.moments: dict[str, tuple[Any, Any]] = {}
 
     def update(self, name: str, value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         first, second = self.moments.get(name, (0.0, 0.0))
@@ -90,6 +91,7 @@ def test_training_equals_a_plain_loop() -> None:
             losses += [loss.item()] * len(batch)
             adam.step += 1
             for name, parameter in model.named_parameters():
+                assert parameter.grad is not None
                 new = adam.update(name, parameter.detach().numpy(), parameter.grad.numpy())
                 parameter.data = torch.from_numpy(np.asarray(new, np.float32))
         model.eval()

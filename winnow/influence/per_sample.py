@@ -84,7 +84,7 @@ def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, consume: Consum
     try:
         with _parameters_frozen(model), _watched(layers_of(model), consume), torch.enable_grad():
             loss = functional.cross_entropy(wide(model(inputs)), targets, reduction="sum")
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
     finally:
         model.train(training)
 
@@ -114,7 +114,7 @@ def _watched(layers: list[Layer], consume: Consume) -> Iterator[None]:
                 for index, part in enumerate(_per_sample(layer, received, gradient), start=first):
                     consume(index, part)
 
-            output.register_hook(after_backward)  # type: ignore[no-untyped-call]
+            output.register_hook(after_backward)
             return output
 
         return after_forward

@@ -131,7 +131,7 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
                 logits = wide(model(inputs))  # (B, K)
             loss = _batch_loss(logits, run.labels[rows], None if run.weights is None else run.weights[rows])
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             trajectory.batches.append(batch)
             trajectory.rates.append(rate)

@@ -137,7 +137,7 @@ def _train(
             inputs = normalise(shown)
             loss = functional.cross_entropy(model(inputs), torch.from_numpy(labels[rows.numpy()]).to(device))
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         tick()
     return model.eval()

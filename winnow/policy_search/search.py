@@ -164,7 +164,7 @@ class Duel:
             images, labels = self._next(min(batch, len(self.labels)))
             loss = functional.cross_entropy(self.critic(images)[1], labels)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
 
     def step(self) -> tuple[float, ...]:

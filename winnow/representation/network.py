@@ -139,7 +139,7 @@ def train_on_views(
                 found = network.outputs(random_pair_views(pixels[shown], training.views, generator))  # (B views, D)
             loss = loss_of(found, classes[shown])
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             rates.step()
         tick()

@@ -197,7 +197,7 @@ def _train_epoch(
             logits = model(images)  # (B, K)
         loss = functional.cross_entropy(wide(logits), labels)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         total += loss.detach() * len(labels)
     return total.item() / len(data)
