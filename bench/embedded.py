@@ -12,7 +12,7 @@ from winnow.pipeline.params import load_params
 
 def draw_source(folder: Path, *, train_per_class: int | None = None, test_per_class: int | None = None) -> Path:
     """A zip of the drawn source in ``folder``, with params.yaml's counts where none are given."""
-    params = load_params("draw", stages.synthesise.Params)
+    params = load_params("synthesise", stages.synthesise.Params)
     if train_per_class is not None:
         params = replace(params, train_counts=[train_per_class] * len(params.train_counts))
     if test_per_class is not None:
