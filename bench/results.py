@@ -1,6 +1,6 @@
 """Generate docs/results.md and the table in README.md from committed metrics: ``make results``.
 
-Reads   metrics/results/<name>.json   a run that is quoted: provenance, arms, and what is known of its detection and gate
+Reads   metrics/results/<name>.json   a run that is quoted: provenance, arms, and what is known of verdicts and gate
         metrics/comparison.json       the arms of the run that was committed last, without provenance
         metrics/refinement.json       its verdicts, and their figures against the truth
 Writes  docs/results.md
@@ -60,8 +60,8 @@ against the row above; both are paired by seed and test image. The same commit g
 another processor rounds differently and gives slightly different numbers.
 
 The embedded source was tuned on, its test set included: it is drawn for that. No test image of the competition's data
-was used to choose anything, and no seed was selected. One choice, float32 in the policy search, was made after a look at
-the sign digits' test accuracy ([log](log/2026-11-25-half-precision-search.md))."""
+was used to choose anything, and no seed was selected. One choice, float32 in the policy search, was made after a look
+at the sign digits' test accuracy ([log](log/2026-11-25-half-precision-search.md))."""
 
 
 def results_page(records: Mapping[str, Figures], comparison: Figures, refinement: Figures) -> str:
@@ -140,9 +140,9 @@ def _summary(records: Mapping[str, Figures]) -> str:
 def _last_run(comparison: Figures, refinement: Figures) -> str:
     first = next(iter(comparison.values()))
     text = (
-        "`metrics/comparison.json` and `metrics/refinement.json` as `make run` on the embedded source wrote them: profile "
-        f"`{first['profile']}`, {first['accuracy']['seeds']} seeds, {first['n_test']:,} test images. The commit is the one "
-        "that changed them last (`git log -1 -- metrics/comparison.json`)."
+        "`metrics/comparison.json` and `metrics/refinement.json` as `make run` on the embedded source wrote them: "
+        f"profile `{first['profile']}`, {first['accuracy']['seeds']} seeds, {first['n_test']:,} test images. The commit "
+        "is the one that changed them last (`git log -1 -- metrics/comparison.json`)."
     )
     verdicts = _detection({"detection": refinement})
     return "\n\n".join([_wrapped(text), _arms_table(comparison), *map(_wrapped, verdicts)])
@@ -194,11 +194,17 @@ def _detection(record: Figures) -> list[str]:
     ]
     if "f1" in figures:
         text = " and ".join(f"{key} {figures[key]:.3f}" for key in ("precision", "recall"))
-        right = f"; {figures['relabels_right']:.1%} of the relabels are right" if "relabels_right" in figures else ""
+        right = (
+            f"; {100 * figures['relabels_right']:.1f} % of the relabels are right"
+            if "relabels_right" in figures
+            else ""
+        )
         found.append(f"Against {figures['faults']:,} known faults: {text}, F1 {figures['f1']:.3f}{right}.")
     if "ranking_auc" in figures:
         auc, precision = figures["ranking_auc"], figures["ranking_average_precision"]
-        found.append(f"The ranking of the faults by label quality has AUC {auc:.3f}, average precision {precision:.3f}.")
+        found.append(
+            f"The ranking of the faults by label quality has AUC {auc:.3f}, average precision {precision:.3f}."
+        )
     return [" ".join(found)]
 
 
