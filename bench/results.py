@@ -141,8 +141,8 @@ def _last_run(comparison: Figures, refinement: Figures) -> str:
     first = next(iter(comparison.values()))
     text = (
         "`metrics/comparison.json` and `metrics/refinement.json` as `make run` on the embedded source wrote them: "
-        f"profile `{first['profile']}`, {first['accuracy']['seeds']} seeds, {first['n_test']:,} test images. The commit "
-        "is the one that changed them last (`git log -1 -- metrics/comparison.json`)."
+        f"profile `{first['profile']}`, {first['accuracy']['seeds']} seeds, {first['n_test']:,} test images. The "
+        "commit is the one that changed them last (`git log -1 -- metrics/comparison.json`)."
     )
     verdicts = _detection({"detection": refinement})
     return "\n\n".join([_wrapped(text), _arms_table(comparison), *map(_wrapped, verdicts)])
@@ -194,12 +194,9 @@ def _detection(record: Figures) -> list[str]:
     ]
     if "f1" in figures:
         text = " and ".join(f"{key} {figures[key]:.3f}" for key in ("precision", "recall"))
-        right = (
-            f"; {100 * figures['relabels_right']:.1f} % of the relabels are right"
-            if "relabels_right" in figures
-            else ""
-        )
-        found.append(f"Against {figures['faults']:,} known faults: {text}, F1 {figures['f1']:.3f}{right}.")
+        if "relabels_right" in figures:
+            text += f"; {100 * figures['relabels_right']:.1f} % of the relabels are right"
+        found.append(f"Against {figures['faults']:,} known faults: F1 {figures['f1']:.3f}, {text}.")
     if "ranking_auc" in figures:
         auc, precision = figures["ranking_auc"], figures["ranking_average_precision"]
         found.append(
