@@ -6,8 +6,8 @@ Reads   metrics/results/<name>.json   a run that is quoted: provenance, arms, an
 Writes  docs/results.md
         README.md                     between the markers, the table of one record
 
-A record holds what was measured; a figure that was not kept is absent and shown as a dash. A new record is a new file,
-named in RECORDS.
+A record holds what was measured; a figure that was not kept is absent and its cell is empty. A new record is a new
+file, named in RECORDS.
 """
 
 import json
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from winnow.evaluation.comparison_table import NOTHING, interval_text
+from winnow.evaluation.comparison_table import interval_text
 from winnow.pipeline.files import ROOT, write_bytes
 
 Figures = Mapping[str, Any]
@@ -46,6 +46,7 @@ ARMS = {
     "hydra-affine": "with copies by a mild affine chosen by hand, for scale",
 }
 HEADER = ("arm", "training images", "accuracy [95 % interval]", "error reduction", "gain on the row above")
+README_HEADER = ("arm", "training images", "accuracy", "error reduction", "gain on the row above")
 SUMMARY_HEADER = ("run", "profile, seeds", "test images", "baseline", "full", "error reduction", "commit")
 
 INTRODUCTION = """\
@@ -85,14 +86,12 @@ def results_page(records: Mapping[str, Figures], comparison: Figures, refinement
 
 
 def readme_table(record: Figures) -> str:
-    """The table of README.md and the line that says what it was measured with."""
+    """The table of README.md, whose length is limited, and a line that says what it was measured with."""
     basis = record["provenance"]
-    rows = [(f"{arm}: {ARMS[arm]}", *_cells(row)) for arm, row in record["arms"].items()]
-    line = (
-        f"{basis['seeds']} seeds, {basis['n_test']:,} test images, profile `{basis['profile']}`, commit "
-        f"{basis['commit']}, machine {basis['machine']}."
-    )
-    return "\n\n".join([markdown_table(HEADER, rows), _wrapped(" ".join([line, *_detection(record)]))])
+    rows = [(arm, *_cells(row)) for arm, row in record["arms"].items()]
+    machine = basis["machine"].partition(":")[0]
+    line = f"{basis['seeds']} seeds; commit {basis['commit']}, machine {machine}."
+    return "\n\n".join([markdown_table(README_HEADER, rows), line])
 
 
 def with_table(text: str, table: str) -> str:
@@ -115,7 +114,8 @@ def read_records(root: Path) -> dict[str, Figures]:
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]])
 
 
 def _summary(records: Mapping[str, Figures]) -> str:
@@ -129,8 +129,8 @@ def _summary(records: Mapping[str, Figures]) -> str:
                 f"{basis['profile']}, {basis['seeds']}",
                 f"{basis['n_test']:,}",
                 interval_text(arms["baseline"]["accuracy"]),
-                interval_text(full.get("accuracy")),
-                interval_text(full.get("error_reduction")),
+                _interval(full.get("accuracy")),
+                _interval(full.get("error_reduction")),
                 basis["commit"],
             )
         )
@@ -176,11 +176,15 @@ def _arms_table(arms: Figures) -> str:
 
 def _cells(row: Figures) -> tuple[str, ...]:
     return (
-        f"{row['n_train']:,}" if "n_train" in row else NOTHING,
+        f"{row['n_train']:,}" if "n_train" in row else "",
         interval_text(row["accuracy"]),
-        interval_text(row.get("error_reduction")),
-        interval_text(row.get("gain"), sign="+"),
+        _interval(row.get("error_reduction")),
+        _interval(row.get("gain"), sign="+"),
     )
+
+
+def _interval(figures: Figures | None, sign: str = "") -> str:
+    return interval_text(figures, sign) if figures else ""
 
 
 def _detection(record: Figures) -> list[str]:
