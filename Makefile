@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull remote-demo test check coverage hooks lock faults fidelity bench clean
+.PHONY: help run reproduce docs compare push pull remote-demo test check coverage hooks lock faults fidelity results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -83,7 +83,10 @@ faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the d
 	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest --timeout 0 -s tests/runs/test_kills.py tests/runs/test_faults.py
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
-	$(RUN) -m bench.fidelity
+	$(RUN) -m bench.studies.fidelity
+
+results: $(VENV)/.installed ## docs/results.md and the table in README.md, from committed metrics
+	$(RUN) -m bench.results
 
 bench: $(VENV)/.installed-bench $(VENV)/.installed-remote ## speed and memory, as ratios in one run
 	$(RUN) -m bench.run

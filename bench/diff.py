@@ -15,11 +15,11 @@ from bench.timing import Figure, figure, interleaved
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import ROOT, write_table
-from winnow.verdicts.ledger import VERDICT_SCHEMA
+from winnow.verdicts.ledger import PIPELINE, VERDICT_SCHEMA
 
 COUNT = 10_000
 EVERY = 20  # one sample in so many is dropped, and another relabelled
-STAGE = "cleanse_neighbours"
+ROUND, STAGE = "r1", "cleanse_neighbours"
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
@@ -44,14 +44,16 @@ def _commit(repository: Path, dataset: Path, *, refined: bool) -> None:
     for number, row in enumerate(train):
         action = {0: "drop", 1: "relabel"}.get(number % EVERY, "keep") if refined else "keep"
         after = {"drop": None, "relabel": other[row["id"]], "keep": row["label"]}[action]
-        words = {"reason": "support 0.10", "score": 0.1, "evidence": [train[0]["id"]] * 10}
-        told.append({"id": row["id"], "action": action, "label_before": row["label"], "label_after": after, **words})
+        labels = {"label_before": row["label"], "label_after": after}
+        why = {"reason": "support 0.10", "support": 0.1, "evidence": [train[0]["id"]] * 10, "by": PIPELINE}
+        told.append({"id": row["id"], "round": ROUND, "action": action, **labels, **why})
         if after is not None:
             left.append({**row, "label": after})
     kept = [{**row, "action": "keep", "label_after": row["label_before"]} for row in told]
     for path in (repository / "data").rglob("verdicts.parquet"):
         rows = told if path.parent.name == STAGE else kept
-        write_table(path, pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
+        named = [{**row, "stage": path.parent.name} for row in rows]
+        write_table(path, pa.Table.from_pylist(named, schema=VERDICT_SCHEMA))
     classes = sorted({row["label"] for row in train})
     write_dataset(repository / "data/refined", samples_table(left, classes), shards_from=[dataset])
     run_python("-m", "dvc", "commit", "--quiet", "--force", folder=repository)

@@ -1,17 +1,17 @@
-"""The embedded source, drawn and prepared apart from the pipeline, so that no run of it changes what is measured."""
+"""The embedded source, synthesised and prepared apart from the pipeline: no run of it changes what is measured."""
 
 import contextlib
 import io
 from dataclasses import replace
 from pathlib import Path
 
-import stages.synthesise
 import stages.prepare
+import stages.synthesise
 from winnow.pipeline.params import load_params
 
 
 def draw_source(folder: Path, *, train_per_class: int | None = None, test_per_class: int | None = None) -> Path:
-    """A zip of the drawn source in ``folder``, with params.yaml's counts where none are given."""
+    """A zip of the source in ``folder``, with params.yaml's counts where none are given."""
     params = load_params("synthesise", stages.synthesise.Params)
     if train_per_class is not None:
         params = replace(params, train_counts=[train_per_class] * len(params.train_counts))

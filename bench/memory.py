@@ -53,7 +53,7 @@ def _without_images(peaks: dict[str, int], count: int) -> dict[str, float]:
 def run_value(folder: Path) -> dict[str, int]:
     """Peak resident bytes of the stage's process, which is this one, and of its largest worker."""
     params = dataclasses.replace(load_params("value", value.Params), epochs=1, trajectories=2, folds=2)
-    outputs = {key: folder / key for key in ("scores", "curve", "influence", "harm")}
+    outputs = {key: folder / key for key in ("scores", "curve", "influence", "quality")}
     value.main(params, dataset=folder / "dataset", **outputs)
     children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
     return {"parent": _peak("self"), "worker": max(_peak(pid) for pid in children)}  # workers idle a while

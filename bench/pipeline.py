@@ -49,5 +49,6 @@ def random_scores(dataset: Path) -> pa.Table:
     book = only_splits(samples, "label_book")["id"].to_pylist()
     effects = np.random.default_rng(0).normal(size=(len(suspects), len(book)))
     columns = {"id": suspects} | {name: effects[:, j] for j, name in enumerate(book)}
-    means = {"min": effects.min(axis=1), "mean": effects.mean(axis=1), "score": effects.mean(axis=1)}
+    quality = effects.mean(axis=1)
+    means = {"min": effects.min(axis=1), "mean": effects.mean(axis=1), "label_quality": quality, "score": quality}
     return pa.table(columns | means)

@@ -32,13 +32,14 @@ def _row(arm: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         arm,
         f"{figures['n_train']:,}",
-        _interval(figures["accuracy"]),
-        _interval(figures.get("error_reduction")),
-        _interval(figures.get("gain"), sign="+"),
+        interval_text(figures["accuracy"]),
+        interval_text(figures.get("error_reduction")),
+        interval_text(figures.get("gain"), sign="+"),
     )
 
 
-def _interval(figures: Mapping[str, float] | None, sign: str = "") -> str:
+def interval_text(figures: Mapping[str, float] | None, sign: str = "") -> str:
+    """A mean with its interval, to three decimals; a dash where there are no figures."""
     if figures is None:
         return NOTHING
     mean, low, high = (f"{figures[key]:{sign}.3f}" for key in ("mean", "low", "high"))

@@ -149,7 +149,7 @@ def label_quality(values: Values) -> Array:
     """(N,) in [0, 1], the ranking that the product offers: lower is worse.
 
     The mean confidence in the label, half from runs that trained on the sample, half from runs that never saw it. On
-    planted truth it finds wrong and unrecognisable images better than the removal effects do (docs/log), which are
-    kept beside it as they are.
+    planted truth it finds wrong and unrecognisable images better than the removal effects do
+    (docs/log/2026-11-24-fault-ranking.md), which are kept beside it as they are.
     """
     return (values.inside + values.outside) / 2

@@ -9,7 +9,8 @@ Differs: the penalty's norm runs over the whole image, not over channels; the se
 epochs over a few thousand images move no parameter far; one augmented batch serves the critic's step and then the
 policy's; several searches run side by side, each for its share of the sub-policies; the critic warms up on the classes.
 It forgets them: what keeps labels is the label check's limits. But in the one search that started cold, the critic
-turned against inverted images, which are few, and the policy made fewer of them (RESULTS.md).
+turned against inverted images, which are few, and the policy made fewer of them
+(docs/log/2026-11-25-critic-warm-up.md).
 
 The terms with ``reach`` and ``variety`` are ours; 0 is the method as published. Matching the data's own density, the
 best policy does nothing at all, and a search that runs long enough finds that: every probability and magnitude sinks.

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bench.fidelity import agreement
 from bench.ranks import rank_correlation
+from bench.studies.fidelity import agreement
 from tests.influence.test_hydra import OPTIMISERS, Tiny, nothing, tiny_run
 from tests.support.reference_hydra import trained_weights
 from winnow.influence.trajectory import train

@@ -1,10 +1,10 @@
-"""Does influence foretell what retraining does? The linear datamodelling score: ``python -m bench.fidelity``.
+"""Does influence foretell what retraining does? The linear datamodelling score: ``python -m bench.studies.fidelity``.
 
 For random sets of removed training images, the sum of their removal effects on a label-book sample against the change
 of its loss in a real retraining without them; Spearman's correlation over the sets, mean over the label book.
 
 Source: Park et al. (2023), "TRAK", definition 2.3. Differs: sets leave a tenth out instead of half, and a removed
-sample keeps its place in its batch with weight 0 (bench/retraining.py says why).
+sample keeps its place in its batch with weight 0 (bench/studies/retraining.py says why).
 
 Both sides are averaged over the seeds, so that what one seed's chaos does to a loss weighs less; the line "measured,
 seed by seed" says how far two seeds' measured changes agree with each other, which no prediction made from one of
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from bench.embedded import draw_source, prepare_source
 from bench.ranks import Array, rank_correlation
-from bench.retraining import Subset, predict, retrain
+from bench.studies.retraining import Subset, predict, retrain
 from bench.timing import machine
 from stages.value import Params
 from winnow.dataset.images import read_images
