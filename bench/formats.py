@@ -14,7 +14,7 @@ from stages.embed import CLASSES, EMBEDDINGS, NEIGHBOURS
 from stages.find_edge_cases import EDGE_CASES
 from stages.prepare import LEAKS, REJECTED, TRUTH
 from stages.value import SCORES
-from winnow.augmentation.policy import POLICY
+from winnow.augmentation.policy_file import POLICY
 from winnow.cleansing.cleanse import SIGNALS
 from winnow.dataset.images import SHARD
 from winnow.dataset.samples import SAMPLES

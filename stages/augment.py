@@ -12,7 +12,6 @@ Writes  --by-random           copies under the same operations, probability and 
 Params  augment, judge.max_images
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,30 +28,23 @@ from winnow.augmentation.copies import (
     make_copies,
     unchanged,
 )
-from winnow.augmentation.policy import load_policy
+from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
+from winnow.pipeline.fields import Count, Seed, Share, section
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.transforms.views import Ranges, random_affine
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `augment`."""
 
-    seed: int
+    seed: Seed
     budget: int  # training images after augmentation, originals included, in all classes together
-    chained: int  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
-    inverted_share: float  # of the copies of each class whose label survives it, in the inverted dataset, in [0, 1]
+    chained: Count  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
+    inverted_share: Share  # of the copies of each class whose label survives it, in the inverted dataset
     affine: Ranges  # of the affine chosen by hand
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        if self.chained < 1:
-            raise ValueError(f"chained must be at least 1, got {self.chained}")
-        if not 0 <= self.inverted_share <= 1:
-            raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
 
 
 def main(

@@ -8,7 +8,6 @@ Writes  --augmented       dataset: the same and the copies; every class of train
 Params  augment_edge_cases, judge.max_images
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,10 @@ import torch
 from winnow.augmentation.balance import without_surplus
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
 from winnow.augmentation.edge_cases import choose_edge_parents
-from winnow.augmentation.policy import load_policy
+from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
+from winnow.pipeline.fields import Count, Seed, Share, section
 from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -31,22 +31,14 @@ EDGE_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `augment_edge_cases`."""
 
-    seed: int
-    copies: int  # at most of one image while its class has others
-    inverted_share: float  # of the copies of each class whose label survives it
+    seed: Seed
+    copies: Count  # at most of one image while its class has others
+    inverted_share: Share  # of the copies of each class whose label survives it
     affine: Ranges
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        if self.copies < 1:
-            raise ValueError(f"copies must be at least 1, got {self.copies}")
-        if not 0 <= self.inverted_share <= 1:
-            raise ValueError(f"inverted_share must lie in [0, 1], got {self.inverted_share}")
 
 
 def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, policy: Path, augmented: Path) -> None:

@@ -11,7 +11,6 @@ Writes  --cleansed    the dataset without the dropped images and without copies 
 Params  cleanse_influence
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from winnow.dataset.samples import (
     read_samples,
 )
 from winnow.pictures.contact_sheet import contact_sheet
+from winnow.pipeline.fields import Count, Share, section
 from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -39,19 +39,13 @@ from winnow.verdicts.overrides import apply_overrides, count_text, overrides_on,
 SHEET_IMAGES = 160
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `cleanse_influence`."""
 
-    votes: int  # label-book images that must vote against an image before it is dropped
+    votes: Count  # label-book images that must vote against an image before it is dropped
     guard: bool  # demand a negative effect as well; false is the method as published
-    label_quality: float  # demand a label quality below it as well, in [0, 1]; 1.0 is the method as published
-
-    def __post_init__(self) -> None:
-        if self.votes < 1:
-            raise ValueError(f"votes must be at least 1, got {self.votes}")
-        if not 0 <= self.label_quality <= 1:
-            raise ValueError(f"label_quality must lie in [0, 1], got {self.label_quality}")
+    label_quality: Share  # demand a label quality below it as well; 1.0 is the method as published
 
 
 def main(

@@ -9,7 +9,6 @@ Writes  --embeddings  table: id, embedding (D float32, unit length, all turned o
 Params  embed
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, label_indices, read_samples
+from winnow.pipeline.fields import Count, Seed, section
 from winnow.pipeline.files import Columns, write_table
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.files import read_networks, with_folds
@@ -40,18 +40,12 @@ CLASSES: Columns = {
 }
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `embed`."""
 
-    seed: int
-    neighbours: int  # kept of every image and repeat
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        if self.neighbours < 1:
-            raise ValueError(f"neighbours must be at least 1, got {self.neighbours}")
+    seed: Seed
+    neighbours: Count  # kept of every image and repeat
 
 
 def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, neighbours: Path, classes: Path) -> None:

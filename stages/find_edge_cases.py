@@ -9,7 +9,6 @@ Writes  --edge-cases  table: a row a train image that is no copy: id, label, agr
 Params  find_edge_cases
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from winnow.augmentation.edge_cases import Rule, find_edge_cases
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.pictures.contact_sheet import contact_sheet
+from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import Columns, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -39,17 +39,13 @@ EDGE_CASES: Columns = {
 COLUMNS, TILE = 12, 64  # of the sheet: images a class, pixels each
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `find_edge_cases`."""
 
-    seed: int
+    seed: Seed
     profile: Profile  # how the fixed model is trained
     rule: Rule
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
 
 
 def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> None:

@@ -15,7 +15,6 @@ Writes  --accepted   the dataset passed on, with its ledger: what came in with i
 Params  gate
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ import pyarrow as pa
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.evaluation.gate import decide
+from winnow.pipeline.fields import section
 from winnow.pipeline.files import read_table, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -35,7 +35,7 @@ from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, w
 from winnow.verdicts.overrides import count_text, read_overrides
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `gate`."""
 

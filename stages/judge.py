@@ -12,7 +12,6 @@ one alone, and a run that was stopped goes on where it was. Seeds and arms no lo
 
 import hashlib
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from winnow.evaluation.judge import (
     remove_others,
     source_code,
 )
+from winnow.pipeline.fields import section
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -36,7 +36,7 @@ from winnow.pipeline.workers import run_jobs
 from winnow.training.training import Labelled, Profile
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `judge`."""
 
@@ -45,7 +45,6 @@ class Params:
     profiles: dict[str, Profile]
 
     def __post_init__(self) -> None:
-        """Refuse a profile that is not there."""
         if self.profile not in self.profiles:
             raise ValueError(f"profile must be one of {', '.join(self.profiles)}, got {self.profile}")
 

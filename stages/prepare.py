@@ -15,10 +15,11 @@ one), then val from train, then the label book from val. A drawn label book is u
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow as pa
+from pydantic import Field
 
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
@@ -27,6 +28,7 @@ from winnow.intake.ingest import complete, count, ingest, keep_apart
 from winnow.intake.source import open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
+from winnow.pipeline.fields import BelowOne, Count, OpenShare, Seed, section
 from winnow.pipeline.files import Columns, schema_of, stamp, write_json, write_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.stage import Sections, run_stage
@@ -51,29 +53,18 @@ TRUTH: Columns = {
 REJECTED_SCHEMA, LEAKS_SCHEMA, TRUTH_SCHEMA = map(schema_of, (REJECTED, LEAKS, TRUTH))
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `prepare`."""
 
-    seed: int  # of the draws of missing splits
-    working_pixels: int  # width and height of every stored image
-    val_fraction: float  # of a class's training images, where val/ is missing
-    test_fraction: float  # of a class's images, where test/ is missing
-    label_book_per_class: int  # images drawn from val, where label_book/ is missing
-    max_unreadable: float  # fraction of the images in [0, 1); a source with more stops the run
-    max_image_pixels: int  # width times height; a larger image is rejected by its header
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        for name in ("val_fraction", "test_fraction"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
-        if not 0 <= self.max_unreadable < 1:
-            raise ValueError(f"max_unreadable must lie in [0, 1), got {self.max_unreadable}")
-        if self.working_pixels < 1 or self.label_book_per_class < 1:
-            raise ValueError("working_pixels and label_book_per_class must be at least 1")
-        if not 1 <= self.max_image_pixels <= PIXEL_LIMIT:
-            raise ValueError(f"max_image_pixels must lie in 1..{PIXEL_LIMIT}, got {self.max_image_pixels}")
+    seed: Seed  # of the draws of missing splits
+    working_pixels: Count  # width and height of every stored image
+    val_fraction: OpenShare  # of a class's training images, where val/ is missing
+    test_fraction: OpenShare  # of a class's images, where test/ is missing
+    label_book_per_class: Count  # images drawn from val, where label_book/ is missing
+    max_unreadable: BelowOne  # share of the images; a source with more stops the run
+    # Width times height; a larger image is rejected by its header.
+    max_image_pixels: Annotated[int, Field(ge=1, le=PIXEL_LIMIT)]
 
 
 def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path, metrics: Path) -> None:

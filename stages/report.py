@@ -13,14 +13,15 @@ Params  report, rounds
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+from pydantic import NonNegativeInt
 
 from winnow.dataset.images import stored_images
 from winnow.dataset.samples import class_names, read_samples
 from winnow.pictures.contact_sheet import picture_uri, png_uri
+from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import read_table, write_bytes
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of, label_ways
@@ -30,16 +31,12 @@ from winnow.report.plane import report_plane
 from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `report`."""
 
-    cards: int  # images shown a stage and action, the worst; the others are counted
-    evidence: int  # pictures of evidence shown an image
-
-    def __post_init__(self) -> None:
-        if self.cards < 1 or self.evidence < 0:
-            raise ValueError(f"cards must be at least 1 and evidence at least 0, got {self.cards} and {self.evidence}")
+    cards: Count  # images shown a stage and action, the worst; the others are counted
+    evidence: NonNegativeInt  # pictures of evidence shown an image
 
 
 def main(

@@ -9,7 +9,7 @@ Writes  --policy   JSON: sub_policies; operations offered; limits by class of th
 Params  search_policy
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from winnow.augmentation.balance import demand_pairs
 from winnow.augmentation.policy import Policy, within_limits
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import write_bytes, write_csv, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -29,17 +30,13 @@ from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
 INVERSION = "invert"  # judged even if it is not offered: augment inverts copies of its own accord
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `search_policy`."""
 
-    seed: int
+    seed: Seed
     search: Settings
     label_check: Check  # of labels, before the search
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
 
 
 def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Path, sheet: Path) -> None:

@@ -6,48 +6,40 @@ Writes  --source  zip: train/<class>/<n>.png (faults planted), label_book/ and t
 Params  synthesise
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
+
+from winnow.pipeline.fields import Count, Seed, Share, section
 from winnow.pipeline.files import write_bytes
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.synthetic.numerals import CLASSES
 from winnow.synthetic.source import Pool, draw, plan_clean, plan_faulty, png_bytes, source_sheet, writer_pool, zip_bytes
 
+Counts = Annotated[list[Count], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
 
-@dataclass(frozen=True)
+
+@section
 class Params:
     """Section `synthesise`."""
 
-    seed: int
-    train_counts: list[int]  # images a class as filed, i to x, faults included
-    label_book_counts: list[int]
-    test_per_class: int
-    wrong_labels: float  # share of train that shows another numeral than its folder says
-    junk: float  # share of train that shows none of the ten
-    train_writers: int
-    test_writers: int  # others than train's; the label book has as many of its own
+    seed: Seed
+    train_counts: Counts  # images a class as filed, i to x, faults included
+    label_book_counts: Counts
+    test_per_class: Count
+    wrong_labels: Share  # share of train that shows another numeral than its folder says
+    junk: Share  # share of train that shows none of the ten
+    train_writers: Count
+    test_writers: Count  # others than train's; the label book has as many of its own
     train_spread: float  # how far the writers' geometry lies apart; 1 is what many people's scans show
     test_spread: float
-    train_inverted: float  # share of white-on-black images
-    test_inverted: float
+    train_inverted: Share  # share of white-on-black images
+    test_inverted: Share
 
     def __post_init__(self) -> None:
-        """Refuse counts and shares that no source can have."""
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        for name in ("train_counts", "label_book_counts"):
-            counts = getattr(self, name)
-            if len(counts) != len(CLASSES) or min(counts) < 1:
-                raise ValueError(f"{name} must hold {len(CLASSES)} counts of at least 1, got {counts}")
-        for name in ("wrong_labels", "junk", "train_inverted", "test_inverted"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if self.wrong_labels + self.junk > 1:
             raise ValueError(f"wrong_labels and junk must not exceed 1 together, got {self.wrong_labels + self.junk}")
-        for name in ("test_per_class", "train_writers", "test_writers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 def main(params: Params, *, source: Path, sheet: Path) -> None:

@@ -6,7 +6,6 @@ Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), a
 Params  train_encoder
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.pipeline.fields import AtLeastTwo, Count, Seed, section
 from winnow.pipeline.files import fresh_folder, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -26,23 +26,15 @@ from winnow.representation.network import Training
 from winnow.representation.out_of_fold import NO_FOLD
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `train_encoder`."""
 
-    seed: int
-    folds: int  # an encoder and a classifier a fold learn from all the others
-    repeats: int  # how often the images are dealt into folds anew
+    seed: Seed
+    folds: AtLeastTwo  # an encoder and a classifier a fold learn from all the others: none sees what it is asked
+    repeats: Count  # how often the images are dealt into folds anew
     contrast: Contrast
     classifier: Training
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        if self.folds < 2:
-            raise ValueError(f"folds must be at least 2, got {self.folds}; an encoder must not see what it is asked")
-        if self.repeats < 1:
-            raise ValueError(f"repeats must be at least 1, got {self.repeats}")
 
 
 def main(params: Params, *, dataset: Path, encoders: Path) -> None:

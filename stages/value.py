@@ -9,18 +9,20 @@ Writes  --scores   table: id, one column of removal effects (Eq. 2) a label-book
 Params  value
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import Field
 
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.influence.trajectory import Sgd
 from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
+from winnow.pipeline.fields import AtLeastTwo, Count, Seed, section
 from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -37,37 +39,27 @@ SCORES: Columns = {
 }
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `value`."""
 
-    seed: int
-    trajectories: int  # independent runs; averaged
-    folds: int  # run t leaves out fold t modulo folds, so that a sample is also judged by runs that never saw it
-    epochs: int
-    batch: int
-    batch_norm_momentum: float  # weight of the newest batch in the running statistics, in (0, 1]
+    seed: Seed
+    trajectories: Count  # independent runs; averaged
+    folds: AtLeastTwo  # run t leaves out fold t modulo folds, so that a sample is also judged by runs that never saw it
+    epochs: Count
+    batch: Count
+    batch_norm_momentum: Annotated[float, Field(gt=0, le=1)]  # weight of the newest batch in the running statistics
     sgd: Sgd
     views: Ranges
-    gradients: str  # checkpoints | replay
-    checkpoint_epochs: int  # a checkpoint stands for so many epochs
-    influence_batch: int  # images at once; speed and memory alone depend on it
-    precision: str  # float32 | bfloat16 (where that is faster): of training and of checkpoint gradients
+    gradients: Literal["checkpoints", "replay"]
+    checkpoint_epochs: Count  # a checkpoint stands for so many epochs
+    influence_batch: Count  # images at once; speed and memory alone depend on it
+    # Of training and of checkpoint gradients; bfloat16 where that is faster.
+    precision: Literal["float32", "bfloat16"]
 
     def __post_init__(self) -> None:
-        if self.gradients not in ("checkpoints", "replay"):
-            raise ValueError(f"gradients must be checkpoints or replay, got {self.gradients!r}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision must be float32 or bfloat16, got {self.precision!r}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        if self.folds < 2 or self.trajectories < self.folds or self.trajectories % self.folds:
-            raise ValueError(f"trajectories must be a multiple of folds, folds at least 2, got {self.trajectories}")
-        if not 0 < self.batch_norm_momentum <= 1:
-            raise ValueError(f"batch_norm_momentum must lie in (0, 1], got {self.batch_norm_momentum}")
-        for name in ("epochs", "batch", "checkpoint_epochs", "influence_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.trajectories % self.folds:
+            raise ValueError(f"trajectories must be a multiple of folds ({self.folds}), got {self.trajectories}")
 
 
 def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, quality: Path) -> None:

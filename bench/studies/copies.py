@@ -25,7 +25,8 @@ from stages.augment import Params as Augment
 from stages.judge import Params as Judge
 from winnow.augmentation.balance import choose_parents
 from winnow.augmentation.copies import Draw, at_random, from_policy, make_copies
-from winnow.augmentation.policy import Policy, load_policy
+from winnow.augmentation.policy import Policy
+from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, read_samples

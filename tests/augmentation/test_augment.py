@@ -12,6 +12,7 @@ import pytest
 
 from stages.augment import Params, main
 from tests.support.datasets import make_dataset
+from tests.support.refusals import refused_params
 from winnow.augmentation.copies import Copies, invert_some, make_copies
 from winnow.dataset.images import encode_png, pixel_hash, read_images, write_dataset
 from winnow.dataset.samples import column, only_splits, read_samples, samples_table
@@ -175,7 +176,7 @@ def test_chaining_changes_the_found_copies_alone(arms: dict[str, Path], source: 
     assert not [step for plan in cut for step in plan if step["operation"] == "rotate"]
     for arm in ("by_random", "by_affine"):
         assert digest([chained[arm]]) == digest([arms[arm]])
-    with pytest.raises(ValueError, match="chained must be at least 1, got 0"):
+    with refused_params(Params, "chained must be at least 1, got 0"):
         replace(PARAMS, chained=0)
 
 

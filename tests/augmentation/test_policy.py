@@ -17,10 +17,10 @@ from winnow.augmentation.policy import (
     carry_out,
     draw_at_random,
     draw_from_policy,
-    load_policy,
     sample,
     within_limits,
 )
+from winnow.augmentation.policy_file import load_policy
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import write_json
 from winnow.pipeline.messages import UserError
@@ -93,19 +93,23 @@ def changed(*path: str | int, to: Any) -> dict[str, Any]:
         (changed("sub_policies", 1, 0, "probability", to="often"), r"\[1\]\[0\]\.probability .* got 'often'"),
         (changed("sub_policies", 0, 1, "probability", to=True), r"\[0\]\[1\]\.probability .* got True"),
         (changed("sub_policies", 0, 1, "magnitude", to=float("nan")), r"\[0\]\[1\]\.magnitude .* got nan"),
-        (changed("sub_policies", 2, 1, "operation", to="flip_x"), r"\[2\]\[1\]\.operation .* got 'flip_x'"),
+        (
+            changed("sub_policies", 2, 1, "operation", to="flip_x"),
+            r": sub_policies\[2\]\[1\]\.operation .* got 'flip_x'",
+        ),
         (changed("sub_policies", 2, 1, "operation", to=["invert"]), r"\[2\]\[1\]\.operation .* got \['invert'\]"),
-        (changed("sub_policies", 2, 1, "magnitude", to=None), r"\[2\]\[1\] must have exactly the keys"),
-        (changed("sub_policies", 0, to=[]), r"sub_policies\[0\] must be a list"),
-        (changed("sub_policies", to=[]), "sub_policies must be a list"),
+        (changed("sub_policies", 2, 1, "magnitude", to=None), r"\[2\]\[1\]\.magnitude is missing"),
+        (changed("sub_policies", 0, to=[]), r"sub_policies\[0\] must have 1 or more items, got \[\]"),
+        (changed("sub_policies", to=[]), "sub_policies must have 1 or more items"),
         (changed("operations", to=["rotate", "rotat"]), "'rotat', which is unknown"),
-        (changed("operations", to=[["rotate"]]), "list of names"),
+        (changed("operations", to=[["rotate"]]), r"operations\[0\] must be str, got \['rotate'\]"),
         (changed("limits", "rotate", "iv", to=-0.1), r"limits\.rotate\.iv .* got -0\.1"),
         (changed("limits", "flop", to={}), r"limits\.flop must be an operation"),
         (changed("limits", "rotate", to=0.5), r"limits\.rotate must"),
-        (changed("cut", to=[1]), "cut must be"),
-        (changed("limits", to=None), "the file must have exactly the keys"),
-        ([], r"the file must .* got \[\]"),
+        (changed("cut", to=[1]), r"cut\[0\] must be dict.* got 1 \(int\)"),
+        (changed("limits", to=None), "limits is missing"),
+        (changed("note", to=""), "note is unknown; known here: sub_policies, operations, limits, cut"),
+        ([], r"the file must be a section, got \[\]"),
     ],
 )
 def test_a_tampered_file_is_refused_with_its_place_and_a_remedy(tmp_path: Path, value: Any, message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from stages.cleanse_influence import Params, main
 from tests.support.datasets import no_overrides
+from tests.support.refusals import refused_params
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest
@@ -68,7 +69,7 @@ def test_a_label_of_good_quality_is_not_voted_out(folder: Path) -> None:
     assert {i for i, row in verdicts.items() if row["action"] == "drop"} == {"a"}  # d has 0.4, which is not below
     assert verdicts["c"]["reason"] == "harms 1 label-book image beyond min + std, but its label quality is 0.70"
     assert verdicts["e"]["action"] == "keep"  # a low quality alone drops nothing
-    with pytest.raises(ValueError, match="label_quality"):
+    with refused_params(Params, "label_quality must be at most 1.0, got 1.5"):
         Params(votes=1, guard=True, label_quality=1.5)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.refusals import refused_params
 from winnow.cleansing.neighbour_rule import Rule, judge_labels
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL
 
@@ -141,12 +142,13 @@ def test_reasons_say_why() -> None:
         ({"signals": []}, "signals must name one or more"),
         ({"signals": ["label_quality", "label_quality"]}, "each once"),
         ({"signals": ["oracle"]}, "signals must name one or more"),
-        ({"support": 1.5}, "support must lie"),
-        ({"relabel": 0.5}, "relabel must lie"),
-        ({"far": -1.0}, "far must be"),
-        ({"near": -1.0}, "near must be"),
+        ({"support": 1.5}, "support must be at most 1.0, got 1.5"),
+        ({"relabel": 0.5}, "relabel must be above 0.5, got 0.5"),
+        ({"far": -1.0}, "far must be at least 0.0, got -1.0"),
+        ({"far": math.nan}, "far must be at least 0.0, got nan"),
+        ({"near": -1.0}, "near must be at least 0.0"),
     ],
 )
 def test_rules_that_cannot_decide_are_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with refused_params(Rule, message):
         dataclasses.replace(PUBLISHED, **changes)  # type: ignore[arg-type]

@@ -117,12 +117,13 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
     ("changes", "said"),
     [
         ({"cleanse_neighbours.k": 31}, "cleanse_neighbours.k is 31, but embed.neighbours is 30: no more are kept"),
-        ({"cleanse_final.relabel": 2.0}, "relabel must lie in (0.5, 1], got 2.0"),
-        ({"value.trajectories": 0}, "trajectories must be a multiple of folds, folds at least 2, got 0"),
-        ({"value.sgd.momentum": 1.5}, "value.sgd.momentum must lie in [0, 1), got 1.5"),
-        ({"value.sgd.learning_rate": float("inf")}, "value.sgd.learning_rate must be above 0 and finite, got inf"),
+        ({"cleanse_final.relabel": 2.0}, "cleanse_final.relabel must be at most 1.0, got 2.0"),
+        ({"value.trajectories": 0}, "value.trajectories must be at least 1, got 0"),
+        ({"value.trajectories": 3}, "value.trajectories must be a multiple of folds (4), got 3"),
+        ({"value.sgd.momentum": 1.5}, "value.sgd.momentum must be below 1.0, got 1.5"),
+        ({"value.sgd.learning_rate": float("inf")}, "value.sgd.learning_rate must be finite, got inf"),
         ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
-        ({"value.views.zoom": 1.5}, "value.views.zoom must lie in [0, 1), got 1.5"),
+        ({"value.views.zoom": 1.5}, "value.views.zoom must be below 1.0, got 1.5"),
         ({"synthesise.seed": -1}, "synthesise.seed must be at least 0, got -1"),
         ({"compare.seeds": [0, 0]}, "compare.seeds must name at least one seed, and each once, got [0, 0]"),
         (

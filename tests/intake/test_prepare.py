@@ -13,6 +13,7 @@ from PIL import Image
 
 from stages import prepare
 from tests.support.prepared import PARAMS, Prepared, refused
+from tests.support.refusals import refused_params
 from tests.support.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
 from winnow.dataset.images import pixel_hash, read_images
 from winnow.dataset.samples import class_names, column, read_samples, sample_id
@@ -241,16 +242,16 @@ def test_no_truth_is_an_empty_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"val_fraction": 0.0}, "val_fraction must lie between 0 and 1"),
-        ({"test_fraction": 1.0}, "test_fraction must lie between 0 and 1"),
-        ({"max_unreadable": 1.0}, "max_unreadable must lie in"),
-        ({"working_pixels": 0}, "must be at least 1"),
-        ({"label_book_per_class": 0}, "must be at least 1"),
-        ({"max_image_pixels": 10**9}, "max_image_pixels must lie in"),
+        ({"val_fraction": 0.0}, "val_fraction must be above 0.0, got 0.0"),
+        ({"test_fraction": 1.0}, "test_fraction must be below 1.0, got 1.0"),
+        ({"max_unreadable": 1.0}, "max_unreadable must be below 1.0, got 1.0"),
+        ({"working_pixels": 0}, "working_pixels must be at least 1"),
+        ({"label_book_per_class": 0}, "label_book_per_class must be at least 1"),
+        ({"max_image_pixels": 10**9}, "max_image_pixels must be at most"),
     ],
 )
 def test_params_out_of_range(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with refused_params(prepare.Params, words):
         replace(PARAMS, **change)
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,28 +13,25 @@ import pytest
 
 from tests.support.imports import ROOT
 from tests.support.processes import ended, heed_interrupts
+from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import digest, read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import ParamsError, load_params
 
 
-@dataclass(frozen=True)
+@section
 class Inner:
     rate: float
 
 
-@dataclass(frozen=True)
+@section
 class Section:
-    k: int
+    k: Count
     fraction: float
     guard: bool
     name: str
     many: list[int]
     inner: Inner
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1, got {self.k}")
 
 
 GOOD = "part:\n  {k: 3, fraction: 0.5, guard: true, name: a, many: [1, 2], inner: {rate: 0.1}}\n"
@@ -57,13 +53,17 @@ def test_a_good_section_is_typed(tmp_path: Path) -> None:
     ("before", "after", "message"),
     [
         ("fraction: 0.5", "fraction: 1", r"params.yaml: part.fraction must be float, got 1 \(int\)"),
-        ("fraction: 0.5", "fraction: .nan", r"part.fraction must be float, got nan \(float\)"),
+        ("fraction: 0.5", "fraction: .nan", "part.fraction must be finite, got nan"),
         ("fraction: 0.5", "fraction: 1e-3", r"part.fraction must be float, got '1e-3' \(str\)"),
         ("k: 3", "k: true", r"part.k must be int, got True \(bool\)"),
         ("k: 3", "k: 0", "part.k must be at least 1, got 0"),
+        ("k: 3", "kk: 3", "part.kk is unknown"),  # and not: k is missing
+        ("k: 3", "3: 3", r"part\[3\] is unknown; known here: k"),
         ("k: 3, ", "", "part.k is missing; it must be int"),
         ("k: 3", "k: 3, kk: 4", "part.kk is unknown; known here: k, fraction, guard, name, many, inner"),
         ("[1, 2]", "[1, x]", r"part.many\[1\] must be int, got 'x' \(str\)"),
+        ("[1, 2]", "[1, 2.0]", r"part.many\[1\] must be int, got 2.0 \(float\)"),
+        ("[1, 2]", "", "part.many must be list\\[int\\], got nothing"),
         ("{rate: 0.1}", "{rate: }", "part.inner.rate must be float, got nothing"),
         ("{rate: 0.1}", "7", r"part.inner must be a section, got 7 \(int\)"),
         ("part:", "parts:", "section part is missing"),

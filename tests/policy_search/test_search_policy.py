@@ -10,7 +10,7 @@ from PIL import Image
 
 from stages.search_policy import Params, main
 from tests.support.datasets import CLASSES, make_dataset
-from winnow.augmentation.policy import load_policy
+from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from stages.report import Params
+from tests.support.refusals import refused_params
 from tests.support.runs import Run, arms, interval, verdict
 from winnow.dataset.images import encode_png
 from winnow.pictures.contact_sheet import PNG_BYTES, SIDE, picture_uri
@@ -349,5 +350,5 @@ def test_visible_text_is_one_line_and_printable() -> None:
 
 
 def test_params_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="cards must be at least 1"):
+    with refused_params(Params, "cards must be at least 1, got 0"):
         Params(cards=0, evidence=1)

@@ -11,24 +11,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from winnow.pipeline.fields import Count, Share, section
+
 Points = npt.NDArray[np.floating]
 
 
-@dataclass(frozen=True)
+@section
 class Rule:
     """When an image is an edge case."""
 
-    k: int  # neighbours whose labels say where it belongs
-    agreement: float  # share of them that must carry its label
-    quantile: float  # of its class's distances to the closest of the class; at or above it is far
-
-    def __post_init__(self) -> None:
-        """Refuse shares and counts that there are not."""
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1, got {self.k}")
-        for name in ("agreement", "quantile"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+    k: Count  # neighbours whose labels say where it belongs
+    agreement: Share  # share of them that must carry its label
+    quantile: Share  # of its class's distances to the closest of the class; at or above it is far
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A found augmentation policy: read from its file, checked, and sampled.
+"""A found augmentation policy, and what is sampled from it.
 
 A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
 and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
@@ -7,24 +7,21 @@ survives: no image is changed by more than its own class's limit, all stages of 
 is free, by no more than the operation's whole range.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.fields import Share, section
 from winnow.transforms.operations import (
     MOVING,
     OPERATIONS,
     Applied,
     apply,
-    check_operations,
     move,
     to_images,
     to_pixels,
@@ -39,13 +36,13 @@ Pixels = npt.NDArray[np.uint8]
 Limits = Mapping[str, Mapping[str, float]]  # operation: class: largest magnitude; what is not named is free
 
 
-@dataclass(frozen=True)
+@section
 class Step:
     """One stage of a sub-policy."""
 
     operation: str
-    probability: float
-    magnitude: float
+    probability: Share
+    magnitude: Share
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,6 @@ def within_limits(policy: Policy) -> Policy:
             for steps in policy.sub_policies
         ),
     )
-
-
-# --- sampling ---------------------------------------------------------------------------------------------------
 
 
 def sample(
@@ -221,108 +215,3 @@ def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, ge
         rows = [row for row, link in enumerate(links) if link and link[0].operation == name]
         magnitude = torch.tensor([links[row][0].magnitude for row in rows])
         images[rows] = apply(name, images[rows], magnitude, generator)
-
-
-# --- the file ---------------------------------------------------------------------------------------------------
-
-
-POLICY = {  # key of policy.json: meaning
-    "sub_policies[][].operation": "by sub-policy and stage: the operation",
-    "sub_policies[][].probability": "that the stage is carried out",
-    "sub_policies[][].magnitude": "in [0, 1]; 1 is the operation's whole range",
-    "operations[]": "offered to the search",
-    "limits.<operation>.<class>": "largest magnitude that the class's label survives; 0 refuses the operation",
-    "cut[].operation": "report of the label check, a row an operation, class and magnitude: the operation",
-    "cut[].class": "the class",
-    "cut[].magnitude": "the magnitude judged",
-    "cut[].images": "images of the class that were judged",
-    "cut[].untouched": "share of them recognised untouched; null without images",
-    "cut[].recognised": "share of them recognised under the operation; null without images",
-    "cut[].more_often_taken_for": "the class whose predictions rise the most; null where none rises",
-    "cut[].verdict": "survives, cut, not judged, or refused for all",
-}
-
-
-class PolicyError(ValueError):
-    """policy.json does not hold a policy; the message starts with the place in the file."""
-
-
-def parse_policy(value: Any) -> Policy:
-    """A policy out of JSON's plain values, every one checked.
-
-    Raises:
-        PolicyError: a key is missing or unknown, a type differs, a number is out of range, a name is unknown.
-    """
-    _demand_keys(value, "the file", ("sub_policies", "operations", "limits", "cut"))
-    operations, sub_policies, limits, cut = (value[key] for key in ("operations", "sub_policies", "limits", "cut"))
-    if not isinstance(operations, list) or not all(isinstance(name, str) for name in operations):
-        raise PolicyError(f"operations must be a list of names, got {operations!r}")
-    try:
-        check_operations(operations)
-    except ValueError as error:
-        raise PolicyError(str(error)) from None
-    if not isinstance(sub_policies, list) or not sub_policies:
-        raise PolicyError(f"sub_policies must be a list with at least one, got {sub_policies!r}")
-    if not isinstance(cut, list) or not all(isinstance(row, dict) for row in cut):
-        raise PolicyError("cut must be a list of rows")
-    return Policy(
-        tuple(operations),
-        tuple(_parse_steps(steps, f"sub_policies[{n}]", operations) for n, steps in enumerate(sub_policies)),
-        _parse_limits(limits),
-        tuple(cut),
-    )
-
-
-def _parse_steps(steps: Any, where: str, operations: Sequence[str]) -> tuple[Step, ...]:
-    if not isinstance(steps, list) or not steps:
-        raise PolicyError(f"{where} must be a list with at least one stage, got {steps!r}")
-    return tuple(_parse_step(step, f"{where}[{number}]", operations) for number, step in enumerate(steps))
-
-
-def _parse_step(step: Any, where: str, operations: Sequence[str]) -> Step:
-    _demand_keys(step, where, ("operation", "probability", "magnitude"))
-    if step["operation"] not in operations:
-        raise PolicyError(f"{where}.operation must be one of operations, got {step['operation']!r}")
-    numbers = (_fraction(step[key], f"{where}.{key}") for key in ("probability", "magnitude"))
-    return Step(step["operation"], *numbers)
-
-
-def _parse_limits(limits: Any) -> dict[str, dict[str, float]]:
-    if not isinstance(limits, dict):
-        raise PolicyError(f"limits must be a section, got {limits!r}")
-    for operation, by_class in limits.items():
-        if operation not in OPERATIONS or not isinstance(by_class, dict):
-            raise PolicyError(f"limits.{operation} must be an operation with a limit a class, got {by_class!r}")
-    return {
-        operation: {name: _fraction(limit, f"limits.{operation}.{name}") for name, limit in by_class.items()}
-        for operation, by_class in limits.items()
-    }
-
-
-def _demand_keys(value: Any, where: str, keys: Sequence[str]) -> None:
-    if not isinstance(value, dict) or set(value) != set(keys):
-        got = f"the keys {', '.join(value) or 'none'}" if isinstance(value, dict) else repr(value)
-        raise PolicyError(f"{where} must have exactly the keys {', '.join(keys)}, got {got}")
-
-
-def _fraction(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise PolicyError(f"{where} must be a number in [0, 1], got {value!r}")
-    return float(value)
-
-
-def load_policy(path: Path) -> Policy:
-    """The policy of a policy.json.
-
-    Raises:
-        UserError: the file is missing, no JSON, or no policy.
-    """
-    remedy = f"run `dvc repro`, or `dvc checkout --force {path}` to bring back what a run made"
-    try:
-        return parse_policy(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; {remedy}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}); {remedy}") from None
-    except PolicyError as error:
-        raise UserError(f"{path}: {error}; {remedy}") from None

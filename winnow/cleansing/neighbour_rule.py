@@ -12,11 +12,13 @@ neighbours too.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from winnow.pipeline.fields import Count, Share, section
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 SIGNALS = ("neighbours", "classifier", "label_quality")
@@ -28,32 +30,25 @@ Indices = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+Deviations = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # .inf: no limit
+
+
+@section
 class Rule:
     """When an image goes or changes its label."""
 
-    k: int  # neighbours that vote, by repeat
-    signals: list[
-        str
-    ]  # neighbours: their share of the label; classifier: its probability; label_quality: the valuation's
-    support: float  # mean of the signals for the image's own label; below it the label is wrong
-    relabel: float  # share of the neighbours, and probability by the classifier if named, that gives another label
-    near: float  # MADs above the other class's median distance; an image further from it is none of it, and goes
-    far: float  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
+    k: Count  # neighbours that vote, by repeat
+    # neighbours: their share of the label; classifier: its probability; label_quality: the valuation's.
+    signals: list[str]
+    support: Share  # mean of the signals for the image's own label; below it the label is wrong
+    # Share of the neighbours, and probability by the classifier if named, that gives another label.
+    relabel: Annotated[float, Field(gt=0.5, le=1)]
+    near: Deviations  # MADs above the other class's median distance; an image further from it is none of it, and goes
+    far: Deviations  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
 
     def __post_init__(self) -> None:
-        """Refuse a rule that cannot decide."""
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1, got {self.k}")
         if not self.signals or set(self.signals) - set(SIGNALS) or len(set(self.signals)) < len(self.signals):
             raise ValueError(f"signals must name one or more of {', '.join(SIGNALS)}, each once, got {self.signals}")
-        if not 0 <= self.support <= 1:
-            raise ValueError(f"support must lie in [0, 1], got {self.support}")
-        if not 0.5 < self.relabel <= 1:
-            raise ValueError(f"relabel must lie in (0.5, 1], got {self.relabel}")
-        for name in ("near", "far"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
 def vote_shares(voted: Indices, *, classes: int) -> Array:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winnow.pipeline.fields import BelowOne, Rate, Share, section
 from winnow.training.network import INPUT_SIZE, half_precision, normalise, wide
 from winnow.transforms.views import Ranges, random_views
 
@@ -20,27 +22,18 @@ State = dict[str, Tensor]
 BeforeStep = Callable[[int, nn.Module, Tensor, Tensor], None]
 
 
-@dataclass(frozen=True)
+@section
 class Sgd:
     """The optimiser, in PyTorch's terms."""
 
-    learning_rate: float  # at the first step; a half cosine takes it to 0 where `cosine`
-    momentum: float
-    dampening: float
-    weight_decay: float  # coupled: added to the gradient
+    learning_rate: Rate  # at the first step; a half cosine takes it to 0 where `cosine`
+    momentum: BelowOne
+    dampening: Share
+    weight_decay: NonNegativeFloat  # coupled: added to the gradient
     nesterov: bool
     cosine: bool
 
     def __post_init__(self) -> None:
-        """Refuse what PyTorch would refuse once images are loaded, and rates that lead nowhere."""
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must lie in [0, 1), got {self.momentum}")
-        if not 0 <= self.dampening <= 1:
-            raise ValueError(f"dampening must lie in [0, 1], got {self.dampening}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
         if self.nesterov and (self.momentum == 0 or self.dampening > 0):
             raise ValueError("nesterov needs momentum above 0 and dampening 0")
 

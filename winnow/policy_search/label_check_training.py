@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winnow.pipeline.fields import AtLeastTwo, BelowOne, Count, OpenShare, Rate, section
 from winnow.training.network import INPUT_SIZE, normalise, pick_device, preprocess, quick_statistics
 from winnow.transforms.operations import OPERATIONS, apply_to_pixels
 from winnow.transforms.views import Ranges, random_views
@@ -32,38 +34,25 @@ WARM_UP = 0.1  # share of the steps in which the rate rises from 0
 QUICK = 0.1  # batch norm's weight of the newest batch: the fixed model's 0.01 needs more steps than are taken here
 
 
-@dataclass(frozen=True)
+@section
 class Check:
     """How labels are checked; the params that reach every worker."""
 
-    folds: int  # classifiers; each judges the images that it was not trained on
-    images_per_class: int  # at most so many are drawn of a class, so that the cost does not grow with the source
-    least_images: int  # a class with fewer is not judged by itself
-    epochs: int
-    batch: int
-    learning_rate: float  # of Adam, at its highest; a half cosine takes it to 0
+    folds: AtLeastTwo  # classifiers; each judges the images that it was not trained on
+    images_per_class: AtLeastTwo  # at most so many are drawn of a class, so that the cost does not grow with the source
+    least_images: AtLeastTwo  # a class with fewer is not judged by itself
+    epochs: Count
+    batch: Count
+    learning_rate: Rate  # of Adam, at its highest; a half cosine takes it to 0
     # Of the training views, under each operation; all are scaled down alike where together they pass MOST.
-    share: float  # in (0, 1)
-    look_share: float  # of an operation with a ``look`` of its own, in (0, MOST)
+    share: OpenShare
+    look_share: Annotated[float, Field(gt=0, lt=MOST)]  # of an operation with a ``look`` of its own
     views: Ranges  # light affine of every training view
     magnitudes: list[float]  # judged, ascending, in (0, 1]; the last is the whole range
-    tolerance: float  # share of its recognition that a class may lose, in [0, 1)
-    confidence: float  # that it loses more, in (0.5, 1), before a magnitude is cut
+    tolerance: BelowOne  # share of its recognition that a class may lose
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that it loses more, before a magnitude is cut
 
     def __post_init__(self) -> None:
-        for name, least in (("folds", 2), ("images_per_class", 2), ("least_images", 2), ("epochs", 1), ("batch", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if not 0 < self.share < 1:
-            raise ValueError(f"share must lie in (0, 1), got {self.share}")
-        if not 0 < self.look_share < MOST:
-            raise ValueError(f"look_share must lie in (0, {MOST}), got {self.look_share}")
-        if not 0 <= self.tolerance < 1:
-            raise ValueError(f"tolerance must lie in [0, 1), got {self.tolerance}")
-        if not 0.5 < self.confidence < 1:
-            raise ValueError(f"confidence must lie in (0.5, 1), got {self.confidence}")
         rising = [0.0, *self.magnitudes]
         if rising != sorted(set(rising)) or rising[-1] != 1:
             raise ValueError(f"magnitudes must rise within (0, 1] and end at 1.0, got {self.magnitudes}")

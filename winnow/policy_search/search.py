@@ -21,15 +21,16 @@ and keep others in use.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.augmentation.policy import Policy
+from winnow.pipeline.fields import BelowOne, Count, Rate, section
 from winnow.pipeline.workers import run_jobs
 from winnow.policy_search.critic import Critic, distance, gradient_penalty
 from winnow.policy_search.relaxed_policy import RelaxedPolicy
@@ -53,39 +54,27 @@ CURVE = ("critic_loss", "policy_loss", "gradient_penalty", "critic_class_loss", 
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
+@section
 class Settings:
     """How to search."""
 
     operations: list[str]  # offered to the search; names of winnow.operations
-    sub_policies: int  # in the policy, over all searches
-    stages: int  # operations, one after another, of a sub-policy
-    searches: int  # side by side, each with its own critic and its share of the sub-policies
-    steps: int  # of the critic, and as many of the policy
-    batch: int  # real images a step, and as many augmented
-    learning_rate: float  # of the policy
-    critic_learning_rate: float
-    reach: float  # reward per unit of distance from the image, in [0, 1); 0 is the method as published
-    variety: float  # reward per nat by which the stages differ in their operation; 0 is the method as published
-    classifier_steps: int  # in which the critic warms up on the classes, at the policy's learning rate
-    classifier_batch: int
+    sub_policies: Count  # in the policy, over all searches
+    stages: Count  # operations, one after another, of a sub-policy
+    searches: Count  # side by side, each with its own critic and its share of the sub-policies
+    steps: Count  # of the critic, and as many of the policy
+    batch: Count  # real images a step, and as many augmented
+    learning_rate: Rate  # of the policy
+    critic_learning_rate: Rate
+    reach: BelowOne  # reward per unit of distance from the image; 0 is the method as published
+    variety: NonNegativeFloat  # reward per nat by which the stages differ in their operation; 0: as published
+    classifier_steps: NonNegativeInt  # in which the critic warms up on the classes, at the policy's learning rate
+    classifier_batch: Count
 
     def __post_init__(self) -> None:
         check_operations(self.operations)
-        for name in ("sub_policies", "stages", "searches", "steps", "batch", "classifier_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.sub_policies % self.searches:
             raise ValueError(f"sub_policies must be a multiple of searches ({self.searches}), got {self.sub_policies}")
-        if self.classifier_steps < 0:
-            raise ValueError(f"classifier_steps must be at least 0, got {self.classifier_steps}")
-        if not 0 <= self.reach < 1:
-            raise ValueError(f"reach must lie in [0, 1), got {self.reach}")
-        if self.variety < 0:
-            raise ValueError(f"variety must be at least 0, got {self.variety}")
-        for name in ("learning_rate", "critic_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
 def search(

@@ -8,45 +8,33 @@ or SupCon (Khosla et al. 2020, eq. 2), from the same library. Source of the firs
 Differs: distances are not squared, and each mean runs over the pairs whose loss is not yet 0.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
 from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.losses import ContrastiveLoss, SupConLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winnow.pipeline.fields import AtLeastTwo, Rate, section
 from winnow.representation.network import Encoder, Pixels, Training, train_on_views
-
-LOSSES = ("margin", "supcon")
-
 
 PAIR = 2  # views of each image in a step
 
 
-@dataclass(frozen=True)
+@section
 class Contrast:
     """How to train an encoder."""
 
-    loss: str  # margin (the method's) or supcon
-    margin: float  # of the margin loss: distance that other classes are pushed to, at most 2
-    temperature: float  # of supcon
-    dimensions: int  # D
+    loss: Literal["margin", "supcon"]  # margin: the method's
+    margin: Annotated[float, Field(gt=0, le=2)]  # of the margin loss: distance that other classes are pushed to
+    temperature: Rate  # of supcon
+    dimensions: AtLeastTwo  # D, at least the plane's two
     training: Training
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss}")
-        if self.dimensions < 2:
-            raise ValueError(f"dimensions must be at least 2, since the plane has two axes, got {self.dimensions}")
-        for name, top in (("margin", 2.0), ("temperature", math.inf)):
-            if not 0 < getattr(self, name) <= top:
-                raise ValueError(f"{name} must be above 0 and at most {top}, got {getattr(self, name)}")
 
 
 def contrastive_loss(contrast: Contrast) -> nn.Module:

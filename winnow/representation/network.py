@@ -7,14 +7,15 @@ residual network of our own; with K outputs that are not normalised it is a clas
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winnow.pipeline.fields import Count, Rate, section
 from winnow.training.network import half_precision, initialise, pick_device
 from winnow.transforms.views import PairViews, random_pair_views
 
@@ -73,25 +74,15 @@ WARM_UP = 0.1  # share of the steps over which the rate rises from 0; it falls t
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
+@section
 class Training:
     """How long, how fast, and on what views."""
 
-    epochs: int
-    batch: int  # images a step
-    learning_rate: float
-    weight_decay: float
+    epochs: Count
+    batch: Count  # images a step
+    learning_rate: Rate
+    weight_decay: NonNegativeFloat
     views: PairViews
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
 
 
 def train_on_views(

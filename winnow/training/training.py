@@ -11,13 +11,16 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import NonNegativeInt
 from torch import Tensor
 from torch.nn import functional
 
+from winnow.pipeline.fields import Count, Rate, section
 from winnow.training.network import FixedModel, half_precision, preprocess, wide
 
 ADAM_BETAS = (0.9, 0.999)
@@ -29,38 +32,20 @@ ADAM_EPSILON = 1e-7  # Keras's; PyTorch's own default is 1e-8
 EVALUATION_BATCH = 128  # the fastest on one CPU thread; 512 runs at half its speed
 
 
-SCHEDULES = ("constant", "cosine")
-
-
-PRECISIONS = ("float32", "bfloat16")
-
-
 Tick = Callable[[], None]
 
 
-@dataclass(frozen=True)
+@section
 class Profile:
     """How the fixed model is trained; a section below `judge.profiles`."""
 
-    epochs: int
-    batch: int  # images an update
-    learning_rate: float
-    schedule: str  # constant, or cosine: from learning_rate to 0 over the run
-    most_steps: int  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
-    precision: str  # of training and of the choice of epoch: float32, or bfloat16 where that is faster
-
-    def __post_init__(self) -> None:
-        """Refuse values that train nothing."""
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.most_steps < 0:
-            raise ValueError(f"most_steps must be at least 0, got {self.most_steps}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)}")
+    epochs: Count
+    batch: Count  # images an update
+    learning_rate: Rate
+    schedule: Literal["constant", "cosine"]  # cosine: from learning_rate to 0 over the run
+    most_steps: NonNegativeInt  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
+    # Of training and of the choice of epoch; bfloat16 where that is faster.
+    precision: Literal["float32", "bfloat16"]
 
     def epochs_on(self, images: int) -> int:
         """Epochs of a run on so many images."""

@@ -6,11 +6,13 @@ Gaussian noise, as in the method. Each view is sampled once from the working siz
 """
 
 import math
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,32 +24,20 @@ CHUNK = 1024  # images held as float at once
 Pixels = npt.NDArray[np.uint8]
 
 
-def check_ranges(ranges: object) -> None:
-    """Refuse ranges that leave nothing of an image.
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    Args:
-        ranges: a dataclass of them: ``rotate_degrees`` in [0, 360), every other a fraction in [0, 1).
-
-    Raises:
-        ValueError: one is out of range; with its name.
-    """
-    for name, value in vars(ranges).items():
-        limit = 360 if name == "rotate_degrees" else 1
-        if not 0 <= value < limit:
-            raise ValueError(f"{name} must lie in [0, {limit}), got {value}")
+Degrees = Annotated[float, Field(ge=0, lt=360)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]  # at 1, of size or of contrast, nothing would be left of an image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Ranges:
     """How far an image may be moved; each draw is uniform within, in both directions."""
 
-    rotate_degrees: float
-    shift: float  # fraction of the width and of the height
-    zoom: float  # 0.1: between 0.9 and 1.1
-    shear: float  # pixels sideways a pixel
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
+    rotate_degrees: Degrees
+    shift: Fraction  # of the width and of the height
+    zoom: Fraction  # 0.1: between 0.9 and 1.1
+    shear: Fraction  # pixels sideways a pixel
 
 
 def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) -> tuple[Pixels, list[list[Applied]]]:
@@ -81,19 +71,16 @@ def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) ->
     return result, [[Applied(name, value) for name, value in zip(names, row, strict=True)] for row in values]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class PairViews:
     """How far a view may stray from its image; draws are uniform within."""
 
-    shear: float  # pixels sideways a pixel
-    invert: float  # share of the views that are inverted
-    shift: float  # fraction of the width and of the height
-    rotate_degrees: float
-    zoom: float  # 0.1: between 0.9 and 1.1
-    noise: float  # largest standard deviation, of full scale
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
+    shear: Fraction  # pixels sideways a pixel
+    invert: Fraction  # share of the views that are inverted
+    shift: Fraction  # of the width and of the height
+    rotate_degrees: Degrees
+    zoom: Fraction  # 0.1: between 0.9 and 1.1
+    noise: Fraction  # largest standard deviation, of full scale
 
 
 def random_pair_views(images: Tensor, views: PairViews, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,71 @@
+"""A policy read from policy.json, every key, type and number of it checked."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from winnow.augmentation.policy import Policy, Step
+from winnow.pipeline.fields import Share, refusal, section
+from winnow.pipeline.messages import UserError
+from winnow.transforms.operations import OPERATIONS, check_operations
+
+POLICY = {  # key of policy.json: meaning
+    "sub_policies[][].operation": "by sub-policy and stage: the operation",
+    "sub_policies[][].probability": "that the stage is carried out",
+    "sub_policies[][].magnitude": "in [0, 1]; 1 is the operation's whole range",
+    "operations[]": "offered to the search",
+    "limits.<operation>.<class>": "largest magnitude that the class's label survives; 0 refuses the operation",
+    "cut[].operation": "report of the label check, a row an operation, class and magnitude: the operation",
+    "cut[].class": "the class",
+    "cut[].magnitude": "the magnitude judged",
+    "cut[].images": "images of the class that were judged",
+    "cut[].untouched": "share of them recognised untouched; null without images",
+    "cut[].recognised": "share of them recognised under the operation; null without images",
+    "cut[].more_often_taken_for": "the class whose predictions rise the most; null where none rises",
+    "cut[].verdict": "survives, cut, not judged, or refused for all",
+}
+
+
+@section
+class _File:
+    sub_policies: Annotated[list[Annotated[list[Step], Field(min_length=1)]], Field(min_length=1)]
+    operations: list[str]
+    limits: dict[str, dict[str, Share]]  # by operation and class
+    cut: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        check_operations(self.operations)
+        for n, steps in enumerate(self.sub_policies):
+            for k, step in enumerate(steps):
+                if step.operation not in self.operations:
+                    place = f"sub_policies[{n}][{k}].operation"
+                    raise ValueError(f"{place} must be one of operations, got {step.operation!r}")
+        for operation in self.limits:
+            if operation not in OPERATIONS:
+                raise ValueError(f"limits.{operation} must be an operation; known: {', '.join(OPERATIONS)}")
+
+    def policy(self) -> Policy:
+        return Policy(
+            tuple(self.operations),
+            tuple(map(tuple, self.sub_policies)),
+            self.limits,
+            tuple(self.cut),
+        )
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy of a policy.json.
+
+    Raises:
+        UserError: the file is missing, no JSON, or no policy.
+    """
+    remedy = f"run `dvc repro`, or `dvc checkout --force {path}` to bring back what a run made"
+    try:
+        return TypeAdapter(_File).validate_json(path.read_bytes(), strict=True).policy()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {remedy}") from None
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise UserError(f"{path} is not valid JSON ({error.errors()[0]['ctx']['error']}); {remedy}") from None
+        raise UserError(f"{path}: {refusal(error, _File)}; {remedy}") from None

@@ -1,0 +1,110 @@
+"""Types of the fields that are read from YAML and JSON, and one sentence for what pydantic finds wrong in them."""
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
+Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]  # neither none nor all
+
+T = TypeVar("T")
+
+Place = Sequence[object]  # keys and indices from the section down
+
+UNKNOWN = ("unexpected_keyword_argument", "invalid_key")
+WANTED = {
+    "greater_than_equal": "be at least {ge}",
+    "greater_than": "be above {gt}",
+    "less_than_equal": "be at most {le}",
+    "less_than": "be below {lt}",
+    "finite_number": "be finite",
+    "literal_error": "be {expected}",
+    "too_short": "have {min_length} or more items",
+    "too_long": "have {max_length} items or fewer",
+}
+
+
+@dataclass_transform(frozen_default=True)
+def section(kind: type[T]) -> type[T]:
+    """The class as a frozen dataclass that checks its fields, and takes no other keys, no infinity and no nan."""
+    return cast(type[T], dataclass(kind, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)))
+
+
+def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
+    """The first of pydantic's findings as a sentence: where it is, what was wanted, what came.
+
+    An unknown key goes first: most often it is the slip by which another one is missing.
+
+    Args:
+        error: of a validation as ``kind``.
+        kind: a ``section``, or a type such as ``list[int]``.
+        where: name of the value that was validated.
+    """
+    found = min(error.errors(include_url=False), key=lambda one: one["type"] not in UNKNOWN)
+    place = [key for key in found["loc"] if key != "[key]"]
+    name, context = located(where, place) or "the file", found.get("ctx", {})
+    if found["type"] == "value_error":  # of a section's own check, whose message starts with the field
+        return located(where, [*place, context["error"]])
+    if found["type"] in UNKNOWN:
+        known = [field.name for field in dataclasses.fields(_kind_at(kind, place[:-1]))]
+        return f"{name} is unknown; known here: {', '.join(known)}"
+    wanted = "str" if len(place) < len(found["loc"]) else _name(_kind_at(kind, place))
+    if found["type"] == "missing":
+        return f"{name} is missing; it must be {wanted}"
+    if found["type"] in WANTED:
+        return f"{name} must {WANTED[found['type']].format(**context)}, got {found['input']!r}"
+    return f"{name} must be {wanted}, got {described(found['input'])}"
+
+
+def converted(given: Any, taken: Any, kind: Any, where: str) -> Iterator[str]:
+    """A sentence for each value that pydantic had to convert, as 1 to a float or true to an int, and for each nan.
+
+    Args:
+        given: plain values.
+        taken: the plain values that they were taken for.
+        kind: what they were validated as.
+        where: name of the value that was validated.
+    """
+    for place, value in _differences(given, taken):
+        yield f"{located(where, place)} must be {_name(_kind_at(kind, place))}, got {described(value)}"
+
+
+def located(where: str, place: Place) -> str:
+    """A place as it is written in Python: ``part.many[1]``."""
+    return (where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)).lstrip(".")
+
+
+def described(value: Any) -> str:
+    """A value with its type."""
+    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"
+
+
+def _differences(given: Any, taken: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[Place, Any]]:
+    if type(given) is type(taken) and isinstance(given, dict | list):
+        for key in given if isinstance(given, dict) else range(len(given)):
+            yield from _differences(given[key], taken[key], (*place, key))
+    elif type(given) is not type(taken) or given != taken:
+        yield place, given
+
+
+def _kind_at(kind: Any, place: Place) -> Any:
+    for key in place:
+        kind = typing.get_type_hints(kind)[str(key)] if dataclasses.is_dataclass(kind) else typing.get_args(kind)[-1]
+    return kind
+
+
+def _name(kind: Any) -> str:
+    if dataclasses.is_dataclass(kind):
+        return "a section"
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
+    return str(kind) if typing.get_args(kind) else str(kind.__name__)
