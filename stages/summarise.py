@@ -19,7 +19,6 @@ Arms and seeds are opened by their names in params.yaml: a file that a removed a
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
@@ -27,12 +26,13 @@ from winnow.evaluation.comparison import compare, mean_curves, read_arm
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.evaluation.detection import refine
 from winnow.evaluation.judge import SeedFiles
+from winnow.pipeline.fields import section
 from winnow.pipeline.files import read_table, write_csv, write_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.ledger import read_ledger
 
 
-@dataclass(frozen=True)
+@section
 class Params:
     """Section `compare`."""
 

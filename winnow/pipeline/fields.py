@@ -60,9 +60,10 @@ def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
     wanted = "str" if len(place) < len(found["loc"]) else _name(_kind_at(kind, place))
     if found["type"] == "missing":
         return f"{name} is missing; it must be {wanted}"
-    if found["type"] in WANTED:
-        return f"{name} must {WANTED[found['type']].format(**context)}, got {found['input']!r}"
-    return f"{name} must be {wanted}, got {described(found['input'])}"
+    got = found["input"]
+    if found["type"] in WANTED and got is not None:
+        return f"{name} must {WANTED[found['type']].format(**context)}, got {got!r}"
+    return f"{name} must be {wanted}, got {described(got)}"
 
 
 def converted(given: Any, taken: Any, kind: Any, where: str) -> Iterator[str]:
