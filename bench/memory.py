@@ -3,14 +3,17 @@
 The stage itself runs, cut to one epoch of two trajectories, in a process of its own for each number.
 """
 
+import contextlib
 import dataclasses
 import json
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from bench.timing import Figure, figure
 from stages import value
@@ -54,14 +57,27 @@ def run_value(folder: Path) -> dict[str, int]:
     """Peak resident bytes of the stage's process, which is this one, and of its largest worker."""
     params = dataclasses.replace(load_params("value", value.Params), epochs=1, trajectories=2, folds=2)
     outputs = {key: folder / key for key in ("scores", "curve", "influence", "quality")}
+    stage = psutil.Process()
+    peaks: dict[int, int] = {}
+    done = threading.Event()
+
+    def watch() -> None:  # workers end with their pool
+        while not done.wait(0.1):
+            for process in stage.children(recursive=True):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):  # it has just ended
+                    peaks[process.pid] = _peak(process.pid)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     value.main(params, dataset=folder / "dataset", **outputs)
-    children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
-    return {"parent": _peak("self"), "worker": max(_peak(pid) for pid in children)}  # workers idle a while
+    done.set()
+    watcher.join()
+    return {"parent": _peak(stage.pid), "worker": max(peaks.values())}
 
 
-def _peak(process: str) -> int:
+def _peak(pid: int) -> int:
     """Peak resident bytes of a process since it began its program; getrusage's would count its parent's before that."""
-    status = Path(f"/proc/{process}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * KIB
 
 

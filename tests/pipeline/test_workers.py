@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import joblib
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -15,6 +17,7 @@ from threadpoolctl import threadpool_info
 
 from tests.support.imports import ROOT
 from tests.support.processes import below, commands_below, ended, heed_interrupts, on_a_full_disk
+from winnow.pipeline.messages import UserError
 from winnow.pipeline.workers import run_jobs
 
 
@@ -31,6 +34,11 @@ def refuse(number: int, tick: object) -> int:
 
 def test_results_come_in_job_order_from_single_thread_workers() -> None:
     assert run_jobs(square, [(3,), (1,), (2,)], steps=6, label="squares") == [(9, {1}), (1, {1}), (4, {1})]
+
+
+def test_with_cuda_workers_are_fresh_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert run_jobs(square, [(3,)], steps=3, label="squares") == [(9, {1})]
 
 
 def test_progress_counts_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +62,73 @@ def test_progress_counts_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counted == [7]
 
 
-def test_a_failing_job_says_why() -> None:
-    with pytest.raises(ValueError, match="number 5 is off"):
+def test_a_failing_job_says_why_and_where() -> None:
+    with pytest.raises(ValueError, match="number 5 is off") as failed:
         run_jobs(refuse, [(5,)], steps=1, label="refused")
+    assert "in refuse" in failed.value.__notes__[0]
+
+
+class OddError(Exception):
+    """Pickles, but does not come back: its arguments are not those of its class."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+def refuse_oddly(tick: object) -> None:
+    raise OddError(3, 4)
+
+
+def test_an_exception_that_does_not_come_through_is_told_in_words() -> None:
+    with pytest.raises(RuntimeError, match="OddError: 3 and 4"):
+        run_jobs(refuse_oddly, [()], steps=1, label="refused")
+
+
+def die(tick: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_told_in_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"a worker process was killed \(signal 9\) before its job was done"):
+        run_jobs(die, [()], steps=1, label="killed")
+
+
+def scribble(shared: np.ndarray[Any, Any], again: list[np.ndarray[Any, Any]], tick: object) -> tuple[str, int, bool]:
+    assert isinstance(shared, np.memmap)
+    total = int(shared.sum())
+    shared[:] = 7
+    return Path(str(shared.filename)).name, total, again[0] is shared
+
+
+def test_workers_read_a_large_array_from_one_file_and_write_into_a_copy_of_their_own() -> None:
+    large = np.ones((1024, 2048), np.uint8)
+    found = run_jobs(scribble, [(large, [large])] * 3, steps=0, label="shared")
+    assert found == [("0", 2**21, True)] * 3
+    assert large.min() == large.max() == 1
+
+
+def weights(tick: object) -> dict[str, torch.Tensor]:
+    return {"weight": torch.arange(3.0)}
+
+
+def test_tensors_come_back_as_values() -> None:
+    (found,) = run_jobs(weights, [()], steps=0, label="tensors")
+    assert not found["weight"].is_shared()
+    assert found["weight"].tolist() == [0, 1, 2]
+
+
+def test_workers_do_not_run_the_script_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tests.pipeline.test_workers import square\n"
+        "from winnow.pipeline.workers import run_jobs\n"
+        "print('the script runs')\n"
+        "if __name__ == '__main__':\n"
+        "    run_jobs(square, [(1,), (2,)], steps=3, label='squares')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "the script runs\n"
 
 
 def sleep_long(folder: str, tick: object) -> None:
@@ -85,7 +157,7 @@ def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
         while not any(folder.iterdir()):
             assert stage.poll() is None
             time.sleep(0.1)
-        while len(below(stage.pid)) < 2:
+        while len(below(stage.pid)) < 4:  # two workers, the server that forks them, multiprocessing's tracker
             assert stage.poll() is None
             time.sleep(0.1)
         time.sleep(4)  # its workers are in their jobs, or wait for one
@@ -102,7 +174,7 @@ def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path
     code = "from winnow.pipeline.workers import run_jobs; from tests.pipeline.test_workers import sleep_long\n"
     code += f"try: run_jobs(sleep_long, [({str(tmp_path)!r},), ({str(tmp_path)!r},)], steps=1, label='sleep')\n"
     code += "except KeyboardInterrupt: print('interrupted')"
-    for pause in (0.0, 0.1, 0.3, 1.0, 3.0):
+    for pause in (0.0, 0.3, 1.0, 3.0, 6.0):  # while the server imports, while it forks, while the workers work
         stage = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -113,7 +185,7 @@ def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path
             preexec_fn=heed_interrupts,
         )
         with ended(stage):
-            while not any("popen_loky" in " ".join(command) for command in commands_below(stage.pid)):
+            while not any("multiprocessing.forkserver" in " ".join(words) for words in commands_below(stage.pid)):
                 assert stage.poll() is None
                 time.sleep(0.01)
             time.sleep(pause)
@@ -133,6 +205,17 @@ def test_workers_end_when_their_stage_is_killed(tmp_path: Path) -> None:
 @two_workers
 def test_workers_end_when_their_stage_is_killed_before_it_gave_them_a_job(tmp_path: Path) -> None:
     assert killed_stage(f"NeverSent({str(tmp_path)!r})", tmp_path) == []
+
+
+def test_no_process_is_left_of_a_stage_that_is_killed_while_the_server_of_its_workers_starts() -> None:
+    code = "from winnow.pipeline.workers import run_jobs; from tests.pipeline.test_workers import die\n"
+    code += "run_jobs(die, [()], steps=1, label='never')"
+    with ended(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True)) as stage:
+        while len(family := below(stage.pid)) < 2:  # the server, multiprocessing's tracker
+            assert stage.poll() is None
+            time.sleep(0.01)
+        stage.kill()
+    assert psutil.wait_procs(family, timeout=30)[1] == []
 
 
 def test_a_disk_too_full_for_the_workers_is_told_with_what_was_needed(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def partial_files(folder: Path) -> list[Path]:
 
 def test_an_interrupt_leaves_a_sentence_and_no_process(workspace: Workspace) -> None:
     with ended(start(workspace, "value@r1")) as process:
-        while not any("loky" in " ".join(words) for words in commands_below(process.pid)):
+        while not any("forkserver" in " ".join(words) for words in commands_below(process.pid)):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.02)
         family = below(process.pid)

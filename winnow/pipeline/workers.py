@@ -1,104 +1,44 @@
-"""The one seam to many cores: jobs in joblib workers, one thread each, with one progress bar over all of them.
+"""The one seam to many cores: jobs in worker processes, one thread each, with one progress bar over all of them.
 
-joblib's backend can be exchanged (``joblib.parallel_config("ray")``) without touching a stage.
+Workers are forked from a server that has imported PyTorch and the job's module once. CUDA does not survive a fork, so
+that with it each worker is a fresh interpreter.
 """
 
+import io
+import multiprocessing
 import os
+import pickle
 import shutil
 import signal
+import sys
 import tempfile
 import threading
+import traceback
+import types
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
-from multiprocessing.resource_tracker import ensure_running
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import joblib
 import numpy as np
-import psutil
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from winnow.pipeline.lifeline import end_with
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
 
+SHARED_FROM = 2**20  # bytes of an array from which workers map a file instead of receiving a copy
+
+
 Result = TypeVar("Result")
 
 
 Tick = Callable[[], None]
-
-
-class _FileTick:
-    """Counts one step by growing a file, which works from any process on this machine."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __call__(self) -> None:
-        with self.path.open("ab") as file:
-            file.write(b".")
-
-
-def _single_thread(function: Callable[..., Result], arguments: tuple[Any, ...], tick: Tick) -> Result:
-    # One thread a worker: sums are then added in one order, so that equal inputs give equal bytes on any core count.
-    import torch  # here, so that the parent need not load it
-
-    torch.set_num_threads(1)
-    threadpool_limits(1)  # NumPy's and scikit-learn's as well
-    torch.use_deterministic_algorithms(True)
-    # Nothing here reads memory before writing it; filling it first would cost 7 % of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return function(*arguments, tick)
-
-
-@contextmanager
-def _interrupts_kept_from_children() -> Iterator[None]:
-    """Ctrl-C reaches every process of the group, and one that is still starting would answer it with a traceback.
-
-    What this thread starts inherits its mask for good, so that workers hear nothing; a thread that was started before
-    still takes the signal here, and the stage ends its workers: joblib knows of those alone whose start has ended.
-    """
-    ensure_running()  # multiprocessing's tracker, which a pool starts, lifts the mask as it starts
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # A handler of somebody else's is theirs, and only the main thread may set one.
-    ours = (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        and threading.current_thread() is threading.main_thread()
-    )
-    if ours:
-        signal.signal(signal.SIGINT, _end_workers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _end_workers(signum: int, frame: FrameType | None) -> NoReturn:
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            if any("popen_loky" in word for word in child.cmdline()):
-                child.kill()
-    raise KeyboardInterrupt
-
-
-def _array_bytes(value: object) -> int:
-    """Of the arrays in it, one that several jobs share once."""
-    arrays: dict[int, int] = {}
-    todo = [value]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, np.ndarray):
-            arrays[id(one)] = one.nbytes
-        elif isinstance(one, (list, tuple)):
-            todo += one
-        elif is_dataclass(one):
-            todo += [getattr(one, field.name) for field in fields(one)]
-    return sum(arrays.values())
 
 
 def run_jobs(
@@ -107,51 +47,202 @@ def run_jobs(
     """``function(*job, tick)`` for every job, in job order.
 
     Args:
-        function: importable by name; calls ``tick()`` once a step.
+        function: importable by name, from a module and not from the script that runs; calls ``tick()`` once a step.
         jobs: arguments of each job, picklable.
         steps: ticks of all jobs together, the length of the progress bar.
         label: what the bar says.
 
     Raises:
-        UserError: no room on the disk over which the workers read large arrays.
+        UserError: no room on the disk over which the workers read large arrays, or a worker was killed.
     """
-    with tempfile.TemporaryDirectory() as folder, tqdm(total=steps, desc=label, disable=None, smoothing=0.05) as bar:
-        ticks = [Path(folder) / str(number) for number in range(len(jobs))]
-        done = threading.Event()
+    results: dict[int, Result] = {}
+    todo, busy = iter(enumerate(jobs)), dict[Any, tuple[_Worker, int]]()  # by connection
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tqdm(total=steps, desc=label, disable=None, smoothing=0.05) as bar,
+        _workers(min(len(jobs), joblib.cpu_count()), function.__module__) as workers,
+    ):
+        written: dict[int, tuple[Array, Path]] = {}
 
-        def watch() -> None:
-            while not done.wait(0.5):
-                bar.update(sum(tick.stat().st_size for tick in ticks if tick.exists()) - bar.n)
+        def give_next(worker: _Worker) -> None:
+            for number, job in todo:
+                request = io.BytesIO()
+                _Pickler(request, Path(folder), written).dump((function, job))
+                worker.send(request.getvalue())
+                busy[worker.connection] = worker, number
+                return
 
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
+        for worker in workers:
+            give_next(worker)
+        while busy:
+            for connection in wait(list(busy)):
+                worker, number = busy[connection]
+                if not (message := worker.receive()):
+                    bar.update(1)
+                    continue
+                done, answer = pickle.loads(message)
+                if not done:
+                    raise answer
+                results[number] = answer
+                del busy[connection]
+                give_next(worker)
+    return [results[number] for number in range(len(jobs))]
+
+
+Array = npt.NDArray[Any]
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves large arrays in files, each written once for all jobs."""
+
+    def __init__(self, file: io.BytesIO, folder: Path, written: dict[int, tuple[Array, Path]]) -> None:
+        super().__init__(file)
+        self.folder, self.written = folder, written
+
+    def reducer_override(self, value: object) -> Any:
+        """Copy on write: PyTorch takes an array as it is only where it can be written."""
+        if type(value) is not np.ndarray or value.nbytes < SHARED_FROM or value.dtype.hasobject:
+            return NotImplemented
+        if id(value) not in self.written:
+            path = self.folder / str(len(self.written))
+            _write(path, np.ascontiguousarray(value))
+            self.written[id(value)] = value, path  # kept with its path, so that no other array gets its id
+        return np.memmap, (self.written[id(value)][1], value.dtype, "c", 0, value.shape)
+
+
+def _write(path: Path, array: Array) -> None:
+    try:
+        path.write_bytes(array.data)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno not in DISK_FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        why = f"{array.nbytes:,} bytes needed, {free:,} free on its disk ({error.strerror})"
+        temporary = tempfile.gettempdir()
+        raise UserError(f"no room in {temporary} for what the workers read: {why}; {WAY_BACK}") from error
+
+
+class _Worker:
+    """A process, and the stage's end of the connection to it."""
+
+    def __init__(self, context: ForkServerContext | SpawnContext) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, os.getpid()), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the end of the process ends the connection
+
+    def send(self, message: bytes) -> None:
         try:
-            # Copy on write: workers share large arrays, which PyTorch takes as they are, since they can be written.
-            # A worker that is told of its stage by its first job only would outlive one that was killed before that.
-            workers = joblib.Parallel(
-                n_jobs=min(len(jobs), joblib.cpu_count()) or 1,
-                batch_size=1,
-                mmap_mode="c",
-                initializer=end_with,
-                initargs=(os.getpid(),),
-            )
-            calls = (
-                joblib.delayed(_single_thread)(function, job, _FileTick(tick))
-                for job, tick in zip(jobs, ticks, strict=True)
-            )
-            with _interrupts_kept_from_children():
-                return list(workers(calls))
-        except Exception as error:
-            # Large arrays reach the workers as files, and joblib tells of a disk too full for them in words alone.
-            why = next((os.strerror(code) for code in DISK_FULL if os.strerror(code) in str(error.__cause__)), None)
-            if why is None:
-                raise
-            temporary = tempfile.gettempdir()
-            told = (
-                f"{_array_bytes(jobs):,} bytes needed, {shutil.disk_usage(temporary).free:,} free on its disk ({why})"
-            )
-            raise UserError(f"no room in {temporary} for what the workers read: {told}; {WAY_BACK}") from error
-        finally:
-            done.set()
-            watcher.join()
-            bar.update(sum(tick.stat().st_size for tick in ticks if tick.exists()) - bar.n)
+            self.connection.send_bytes(message)
+        except OSError:
+            self._say_how_it_ended()
+
+    def receive(self) -> bytes:
+        try:
+            return self.connection.recv_bytes()
+        except (EOFError, OSError):
+            self._say_how_it_ended()
+
+    def _say_how_it_ended(self) -> NoReturn:
+        self.process.join()
+        code = self.process.exitcode or 0
+        how = f"was killed (signal {-code})" if code < 0 else f"ended (exit code {code})"
+        raise UserError(
+            f"a worker process {how} before its job was done, as the system does when memory runs out: end other "
+            "programs or take a machine with more memory, and run the same command again"
+        ) from None
+
+
+@contextmanager
+def _workers(count: int, module: str) -> Iterator[list[_Worker]]:
+    """So many workers, for jobs of a module; none of them is left after."""
+    import torch  # here, so that what starts no worker need not load it
+
+    context: ForkServerContext | SpawnContext
+    if torch.cuda.is_available():
+        context = multiprocessing.get_context("spawn")
+    else:
+        context = multiprocessing.get_context("forkserver")
+        # Optimisers import torch._dynamo at their first use, which takes as long as PyTorch itself. A second pool finds
+        # the server of the first.
+        context.set_forkserver_preload(["torch._dynamo", module])
+    workers: list[_Worker] = []
+    try:
+        with _interrupts_later(), _no_script():
+            for _ in range(count):
+                workers.append(_Worker(context))
+        yield workers
+    finally:
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+            worker.process.close()
+            worker.connection.close()
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Workers import a job's function from its module: multiprocessing need not run the stage's script in each."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C reaches every process of the group, and one that is still starting would answer it with a traceback.
+
+    What this thread starts inherits its mask for good, so that workers and their server hear nothing. Here, where
+    another thread may take the signal, it counts once all workers have started, as one that is only half started
+    would be left behind.
+    """
+    resource_tracker.ensure_running()  # multiprocessing's own, which lifts the mask as it starts
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()  # the only one that may set a handler
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def _work(connection: Connection, stage: int) -> None:
+    """A worker's life: one job after another, until the stage ends it."""
+    import torch
+
+    end_with(stage)
+    # One thread a worker: sums are then added in one order, so that equal inputs give equal bytes on any core count.
+    torch.set_num_threads(1)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), which loads a compiler first
+    # Nothing here reads memory before writing it; filling it first would cost 7 % of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        while True:
+            connection.send_bytes(_answer(connection.recv_bytes(), lambda: connection.send_bytes(b"")))
+    except (EOFError, ConnectionError):  # the stage has ended
+        os._exit(1)
+
+
+def _answer(request: bytes, tick: Tick) -> bytes:
+    """The result of a job, or what it raised."""
+    try:
+        function, job = pickle.loads(request)
+        threadpool_limits(1)  # NumPy's and scikit-learn's threads, which the job's modules may have loaded just now
+        return pickle.dumps((True, function(*job, tick)))
+    except Exception as error:
+        error.add_note(f"In a worker:\n{traceback.format_exc()}")
+        try:
+            pickle.loads(failure := pickle.dumps((False, error)))
+        except Exception:  # an exception that does not survive the way
+            return pickle.dumps((False, RuntimeError("".join(traceback.format_exception(error)))))
+        return failure
