@@ -184,13 +184,13 @@ edge.ROOT = Path.cwd()
 read = iter([1, 2 if sys.argv[-1] == "params" else 1])
 edge.load_params = lambda *_: next(read)
 
-def main(k: int, *, overrides: Path, edit: str) -> None:
+def main(k: int, *, csv: Path, edit: str) -> None:
     if edit == "touch":
         Path("overrides.csv").touch()
     elif edit != "params":
         Path(edit).write_text("# changed")
 
-run_stage(main, "", {"k": ("cleanse_influence.votes", int)})
+run_stage(main, "", {"k": ("cleanse_influence.votes", int)}, edited_by_people=["csv"])
 """
 
 
@@ -210,7 +210,7 @@ def test_a_stage_fails_if_what_it_read_was_edited_while_it_ran(tmp_path: Path, e
     files = {"edited.py": EDITED, "stages/__init__.py": "", "stages/mine.py": "", "overrides.csv": "sample,action\n"}
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    command = [sys.executable, "edited.py", "--overrides", "overrides.csv", "--edit", edit]
+    command = [sys.executable, "edited.py", "--csv", "overrides.csv", "--edit", edit]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     changed = f"{told} was changed while the stage ran, which read it before; run it again\n" if told else ""
     assert done.stderr == (changed and f"edited: {changed.format(folder=tmp_path)}")
