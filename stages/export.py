@@ -18,7 +18,7 @@ from winnow.export import manifest, missing_classes
 from winnow.pipeline.files import fresh_folder, write_bytes, write_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.verdicts.ledger import by_stage, read_ledger
+from winnow.verdicts.ledger import read_ledger
 
 
 def main(max_images: int, *, dataset: Path, export: Path) -> None:
@@ -33,7 +33,7 @@ def main(max_images: int, *, dataset: Path, export: Path) -> None:
             f"{dataset}: an export may hold {max_images} images in train and val together (judge.max_images), "
             f"got {samples.num_rows}; augment less (augment.budget)"
         )
-    listed = manifest(samples, by_stage(read_ledger(dataset)))
+    listed = manifest(samples, read_ledger(dataset))
     root = fresh_folder(export)
     for folder in sorted({Path(file).parent for file in listed["file"].to_pylist()}):
         (root / folder).mkdir(parents=True)

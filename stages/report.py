@@ -16,18 +16,20 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import NonNegativeInt
 
 from winnow.dataset.images import stored_images
-from winnow.dataset.samples import class_names, read_samples
+from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
 from winnow.pictures.contact_sheet import picture_uri, png_uri
 from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import read_table, write_bytes
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.report.chapters import Chapter, chapters_of, label_ways
+from winnow.report.chapters import Chapter, chapters_of
 from winnow.report.figures import class_balance, outcome
 from winnow.report.page import Known, Plane, Report, Sheet, render
 from winnow.report.plane import report_plane
+from winnow.verdicts.fates import fates
 from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
 
 
@@ -55,18 +57,18 @@ def main(
 ) -> None:
     """Run the stage on the files given."""
     samples, now = read_samples(prepared), read_samples(refined)
-    delivered = dict(zip(samples["id"].to_pylist(), samples["label"].to_pylist(), strict=True))
-    tables = by_stage(read_ledger(refined))
-    chapters = chapters_of(tables, known=delivered, cap=params.cards)
+    ledger = read_ledger(refined)
+    chapters = chapters_of(by_stage(ledger), known=labels_by_id(samples), cap=params.cards)
+    given, left = (labels_by_id(only_splits(side, "train", "val")) for side in (samples, now))
     report = Report(
         comparison=json.loads(comparison.read_bytes()),
         refinement=json.loads(refinement.read_bytes()),
-        outcome=outcome(samples, now),
+        outcome=outcome(fates(given, ledger, left), now),
         balance=class_balance(samples, now),
         chapters=chapters,
         known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)]),
-        ledger_files=dict.fromkeys(tables, (refined / LEDGER).as_posix()),
-        planes=[_plane(round, embeddings, prepared, samples, list(rounds), tables, chapters)],
+        ledger_files=dict.fromkeys(by_stage(ledger), (refined / LEDGER).as_posix()),
+        plane=_plane(round, embeddings, prepared, samples, list(rounds), ledger, chapters),
         sheets=[Sheet(round, path.stem, png_uri(path.read_bytes())) for path in sheets],
         gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
         rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
@@ -103,25 +105,21 @@ def _plane(
     prepared: Path,
     samples: pa.Table,
     rounds: list[str],
-    tables: dict[tuple[str, str], pa.Table],
+    ledger: pa.Table,
     chapters: list[Chapter],
 ) -> Plane:
     """The plane of the round that an embeddings table belongs to, of the images delivered."""
     embeddings = read_table(path, columns=["id", "x", "y"])
     ids = set(embeddings["id"].to_pylist())
+    delivered = {identifier: label for identifier, label in labels_by_id(samples).items() if identifier in ids}
     earlier = rounds[: rounds.index(round_name)]
-    ways_before = label_ways(table for (name, _), table in tables.items() if name in earlier)
-    labels = {
-        row["id"]: ways_before.get(row["id"], (None, None))[1] or row["label"]
-        for row in samples.select(["id", "label"]).to_pylist()
-        if row["id"] in ids
-    }
+    before = fates(delivered, ledger.filter(pc.is_in(ledger["round"], pa.array(earlier, pa.string()))))
+    labels = {identifier: image.label or image.given for identifier, image in before.items()}
     return report_plane(
         round_name,
         embeddings,
-        labels=labels,
-        pixels=stored_images(prepared, labels),
-        ways=label_ways(table for (name, _), table in tables.items() if name == round_name),
+        fate=fates(labels, ledger.filter(pc.equal(ledger["round"], round_name))),
+        pngs=stored_images(prepared, labels),
         classes=class_names(samples),
         chapters=[chapter for chapter in chapters if chapter.round_name == round_name],
     )

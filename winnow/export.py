@@ -5,13 +5,14 @@ Folder names are safe on every system and for every loader, whatever the classes
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
-from winnow.dataset.samples import SAMPLES, class_names
+from winnow.dataset.samples import SAMPLES, class_names, labels_by_id
 from winnow.pipeline.files import Columns, schema_of
+from winnow.verdicts.fates import fates
 from winnow.verdicts.ledger import VERDICTS
 
 MANIFEST: Columns = {
@@ -25,28 +26,24 @@ MANIFEST: Columns = {
 MANIFEST_SCHEMA = schema_of(MANIFEST)
 
 
-def manifest(samples: pa.Table, verdicts: Mapping[tuple[str, str], pa.Table]) -> pa.Table:
+def manifest(samples: pa.Table, ledger: pa.Table) -> pa.Table:
     """A row a sample, in table order.
 
     Args:
         samples: of a dataset.
-        verdicts: verdict tables by round and stage, in the order of the pipeline.
+        ledger: every verdict, in order.
 
     Returns:
         A table of MANIFEST_SCHEMA. The verdict is the last that left the sample as it is.
     """
     folders = folder_names(class_names(samples))
-    label = dict(zip(samples["id"].to_pylist(), samples["label"].to_pylist(), strict=True))
-    last: dict[str, dict[str, Any]] = {}
-    for (round_name, stage), table in verdicts.items():
-        for verdict in table.to_pylist():
-            if verdict["action"] != "drop" and label.get(verdict["id"]) == verdict["label_after"]:
-                last[verdict["id"]] = verdict | {"round": round_name, "stage": stage}
+    fate = fates(labels_by_id(samples, "given_label"), ledger, labels_by_id(samples))
     rows = []
     for sample in samples.to_pylist():
         folder = folders[sample["label"]]
         place = {"file": f"{sample['split']}/{folder}/{sample['id']}.png", "folder": folder}
-        row = last.get(sample["id"], {}) | sample | place
+        verdict = fate[sample["id"]].confirming
+        row = (asdict(verdict) if verdict else {}) | sample | place
         rows.append({name: row.get(name) for name in MANIFEST_SCHEMA.names})
     return pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
 

@@ -28,9 +28,9 @@ def test_by_hand() -> None:
     truth = {"a": "i", "b": "ii", "c": None, "d": "ii", "e": "i", "f": None}  # b, c, e, f are faults
     table = verdicts(("a", "drop", None), ("b", "relabel", "ii"), ("c", "drop", None), ("d", "keep", "ii"),
                      ("e", "relabel", "ii"), ("f", "keep", "iii"))  # fmt: skip
-    fate = fates(given_labels, [table])
-    assert fate["b"] == Fate("i", "ii")
-    assert fate["c"] == Fate("ii", None)
+    fate = fates(given_labels, table)
+    assert (fate["b"].given, fate["b"].label) == ("i", "ii")
+    assert (fate["c"].given, fate["c"].label) == ("ii", None)
     assert against_truth(fate, truth) == {
         "faults": 4,
         "touched": 4,  # a, b, c, e
@@ -45,8 +45,12 @@ def test_by_hand() -> None:
 def test_the_last_word_counts() -> None:
     first = verdicts(("a", "relabel", "ii"), ("b", "relabel", "ii"), ("c", "relabel", "ii"), ("copy", "drop", None))
     second = verdicts(("a", "relabel", "i"), ("b", "drop", None), ("c", "keep", "ii"))
-    fate = fates({"a": "i", "b": "i", "c": "i"}, [first, second])
-    assert fate == {"a": Fate("i", "i"), "b": Fate("i", None), "c": Fate("i", "ii")}
+    fate = fates({"a": "i", "b": "i", "c": "i"}, pa.concat_tables([first, second]))
+    assert {key: (image.given, image.label) for key, image in fate.items()} == {
+        "a": ("i", "i"),
+        "b": ("i", None),
+        "c": ("i", "ii"),
+    }
     assert [image.touched for image in fate.values()] == [False, True, True]
 
 
@@ -115,7 +119,10 @@ def test_equals_the_reference(images: list[dict]) -> None:  # type: ignore[type-
         hits, found, faults = hits + (fault and touched), found + touched, faults + fault
         relabelled += touched and label is not None
         right += touched and label is not None and label == image["truth"]
-    fate = fates({str(number): image["given"] for number, image in enumerate(images)}, [verdicts(*s) for s in stages])
+    fate = fates(
+        {str(number): image["given"] for number, image in enumerate(images)},
+        pa.concat_tables([verdicts(*s) for s in stages]),
+    )
     truth = {str(n): image["truth"] for n, image in enumerate(images) if image["truth"] != "unknown"}
     figures = against_truth(fate, truth)
     assert bool(figures) == bool(truth)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.history.changes import Augmented, Change, compare
-from winnow.history.verdicts import Verdict
-from winnow.verdicts.ledger import VERDICT_SCHEMA
+from winnow.verdicts.ledger import PIPELINE, VERDICT_SCHEMA, VerdictRow
 
 Rows = list[dict[str, Any]]
 LABELS = st.sampled_from(["a", "b", "a10", "a9"])
 IDS = [f"{number:x}" for number in range(6)]
+NONE = VERDICT_SCHEMA.empty_table()
 
 
 def name_of(identifier: str) -> str:
@@ -32,28 +32,27 @@ def states(draw: st.DrawFn) -> Rows:
 
 
 @st.composite
-def ledgers(draw: st.DrawFn) -> dict[str, Rows]:
+def ledgers(draw: st.DrawFn) -> Rows:
     """Verdicts of up to three stages, kept in the order of the rounds."""
-    tables = {}
-    for path in (
-        "data/r1/cleanse_influence/verdicts.parquet",
-        "data/r1/x/verdicts.parquet",
-        "data/r2/x/verdicts.parquet",
-    ):
-        rows: Rows = []
+    rows = []
+    for where in (("r1", "cleanse_influence"), ("r1", "x"), ("r2", "x")):
         for identifier in draw(st.lists(st.sampled_from(IDS), unique=True)):
             action = draw(st.sampled_from(["keep", "drop", "relabel"]))
             after = None if action == "drop" else draw(LABELS)
-            row = {"id": identifier, "action": action, "label_before": "a", "label_after": after}
-            rows.append(
-                {**row, "reason": f"{path} says so", "score": draw(st.none() | st.floats(-1, 1)), "evidence": []}
-            )
-        tables[path] = rows
-    return tables
+            row: dict[str, Any] = {
+                "id": identifier,
+                "action": action,
+                "label_before": "a",
+                "label_after": after,
+                "evidence": [],
+            }
+            row |= {"support": draw(st.none() | st.floats(-1, 1)), "by": PIPELINE}
+            rows.append(row | {"round": where[0], "stage": where[1], "reason": f"{where} says so"})
+    return rows
 
 
-def tables(ledger: dict[str, Rows]) -> dict[str, pa.Table]:
-    return {path: pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA) for path, rows in ledger.items()}
+def table(ledger: Rows) -> pa.Table:
+    return pa.Table.from_pylist(ledger, schema=VERDICT_SCHEMA)
 
 
 def find(rows: Rows, identifier: str, *, augmented: bool = False) -> dict[str, Any] | None:
@@ -63,17 +62,16 @@ def find(rows: Rows, identifier: str, *, augmented: bool = False) -> dict[str, A
     return None
 
 
-def explain(ledger: dict[str, Rows], identifier: str, action: str, label: str | None) -> tuple[str, str] | None:
-    """Path and reason of the last verdict that did it."""
+def explain(ledger: Rows, identifier: str, action: str, label: str | None) -> tuple[str, str] | None:
+    """Where the last verdict that did it was given, and its reason."""
     answer = None
-    for path, rows in ledger.items():
-        for row in rows:
-            if row["id"] == identifier and row["action"] == action and row["label_after"] == label:
-                answer = (path.removesuffix("/verdicts.parquet").removeprefix("data/"), row["reason"])
+    for row in ledger:
+        if row["id"] == identifier and row["action"] == action and row["label_after"] == label:
+            answer = (f"{row['round']}/{row['stage']}", row["reason"])
     return answer
 
 
-def expected(old: Rows, new: Rows, was: dict[str, Rows], now: dict[str, Rows]) -> dict[str, set[tuple[Any, ...]]]:
+def expected(old: Rows, new: Rows, was: Rows, now: Rows) -> dict[str, set[tuple[Any, ...]]]:
     """(id, from, to, what explains it, whether undone), by kind."""
     answer: dict[str, set[tuple[Any, ...]]] = {"dropped": set(), "added": set(), "relabelled": set(), "moved": set()}
     for identifier in IDS:
@@ -105,8 +103,8 @@ def flat(change: Change) -> tuple[Any, ...]:
 
 
 @given(states(), states(), ledgers(), ledgers())
-def test_the_comparison_equals_its_definition(old: Rows, new: Rows, was: dict[str, Rows], now: dict[str, Rows]) -> None:
-    changes = compare(old, new, tables(was), tables(now))
+def test_the_comparison_equals_its_definition(old: Rows, new: Rows, was: Rows, now: Rows) -> None:
+    changes = compare(old, new, table(was), table(now))
     for kind, wanted in expected(old, new, was, now).items():
         got = [flat(change) for change in getattr(changes, kind)]
         assert len(got) == len(wanted)
@@ -134,8 +132,8 @@ def test_the_same_is_what_a_set_of_samples_says(old: Rows, new: Rows) -> None:
         last = {False: "split", True: "origin"}
         return {(r["id"], r["label"], r["parent"], r[last[r["parent"] is not None]]) for r in rows}
 
-    assert compare(old, new, {}, {}).same == (content(old) == content(new))
-    assert compare(old, list(reversed(old)), {}, {}).same
+    assert compare(old, new, NONE, NONE).same == (content(old) == content(new))
+    assert compare(old, list(reversed(old)), NONE, NONE).same
 
 
 def test_classes_come_in_natural_order() -> None:
@@ -143,7 +141,7 @@ def test_classes_come_in_natural_order() -> None:
         {"id": n, "name": n, "split": "train", "label": label, "origin": "random", "parent": "p"}
         for n, label in (("0", "a10"), ("1", "a9"))
     ]
-    assert compare(rows, rows, {}, {}).augmented == [
+    assert compare(rows, rows, NONE, NONE).augmented == [
         Augmented("a9", "random", 1, 1, 0, 0),
         Augmented("a10", "random", 1, 1, 0, 0),
     ]
@@ -152,15 +150,15 @@ def test_classes_come_in_natural_order() -> None:
 def test_a_verdict_of_a_refused_round_explains_nothing() -> None:
     """r1 relabels and is accepted; r2 relabels again and drops, and is refused."""
     sample = {"id": "0", "name": "0", "split": "train", "origin": "source", "parent": None}
-    row = {"id": "0", "label_before": "a", "score": 0.5, "evidence": ["1"]}
-    ledger = tables(
-        {
-            "data/r1/s/verdicts.parquet": [{**row, "action": "relabel", "label_after": "b", "reason": "first"}],
-            "data/r2/s/verdicts.parquet": [{**row, "action": "relabel", "label_after": "c", "reason": "second"}],
-            "data/r2/t/verdicts.parquet": [{**row, "action": "drop", "label_after": None, "reason": "third"}],
-        }
+    row = {"id": "0", "label_before": "a", "support": 0.5, "evidence": ["1"], "by": PIPELINE}
+    ledger = table(
+        [
+            {**row, "round": "r1", "stage": "s", "action": "relabel", "label_after": "b", "reason": "first"},
+            {**row, "round": "r2", "stage": "s", "action": "relabel", "label_after": "c", "reason": "second"},
+            {**row, "round": "r2", "stage": "t", "action": "drop", "label_after": None, "reason": "third"},
+        ]
     )
-    changes = compare([{**sample, "label": "a"}], [{**sample, "label": "b"}], {}, ledger)
+    changes = compare([{**sample, "label": "a"}], [{**sample, "label": "b"}], NONE, ledger)
     assert [change.verdict for change in changes.relabelled] == [
-        Verdict("r1", "s", "relabel", "a", "b", "first", 0.5, ("1",))
+        VerdictRow("0", "r1", "s", "relabel", "a", "b", "first", 0.5, ("1",), PIPELINE)
     ]

@@ -8,20 +8,34 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.support.history import BOOK, CLASSES, HOSTILE, NAMES, forbid_network, identify, make_history, png, row, write
+from tests.support.history import (
+    BOOK,
+    CLASSES,
+    HOSTILE,
+    NAMES,
+    before_renames,
+    forbid_network,
+    identify,
+    make_history,
+    png,
+    row,
+    write,
+)
 from tests.support.workspace import Workspace
 from winnow.commands.diff import DATASET, answer, diff
 from winnow.dataset import images as stored
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
 from winnow.history.revision import WORKSPACE, open_revision, read_pngs
-from winnow.history.verdicts import verdict_order, verdict_paths
+from winnow.history.verdicts import read_verdicts
+from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
-from winnow.verdicts.ledger import extend_ledger, read_ledger, write_ledger
+from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +124,12 @@ def test_what_a_program_reads(history: Workspace) -> None:
         "round": "r1",
         "stage": "cleanse_neighbours",
         "reason": "2 of 3 are i",
-        "score": 0.5,
+        "support": 0.5,
         "evidence": [identify(BOOK[0])],
+        "by": "winnow",
         "undone": True,
     }
-    assert told["relabelled"][0]["score"] is None
+    assert told["relabelled"][0]["support"] is None
     assert told["augmented"] == [{"label": "i", "origin": "random", "before": 2, "after": 2, "new": 1, "gone": 1}]
 
 
@@ -233,7 +248,9 @@ def test_a_damaged_list_of_files_and_a_foreign_lock_say_what_to_do(root: Path) -
     with pytest.raises(UserError, match=r"the list of the files of data/refined is damaged; delete .*\.dir and get it"):
         answer(["one", "two"], root)
     (root / "dvc.lock").write_text("stages: {refined: 3}\n")
-    with pytest.raises(UserError, match=r"workspace: dvc\.lock is not as DVC writes it; run `git checkout dvc.lock`"):
+    with pytest.raises(
+        UserError, match=r"workspace: DVC cannot read the pipeline \('.*dvc\.lock' validation failed: .*mend"
+    ):
         diff(open_revision(WORKSPACE, root), open_revision(WORKSPACE, root), "data/r1/influenced")
 
 
@@ -242,7 +259,7 @@ def test_a_dataset_without_the_rest_tells_why_by_its_own_ledger(root: Path) -> N
     wanted = diff(one, here, DATASET)
     assert any(change.verdict for change in wanted.dropped)
     stages = ("cleanse_influence", "cleanse_neighbours")
-    tables = {("r1", stage): pq.read_table(root / f"data/r1/{stage}/verdicts.parquet") for stage in stages}
+    tables = [pq.read_table(root / f"data/r1/{stage}/verdicts.parquet") for stage in stages]
     write_ledger(root / DATASET, extend_ledger(read_ledger(root / DATASET), tables))
     shutil.rmtree(root / "data/r1")
     assert diff(one, here, DATASET) == wanted
@@ -279,19 +296,22 @@ def test_trouble_says_what_to_do(history: Workspace, arguments: list[str], messa
 def test_a_missing_and_a_damaged_table_of_the_workspace_say_what_to_do(root: Path) -> None:
     (root / "data/refined/samples.parquet").write_bytes(b"nonsense")
     with pytest.raises(
-        UserError, match=r"workspace: data/refined/samples.parquet is no table with the columns id, name"
+        UserError,
+        match=r"^workspace: data/refined/samples.parquet is not a whole parquet table \(.*; delete \S+t and",
     ):
         answer(["one"], root)
     shutil.rmtree(root / "data/refined")
     with pytest.raises(UserError, match="is not in the workspace; run `dvc repro`, or `dvc pull` where"):
         answer(["one"], root)
     (root / "dvc.lock").write_text("stages:\n<<<<<<< HEAD\n  prepare:\n")
-    with pytest.raises(UserError, match=r"workspace: dvc.lock is not valid YAML"):
+    with pytest.raises(
+        UserError, match=r"workspace: DVC cannot read the pipeline \(.*dvc.lock', YAML file structure is corr"
+    ):
         answer(["one"], root)
 
 
 def test_outside_a_repository(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no git repository"):
+    with pytest.raises(UserError, match=r"this is no DVC repository: it has no \.dvc; run it in a clone of one"):
         answer(["main"], tmp_path)
 
 
@@ -301,14 +321,93 @@ def test_verdict_tables_of_what_is_no_more_are_left_out(root: Path) -> None:
     for stage, path in (("cleanse_final@r1", "r1/cleanse_final"), ("cleanse_influence@r2", "r2/cleanse_influence")):
         lock["stages"][stage] = {"cmd": "true", "outs": [{"path": f"data/{path}/verdicts.parquet", "md5": "0" * 32}]}
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
-    wanted = [f"data/r1/{stage}/verdicts.parquet" for stage in ("cleanse_influence", "cleanse_neighbours")]
-    assert verdict_paths(open_revision("workspace", root)) == wanted == verdict_paths(open_revision("one", root))
+    for name in ("workspace", "one"):
+        outputs = open_revision(name, root).outputs
+        assert [path for path in outputs if path.endswith("verdicts.parquet")] == [
+            f"data/r1/{stage}/verdicts.parquet" for stage in ("cleanse_influence", "cleanse_neighbours")
+        ]
 
 
-def test_verdicts_come_round_by_round_and_in_a_round_stage_by_stage() -> None:
-    stages = ("cleanse_influence", "cleanse_neighbours", "cleanse_final", "cleanse_other")
-    paths = [f"data/{name}/{stage}/verdicts.parquet" for name in ("r1", "r2", "r10") for stage in stages]
-    assert sorted(sorted(paths), key=verdict_order) == paths
+class Tables:
+    """A revision of a few verdict tables, by path in the order of dvc.yaml."""
+
+    name = "tables"
+
+    def __init__(self, folder: Path, tables: dict[str, pa.Table]) -> None:
+        self._folder = folder
+        self.outputs: dict[str, str | None] = dict.fromkeys(tables)
+        for path, table in tables.items():
+            write_table(folder / path, table)
+
+    def files(self, folder: str) -> list[str]:
+        return [path for path in self.outputs if path.startswith(f"{folder}/")]
+
+    def file(self, path: str) -> Path:
+        return self._folder / path
+
+
+def test_verdicts_come_round_by_round_and_in_a_round_stage_by_stage(tmp_path: Path) -> None:
+    places = [(name, stage) for stage in ("s", "b", "a") for name in ("r10", "r1", "r2")]  # as dvc.yaml lists them
+    tables = {
+        f"data/{name}/{stage}/verdicts.parquet": pa.Table.from_pylist(
+            [{"id": "0", "round": name, "stage": stage}], schema=VERDICT_SCHEMA
+        )
+        for name, stage in places
+    }
+    told = read_verdicts(Tables(tmp_path, tables), "data/prepared")
+    got = list(zip(told["round"].to_pylist(), told["stage"].to_pylist(), strict=True))
+    assert got == [(name, stage) for name in ("r1", "r2", "r10") for stage in ("s", "b", "a")]
+
+
+REASONS = {
+    "support 0.10": "winnow",
+    "override": "unnamed",
+    "override: seen": "unnamed",
+    "override by ann": "ann",
+    "override by ann lee: a smudge: no i": "ann lee",
+    "overrides nothing": "winnow",
+}
+
+
+@pytest.mark.parametrize("path", ["data/refined/ledger.parquet", "data/r1/gate/verdicts.parquet"])
+def test_verdicts_of_version_0_1_are_read(tmp_path: Path, path: str) -> None:
+    plain = {"action": "keep", "label_before": "i", "label_after": "i", "score": 0.5, "evidence": ["1"]}
+    rows = [{"id": f"{number}", **plain, "reason": reason} for number, reason in enumerate(REASONS)]
+    if path.endswith("ledger.parquet"):
+        rows = [{"round": "r1", "stage": "gate", **row} for row in rows]
+    told = read_verdicts(Tables(tmp_path, {path: pa.Table.from_pylist(rows)}), "data/refined")
+    assert told.schema.equals(VERDICT_SCHEMA)
+    assert told.to_pylist() == [
+        {"id": f"{number}", "round": "r1", "stage": "gate", "action": "keep", "label_before": "i", "label_after": "i"}
+        | {"reason": reason, "support": 0.5, "evidence": ["1"], "by": by}
+        for number, (reason, by) in enumerate(REASONS.items())
+    ]
+
+
+def test_a_table_that_is_no_verdict_table_is_refused(tmp_path: Path) -> None:
+    other = Tables(tmp_path, {"data/refined/ledger.parquet": pa.table({"id": ["0"], "score": [0.5]})})
+    with pytest.raises(
+        UserError, match=r"tables: data/refined/ledger.parquet is no verdict table, it has no action, la"
+    ):
+        read_verdicts(other, "data/refined")
+
+
+def test_a_revision_from_before_the_renames_is_compared_by_its_own_names(root: Path) -> None:
+    wanted = answer(["one", "two"], root)
+    copy = Workspace(root)
+    copy.run("git", "checkout", "--quiet", "one")
+    copy.dvc("checkout", "--quiet")
+    before_renames(root)
+    pipeline = (root / "dvc.yaml").read_text().replace("data/refined]", "data/refined, data/r1/influenced]")
+    (root / "dvc.yaml").write_text(pipeline)
+    write(root / "data/r1/influenced", [row(NAMES[0])])
+    copy.dvc("commit", "--force", "--quiet")
+    copy.commit("version 0.1")
+    copy.run("git", "tag", "old")
+    assert answer(["old", "two"], root)[0] == wanted[0].replace("one >", "old >")
+    renamed = "data/r1/cleanse_influence/dataset"
+    with pytest.raises(UserError, match=f"^old: dvc.lock names no {renamed}/.*; in this revision it is data/r1/influ"):
+        answer(["old", "two", "--dataset", renamed], root)
 
 
 def test_exit_codes_and_streams_of_the_command(history: Workspace) -> None:

@@ -48,9 +48,9 @@ def test_a_point_has_its_labels_colour_a_mark_its_new_labels() -> None:
     x, y = np.array([0.0, 1.0, 0.0, 1.0, 100.0]), np.array([0.0, 0.0, 75.0, 75.0, 0.0])
     grey = [np.full((4, 4, 1), 128, np.uint8)] * 5
     labels = ["a", "b", "b", "a", "c"]
-    plain = pixels_of(plane_view(x, y, labels, CLASSES, labels, grey, legend=False))
+    plain = pixels_of(plane_view(x, y, labels, CLASSES, labels, grey))[:HEIGHT]
     assert plain.shape == (HEIGHT, WIDTH, 3)
-    marked = pixels_of(plane_view(x, y, labels, CLASSES, ["a", None, "b", "c", "c"], grey, legend=False))
+    marked = pixels_of(plane_view(x, y, labels, CLASSES, ["a", None, "b", "c", "c"], grey))[:HEIGHT]
     colours = dict(zip(CLASSES, map(rgb, class_colours(3)), strict=True))
     for label in CLASSES:
         assert (np.abs(plain - colours[label]).max(axis=-1) < 12).sum() > 30, label
@@ -71,7 +71,7 @@ def test_equal_input_gives_equal_bytes_and_other_fates_others() -> None:
 
 def test_colour_nothing_and_many_classes_are_drawn() -> None:
     assert pixels_of(drawn(colour=True)).shape[1] == WIDTH
-    empty = pixels_of(plane_view(np.array([]), np.array([]), [], [], [], [], legend=False))
+    empty = pixels_of(plane_view(np.array([]), np.array([]), [], [], [], []))[:HEIGHT]
     assert (empty == 255).all()
     many = [f"class {n} with a very long name <&> \n 名" for n in range(300)]
     png = plane_view(np.array([1.0]), np.array([1.0]), many[:1], many, many[:1], [np.zeros((5, 9), np.uint8)])

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from stages import report as stage
 from stages.report import Params
 from tests.support.refusals import refused_params
 from tests.support.runs import Run, arms, interval, verdict
 from winnow.dataset.images import encode_png
 from winnow.pictures.contact_sheet import PNG_BYTES, SIDE, picture_uri
-from winnow.pictures.plane import plane_view
-from winnow.report import plane as report_planes
 from winnow.report.figures import EDGE, interval_figure
-from winnow.report.page import headline, visible
+from winnow.report.page import Plane, headline, visible
+from winnow.report.plane import report_plane
+from winnow.verdicts.fates import Fate
 
 NASTY = "<script>alert(1)</script>\"'`&amp;\n\u202e名 {{ 7*7 }}"
 VOID = {"meta", "link", "img", "br"}
@@ -138,32 +139,46 @@ def test_a_group_is_capped_and_says_how_many_more_and_where(run: Run) -> None:
 
 
 def test_marks_of_the_plane_lead_to_cards(run: Run) -> None:
-    page = read(run.write().report())
+    page = read(run.write().report(round_name="r1"))
     identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(set(identifiers)) == len(identifiers)
     links = [str(link["href"]) for link in page.all("a")]
     assert all(link.startswith("#") and link[1:] in identifiers for link in links)
     assert sum(link.startswith("#r1-cleanse") for link in links) == 3
     assert "33 images: 2 dropped, 1 relabelled in this round" in page.text
-    assert "33 images: 0 dropped, 0 relabelled in this round" in page.text
+    assert "t-SNE plane of 33 images in the colours of their labels; 2 marked as dropped, 1 as relabelled" in page.text
+    for title in ("i, dropped: harms 2 label-book", "iii, relabelled ii: all neighbours are ii"):
+        assert title in page.text
+    marks = [str(use["href"]) for use in page.all("use")]
+    assert sorted(marks) == ["#dropped", "#dropped", "#relabelled"]
+    assert {"dropped", "relabelled"} < set(identifiers)
+    assert "33 images: 0 dropped, 0 relabelled in this round" in read(run.report(round_name="r2")).text
+
+
+def test_a_mark_whose_card_is_not_shown_leads_nowhere(run: Run) -> None:
+    page = read(run.write().report(round_name="r1", cards=1))
+    assert len(page.all("use")) == 3
+    assert sum(str(link["href"]).startswith("#r1-cleanse") for link in page.all("a")) == 2
 
 
 def test_the_plane_of_a_refused_round_has_the_labels_that_came_into_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[list[str]] = []
+    seen: list[dict[str, str]] = []
 
-    def record(x: object, y: object, before: list[str], *others: Any, **more: Any) -> bytes:
-        seen.append(before)
-        return plane_view(x, y, before, *others, **more)  # type: ignore[arg-type]
+    def record(*arguments: Any, fate: dict[str, Fate], **more: Any) -> Plane:
+        seen.append({identifier: image.given for identifier, image in fate.items()})
+        return report_plane(*arguments, fate=fate, **more)
 
-    monkeypatch.setattr(report_planes, "plane_view", record)
-    first = run.suspects[0]
+    monkeypatch.setattr(stage, "report_plane", record)
+    first = run.suspects[0]["id"]
     run.gates = {"r1": True, "r2": False}
-    run.verdicts = {("r1", "cleanse_neighbours"): [verdict(first, "relabel", label_after="iii")]}
-    run.write().report()
-    assert [before[run.samples.index(first)] for before in seen] == ["i", "iii"]
-    assert seen[0][1:] == seen[1][1:]
+    run.verdicts = {("r1", "cleanse_neighbours"): [verdict(run.suspects[0], "relabel", label_after="iii")]}
+    run.write()
+    for name in run.gates:
+        run.report(round_name=name)
+    assert [labels[first] for labels in seen] == ["i", "iii"]
+    assert seen[0] | {first: "iii"} == seen[1]
 
 
 def test_what_the_source_says_is_text_and_never_markup(tmp_path: Path) -> None:
@@ -231,19 +246,17 @@ def test_the_gate_the_sheets_and_the_leaks_are_on_the_page(run: Run) -> None:
     run.leaks = [{"id": "a", "name": "train/i/7.png", "split": "train", "label": "i", "kept_in": "val"}]
     run.write()
     sheets = {}
-    for number, name in enumerate(("r1/policy", "r1/edge_cases", "r2/policy", "r2/edge_cases")):
+    for number, title in enumerate(("policy", "edge_cases")):
         picture = encode_png(np.full((4, 4, 1), 60 * number, np.uint8))
-        (run.folder / f"metrics/plots/{name}.png").write_bytes(picture)
-        sheets[name] = picture_uri(picture)
+        (run.folder / f"metrics/plots/r2/{title}.png").write_bytes(picture)
+        sheets[title] = picture_uri(picture)
     page = read(run.report())
     assert re.search(r"r1 accepted .*0\.010.* 0\.700 0\.710 15 3 r2 refused .*0\.010", page.text), page.text
     assert "1 image left out because another split holds the same pixels" in page.text
     assert "train/i/7.png i train val" in page.text
     shown = [str(image["src"]) for image in page.all("img") if str(image["alt"]).startswith("Sheet of small pictures")]
     assert [str(image["alt"]) for image in page.all("img") if image["src"] in shown] == [
-        f"Sheet of small pictures: {title} of round {name}"
-        for name in ("r1", "r2")
-        for title in ("policy", "edge cases")
+        f"Sheet of small pictures: {title} of round r2" for title in ("policy", "edge cases")
     ]
     assert shown == list(sheets.values())
 
@@ -261,12 +274,10 @@ def test_a_run_with_nothing_to_say_gives_a_page(tmp_path: Path) -> None:
     assert "Faults found" not in text
 
 
-def test_a_run_without_any_list_gives_a_page(tmp_path: Path) -> None:
-    text = read(Run(tmp_path, gates={}).write().report()).text
+def test_a_run_without_any_verdict_gives_a_page(tmp_path: Path) -> None:
+    text = read(Run(tmp_path, gates={"r1": False}).write().report()).text
     assert "No stage of this run decides about images." in text
-    assert not {"The gate", "Map of the images", "Augmentation, seen"} & set(
-        re.findall(r"The gate|Map of the images|Augm\w+, seen", text)
-    )
+    assert "33 images: 0 dropped, 0 relabelled in this round" in text
 
 
 def test_many_rejected_files_are_capped(run: Run) -> None:

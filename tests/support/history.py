@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stages.prepare import LEAKS_SCHEMA, REJECTED_SCHEMA
@@ -14,7 +15,7 @@ from tests.support.workspace import Workspace
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
 from winnow.pipeline.files import write_table
-from winnow.verdicts.ledger import VERDICT_SCHEMA
+from winnow.verdicts.ledger import PIPELINE, VERDICT_SCHEMA
 
 CLASSES = ["i", "ii", "<b>"]
 HOSTILE = [
@@ -25,7 +26,7 @@ NAMES = [f"train/{label}/{number}.png" for label in ("i", "ii") for number in ra
 BOOK = ["label_book/i/0.png", "label_book/ii/0.png"]
 TESTED = "test/i/9.png"
 
-PIPELINE = """
+DVC_YAML = """
 stages:
   prepare: {cmd: "true", outs: [data/prepared, data/test]}
   cleanse_influence:
@@ -63,7 +64,7 @@ def child(parent: str, number: int, label: str) -> dict[str, Any]:
 
 def verdict(name: str, action: str, before: str, after: str | None, reason: str, **changes: Any) -> dict[str, Any]:
     plain = {"id": identify(name), "action": action, "label_before": before, "label_after": after, "reason": reason}
-    return {**plain, "score": -0.25, "evidence": [identify(BOOK[0])], **changes}
+    return {**plain, "support": -0.25, "evidence": [identify(BOOK[0])], "by": PIPELINE, **changes}
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -71,7 +72,15 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def write_verdicts(root: Path, stage: str, rows: list[dict[str, Any]]) -> None:
+    rows = [{"round": "r1", "stage": stage, **row} for row in rows]
     write_table(root / f"data/r1/{stage}/verdicts.parquet", pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA))
+
+
+def before_renames(root: Path) -> None:
+    """Rewrite the verdict tables as version 0.1 wrote them: with a score, without round, stage and by."""
+    for path in root.glob("data/*/*/verdicts.parquet"):
+        table = pq.read_table(path).rename_columns({"support": "score"}).drop_columns(["round", "stage", "by"])
+        write_table(path, table)
 
 
 def first(root: Path) -> None:
@@ -85,7 +94,7 @@ def first(root: Path) -> None:
     write(root / "data/test", [row(TESTED)])
     kept = [verdict(name, "keep", row(name)["label"], row(name)["label"], "harms none") for name in NAMES[1:]]
     write_verdicts(root, "cleanse_influence", [verdict(NAMES[0], "drop", "i", None, "harms 1 image"), *kept])
-    write_verdicts(root, "cleanse_neighbours", [verdict(NAMES[7], "relabel", "ii", "i", "2 of 3 are i", score=0.5)])
+    write_verdicts(root, "cleanse_neighbours", [verdict(NAMES[7], "relabel", "ii", "i", "2 of 3 are i", support=0.5)])
     rows = [{**r, "label": "i"} if r["name"] == NAMES[7] else r for r in given if r["name"] != NAMES[0]]
     write(root / "data/refined", [*rows, child(NAMES[1], 0, "i"), child(NAMES[2], 0, "i")])
 
@@ -95,7 +104,7 @@ def second(root: Path) -> None:
     given = [row(name) for name in NAMES + BOOK]
     drops = [verdict(name, "drop", "<b>", None, "harms <i>2</i> images") for name in HOSTILE]
     write_verdicts(root, "cleanse_influence", drops)
-    write_verdicts(root, "cleanse_neighbours", [verdict(NAMES[6], "relabel", "ii", "<b>", "all are <b>", score=None)])
+    write_verdicts(root, "cleanse_neighbours", [verdict(NAMES[6], "relabel", "ii", "<b>", "all are <b>", support=None)])
     moved = {"label": "<b>", "split": "val"}
     rows = [{**r, **moved} if r["name"] == NAMES[6] else r for r in given if r["name"] not in HOSTILE]
     write(root / "data/refined", [*rows, child(NAMES[1], 1, "i"), child(NAMES[2], 0, "i")])
@@ -104,7 +113,7 @@ def second(root: Path) -> None:
 def make_history(folder: Path) -> Workspace:
     """Tag ``bare`` before the pipeline ran, tag ``one`` after ``first``, branch main after ``second``."""
     workspace = Workspace.new(folder, {})
-    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "dvc.yaml").write_text(DVC_YAML)
     workspace.commit("pipeline")
     workspace.run("git", "tag", "bare")
     states: dict[str, Callable[[Path], None]] = {"one": first, "two": second}

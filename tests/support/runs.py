@@ -129,9 +129,9 @@ class Run:
                 write_bytes(self.path(f"metrics/plots/{round_name}/{title}.png"), sheet)
         return self
 
-    def report(self, *, cards: int = 48, evidence: int = 4) -> Path:
-        """Run the stage on the files; where the page is."""
-        page, last = self.path("report/index.html"), list(self.gates)[-1]
+    def report(self, *, cards: int = 48, evidence: int = 4, round_name: str | None = None) -> Path:
+        """Run the stage on the files, of the last round unless another is named; where the page is."""
+        page, last = self.path("report/index.html"), round_name or list(self.gates)[-1]
         main(
             Params(cards=cards, evidence=evidence),
             {name: {"input": "data/prepared"} for name in self.gates},

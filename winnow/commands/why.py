@@ -30,7 +30,7 @@ def as_text(story: Story, dataset: str) -> str:
         dataset: where it was looked for.
     """
     lines = [_title(story), *_delivery(story)]
-    for verdict in story.verdicts:
+    for verdict in story.fate.verdicts:
         lines += ["", _words(verdict), *_evidence(story, verdict)]
     if story.children:
         lines += ["", f"children: {_summary(story)}", *aligned(_children(story, dataset))]
@@ -47,7 +47,7 @@ def as_html(story: Story, dataset: str, pngs: dict[str, bytes]) -> bytes:
     """
     file = story.file
     sections = [Section("delivered", _delivery(story), [Picture(plain(file.name), [], pngs.get(file.id or ""))])]
-    for verdict in story.verdicts:
+    for verdict in story.fate.verdicts:
         known = [story.evidence[other] for other in verdict.evidence if other in story.evidence]
         pictures = [Picture(plain(row["name"]), [plain(row["label"]), row["id"]], pngs.get(row["id"])) for row in known]
         unknown = [f"evidence {plain(other)}, in no dataset here" for other in _unknown(story, verdict)]
@@ -67,13 +67,13 @@ def where_now(story: Story, dataset: str) -> str:
         return f"left out at prepare: {file.kept_in} holds the same pixels, and keeps them"
     if file.split == "test":
         return "in the test set, which is never refined"
-    drops = [verdict.where for verdict in story.verdicts if verdict.action == "drop"]
-    dropped = f"dropped by {drops[-1]}" if drops else "dropped by no verdict"
+    drop = story.fate.last(None)
+    dropped = f"dropped by {drop.where}" if drop else "dropped by no verdict"
     if not story.exists:
         return f"{dropped}; {dataset} is not in the workspace: run `dvc repro`, or name another with --dataset"
-    if file.id in story.now:
-        although = f", although {drops[-1]} drops it" if drops else ""
-        return f"in {dataset} as {plain(story.now[file.id]['label'])}{although}"
+    if story.fate.label is not None:
+        although = f", although {drop.where} drops it" if drop else ""
+        return f"in {dataset} as {plain(story.fate.label)}{although}"
     return f"not in {dataset}, {dropped}"
 
 

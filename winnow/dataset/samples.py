@@ -110,6 +110,11 @@ def column(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
     return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
 
 
+def labels_by_id(samples: pa.Table, name: str = "label") -> dict[str, str]:
+    """The label of each sample now, or as delivered with ``given_label``."""
+    return dict(zip(samples["id"].to_pylist(), samples[name].to_pylist(), strict=True))
+
+
 def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
     """(N,) class index of each sample's current label."""
     index = {name: position for position, name in enumerate(class_names(samples))}

@@ -1,17 +1,17 @@
 """What the verdicts did to the train and val images, and how that compares with the truth where it is known."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from winnow.dataset.samples import column
+from winnow.dataset.samples import column, labels_by_id
 from winnow.verdicts.fates import Fate, fates
-from winnow.verdicts.ledger import PIPELINE, by_stage
+from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL, by_stage
 
-ACTIONS = ("keep", "drop", "relabel")
+ACTIONS = (KEEP, DROP, RELABEL)
 
 REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against the truth are absent without a truth.csv
     "images": "train and val images as delivered",
@@ -49,18 +49,13 @@ def count_actions(actions: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def count_overridden(ledger: pa.Table, known: Collection[str]) -> dict[str, int]:
-    """How many images people overrode, by what the override did; an image that it kept was never changed by it.
-
-    Args:
-        ledger: every verdict.
-        known: ids of the images counted.
-    """
-    done: dict[str, str] = {}
-    for row in ledger.select(["id", "action", "by"]).to_pylist():
-        if row["id"] in known and row["by"] != PIPELINE and done.get(row["id"], "keep") == "keep":
-            done[row["id"]] = row["action"]
-    return count_actions(done.values())
+def count_overridden(fate: Mapping[str, Fate]) -> dict[str, int]:
+    """How many images people overrode, by what the override did; an image that it kept was never changed by it."""
+    done = []
+    for image in fate.values():
+        actions = [verdict.action for verdict in image.verdicts if verdict.by != PIPELINE]
+        done += [next((action for action in actions if action != KEEP), KEEP)] if actions else []
+    return count_actions(done)
 
 
 def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> dict[str, float | int]:
@@ -137,7 +132,7 @@ def refine(
         ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
         prepare: the prepare stage's counts.
     """
-    given = dict(zip(column(samples, "id").tolist(), column(samples, "given_label").tolist(), strict=True))
+    given = labels_by_id(samples, "given_label")
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
     quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
     counts: dict[str, dict[str, dict[str, int]]] = {}
@@ -146,12 +141,12 @@ def refine(
         told = count_actions(table["action"].filter(pa.array(source)).to_pylist())
         told["copies_dropped"] = int((~source & (column(table, "action") == "drop")).sum())
         counts.setdefault(round_name, {})[stage] = told
-    fate = fates(given, [ledger])
+    fate = fates(given, ledger)
     return {
         "images": len(given),
         "dropped": sum(image.label is None for image in fate.values()),
         "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
-        "overridden": count_overridden(ledger, given),
+        "overridden": count_overridden(fate),
         **against_truth(fate, known),
         **ranking_against_truth(quality, given, known),
         **_signals_against_truth(signals, given, known),

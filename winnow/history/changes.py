@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from winnow.history.verdicts import verdicts_on
 from winnow.pipeline.messages import natural_order
+from winnow.verdicts.fates import Fate, fates
 from winnow.verdicts.ledger import VerdictRow
 
 COLUMNS = ("id", "name", "split", "label", "origin", "parent")
@@ -65,9 +65,7 @@ class Changes:
         return not any(lists) and not any(group.new or group.gone for group in self.augmented)
 
 
-def compare(
-    old: Sequence[Row], new: Sequence[Row], old_ledger: Mapping[str, pa.Table], new_ledger: Mapping[str, pa.Table]
-) -> Changes:
+def compare(old: Sequence[Row], new: Sequence[Row], old_ledger: pa.Table, new_ledger: pa.Table) -> Changes:
     """What differs between two states of a dataset.
 
     A sample is the same one by its id. Pixels are not compared: an id stands for a name and its content.
@@ -79,8 +77,8 @@ def compare(
     Args:
         old: rows of the samples table before.
         new: rows after.
-        old_ledger: verdict tables before, in order.
-        new_ledger: verdict tables after, in order.
+        old_ledger: verdicts before, in order.
+        new_ledger: verdicts after, in order.
     """
     before = {row["id"]: row for row in old if row["parent"] is None}
     after = {row["id"]: row for row in new if row["parent"] is None}
@@ -89,8 +87,9 @@ def compare(
         for identifier in before.keys() | after.keys()
         if _state(before.get(identifier)) != _state(after.get(identifier))
     ]
-    ids = [change.id for change in differing]
-    was, now = verdicts_on(old_ledger, ids), verdicts_on(new_ledger, ids)
+    given = {change.id: (after.get(change.id) or before[change.id])["label"] for change in differing}
+    was = fates(given, old_ledger, {row["id"]: row["label"] for row in before.values()})
+    now = fates(given, new_ledger, {row["id"]: row["label"] for row in after.values()})
     ordered = sorted(differing, key=lambda change: (natural_order(change.name), change.id))
     explained = [_explained(change, was[change.id], now[change.id]) for change in ordered]
     kept = [change for change in explained if change.label_before is not None and change.label_after is not None]
@@ -117,24 +116,15 @@ def _change(before: Row | None, after: Row | None) -> Change:
     return Change(row["id"], row["name"], label_before, label_after, split_before, split_after)
 
 
-def _explained(change: Change, was: Sequence[VerdictRow], now: Sequence[VerdictRow]) -> Change:
+def _explained(change: Change, was: Fate, now: Fate) -> Change:
     """The change with the verdict that made it."""
     if change.label_before == change.label_after:  # it only moved, and no verdict moves a sample
         return change
-    verdict = _last(now, change.label_after) if change.label_before is not None else None
+    verdict = now.deciding if change.label_before is not None else None
     if verdict is None:
-        undone = _last(was, change.label_before) if change.label_after is not None else None
+        undone = was.deciding if change.label_after is not None else None
         return replace(change, verdict=undone, undone=undone is not None)
     return replace(change, verdict=verdict)
-
-
-def _last(verdicts: Sequence[VerdictRow], label: str | None) -> VerdictRow | None:
-    """The last verdict that gave a label, or, without a label, that dropped."""
-    if label is None:
-        fitting = [verdict for verdict in verdicts if verdict.action == "drop"]
-    else:
-        fitting = [verdict for verdict in verdicts if verdict.action == "relabel" and verdict.label_after == label]
-    return fitting[-1] if fitting else None
 
 
 def _augmented(old: Iterable[Row], new: Iterable[Row]) -> list[Augmented]:

@@ -44,5 +44,5 @@ def gallery(title: str, lines: Sequence[str], sections: Sequence[Section]) -> by
         lstrip_blocks=True,
     )
     environment.filters["data_uri"] = png_uri
-    template = environment.get_template("gallery.html")
+    template = environment.get_template("page.html.j2")
     return template.render(title=title, lines=lines, sections=sections).encode("utf-8", "backslashreplace")

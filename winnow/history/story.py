@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.dataset.samples import SCHEMA
-from winnow.history.revision import Revision, outputs, read_columns
-from winnow.history.verdicts import read_verdicts, verdicts_on
+from winnow.history.revision import Revision, read_columns
+from winnow.history.verdicts import read_verdicts
 from winnow.pipeline.messages import UserError, plain
-from winnow.verdicts.ledger import VerdictRow
+from winnow.verdicts.fates import Fate, fates
 
 SHOWN = 10  # candidates that a message names
 
@@ -95,7 +95,7 @@ class Records:
     samples: dict[str, pa.Table]  # by dataset folder, prepare's first; those that exist
     leaks: pa.Table
     rejected: pa.Table
-    ledger: dict[str, pa.Table]  # verdict tables by path, in order
+    ledger: pa.Table  # every verdict, in order
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Story:
     row: Row | None = None  # as it was first; None for a file that became no sample
     parent: Row | None = None  # of an augmented sample
     copies: list[Row] = field(default_factory=list)  # delivered samples with the same pixels
-    verdicts: list[VerdictRow] = field(default_factory=list)  # in order
+    fate: Fate = field(default_factory=lambda: Fate("", None))  # with the label in the dataset asked about
     evidence: dict[str, Row] = field(default_factory=dict)  # by id, what the verdicts name
     children: list[Row] = field(default_factory=list)  # by origin and name
     exists: bool = True  # whether the dataset asked about is in the workspace
@@ -124,7 +124,7 @@ def read_records(workspace: Revision, dataset: str) -> Records:
     Raises:
         UserError: a table of prepare's, or a verdict table, is missing or damaged.
     """
-    known = dict.fromkeys([TEST, *outputs(workspace), dataset])
+    known = dict.fromkeys([TEST, *workspace.outputs, dataset])
     there = [folder for folder in known if f"{folder}/samples.parquet" in workspace.files(folder)]
     return Records(
         samples={
@@ -153,24 +153,26 @@ def tell(wanted: str, records: Records, dataset: str) -> Story:
     file = (None if delivered else _augmented(wanted, records)) or find(wanted, files)
     if not file.is_sample or file.id is None:
         return Story(file)
-    verdicts = verdicts_on(records.ledger, [file.id])[file.id]
-    evidence = {other for verdict in verdicts for other in verdict.evidence}
+    children = {other: child for other, (_, child) in _first(records.samples, "parent", [file.id]).items()}
+    current = {dataset: records.samples[dataset]} if dataset in records.samples else {}
+    now = {other: found for other, (_, found) in _first(current, "id", [file.id, *children]).items()}
+    labels = {other: found["label"] for other, found in now.items()}
+    fate = fates({file.id: file.label}, records.ledger, labels)[file.id]
+    evidence = {other for verdict in fate.verdicts for other in verdict.evidence}
     first = _first(records.samples, "id", [file.id, *evidence])
     row = first[file.id][1]
-    children = {other: child for other, (_, child) in _first(records.samples, "parent", [file.id]).items()}
     sources = {name: records.samples[name] for name in (PREPARED, TEST) if name in records.samples}
     copies = [copy for _, copy in _first(sources, "pixel_hash", [row["pixel_hash"]]).values()]
-    current = {dataset: records.samples[dataset]} if dataset in records.samples else {}
     return Story(
         file=file,
         row=row,
         parent=next((parent for _, parent in _first(records.samples, "id", [row["parent"]]).values()), None),
         copies=[copy for copy in copies if copy["id"] != file.id and row["parent"] is None],
-        verdicts=verdicts,
+        fate=fate,
         evidence={other: named for other, (_, named) in first.items() if other in evidence},
         children=sorted(children.values(), key=lambda child: (child["origin"], child["name"])),
         exists=dataset in records.samples,
-        now={other: found for other, (_, found) in _first(current, "id", [file.id, *children]).items()},
+        now=now,
         homes={other: home for other, (home, _) in first.items()},
     )
 

@@ -88,12 +88,17 @@ PNG_BYTES = 4096  # line art and small greys stay as they are; a photograph shri
 QUALITY = 80
 
 
-def picture_uri(png: bytes) -> str:
-    """Data URI of an image of a dataset: the PNG itself where it is small, else a WebP of at most SIDE pixels."""
+def picture_uri(png: bytes, *, side: int = SIDE) -> str:
+    """Data URI of an image of a dataset: the PNG itself where it is small, else a WebP.
+
+    Args:
+        png: the image.
+        side: pixels of the longer side, at most.
+    """
     image = Image.open(io.BytesIO(png), formats=("PNG",))  # whatever a damaged shard holds: some formats start programs
-    if len(png) <= PNG_BYTES and max(image.size) <= SIDE:
+    if len(png) <= PNG_BYTES * side // SIDE and max(image.size) <= side:
         return png_uri(png)
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     sink = io.BytesIO()
     image.convert("RGB").save(sink, format="WEBP", quality=QUALITY)
     return _uri("image/webp", sink.getvalue())

@@ -77,8 +77,6 @@ def plane_view(
     classes: Sequence[str],
     fates: Sequence[str | None],
     thumbnails: Sequence[Pixels],
-    *,
-    legend: bool = True,
 ) -> bytes:
     """PNG bytes of the plane; the same bytes for the same input.
 
@@ -89,7 +87,6 @@ def plane_view(
         classes: class names in the order of the colours.
         fates: (N,) the label after the verdicts: another one marks the point as relabelled, None as dropped.
         thumbnails: (N,) each (H, W), (H, W, 1) or (H, W, 3) uint8.
-        legend: marks and classes below; a page says them in its own letters, since the font here knows Latin alone.
 
     Raises:
         ValueError: the lengths differ, or a label is none of the classes.
@@ -103,13 +100,14 @@ def plane_view(
     if unknown:
         raise ValueError(f"labels and fates must be among the {len(classes)} classes, got {unknown[0]!r}")
     colour = dict(zip(classes, class_colours(len(classes)), strict=True))
-    at = (plane_positions(x, y) * [WIDTH * SCALE, HEIGHT * SCALE]).round().astype(int)  # (N, 2)
+    places = plane_positions(x, y)
+    at = _drawn(places)  # (N, 2)
     moved = [fate != label for fate, label in zip(fates, labels, strict=True)]
     plane = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), PAPER)
     pen = ImageDraw.Draw(plane)
     for (left, top), label in zip(at.tolist(), labels, strict=True):
         _circle(pen, left, top, RADIUS, fill=colour[label])
-    pictured = _spread(at, moved)
+    pictured = pictured_points(places, moved)
     for number in pictured:
         picture = _framed(thumbnails[number], colour[labels[number]])
         left, top = (int(place) for place in at[number])
@@ -118,7 +116,7 @@ def plane_view(
     for (left, top), fate, is_moved in zip(at.tolist(), fates, moved, strict=True):
         if is_moved:
             _mark(pen, left, top, None if fate is None else colour[fate])
-    parts = [plane.reduce(SCALE), *([_legend(colour)] if legend else [])]
+    parts = [plane.reduce(SCALE), _legend(colour)]
     sheet = Image.new("RGB", (WIDTH, sum(part.height for part in parts)), PAPER)
     for number, part in enumerate(parts):
         sheet.paste(part, (0, number * HEIGHT))
@@ -127,15 +125,25 @@ def plane_view(
     return sink.getvalue()
 
 
-def _spread(at: npt.NDArray[np.int_], moved: Sequence[bool]) -> list[int]:
-    """Points to show as pictures: one a cell, a moved one where there is one, else the nearest to the middle."""
-    side = CELL * SCALE
+def pictured_points(places: Floats, moved: Sequence[bool]) -> list[int]:
+    """Points to show as small pictures: one a cell, a moved one where there is one, else the nearest to the middle.
+
+    Args:
+        places: (N, 2) of ``plane_positions``.
+        moved: (N,) whether the image was dropped or relabelled.
+    """
+    at, side = _drawn(places), CELL * SCALE
     off_centre = np.abs(at % side - side // 2).max(axis=1, initial=0)  # (N,)
     best: dict[tuple[int, int], tuple[bool, int, int]] = {}
     for number, (left, top) in enumerate((at // side).tolist()):
         rank = (not moved[number], int(off_centre[number]), number)
         best[left, top] = min(best.get((left, top), rank), rank)
     return sorted(number for _, _, number in best.values())
+
+
+def _drawn(places: Floats) -> npt.NDArray[np.int_]:
+    """(N, 2) the pixels in which the places lie before the picture is reduced."""
+    return (places * [WIDTH * SCALE, HEIGHT * SCALE]).round().astype(int)
 
 
 def _framed(pixels: Pixels, colour: str) -> Image.Image:

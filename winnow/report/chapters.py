@@ -5,7 +5,7 @@ Support is the same way up in every stage: lower is worse.
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -65,13 +65,3 @@ def _group(action: str, verdicts: list[VerdictRow], cap: int) -> Group:
 def _badness(verdict: VerdictRow) -> float:
     """Ascending: the worst first, what has no support last; equals stay in the table's order."""
     return math.inf if verdict.support is None or math.isnan(verdict.support) else verdict.support
-
-
-def label_ways(tables: Iterable[pa.Table]) -> dict[str, tuple[str, str | None]]:
-    """By id of every image in the tables: the label before the first of them, and after the last (None: dropped)."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for table in tables:
-        for row in table.select(["id", "action", "label_before", "label_after"]).to_pylist():
-            before, _ = found.get(row["id"], (row["label_before"], None))
-            found[row["id"]] = (before, row["label_before"] if row["action"] == KEEP else row["label_after"])
-    return found

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from winnow.dataset.samples import class_names, only_splits
+from winnow.verdicts.fates import Fate
 
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -101,14 +102,18 @@ def class_balance(prepared: pa.Table, refined: pa.Table) -> list[ClassCount]:
     ]
 
 
-def outcome(prepared: pa.Table, refined: pa.Table) -> Outcome:
-    """The same tables, summed up."""
-    sides = [only_splits(samples, "train", "val") for samples in (prepared, refined)]
-    given, now = (dict(zip(side["id"].to_pylist(), side["label"].to_pylist(), strict=True)) for side in sides)
+def outcome(fate: Mapping[str, Fate], refined: pa.Table) -> Outcome:
+    """The same summed up.
+
+    Args:
+        fate: of every train and val image delivered.
+        refined: samples as they are now.
+    """
+    now = only_splits(refined, "train", "val")
     return Outcome(
-        delivered=len(given),
-        dropped=sum(identifier not in now for identifier in given),
-        relabelled=sum(now.get(identifier, label) != label for identifier, label in given.items()),
-        refined=len(now),
-        copies=len(now) - sides[1]["parent"].null_count,
+        delivered=len(fate),
+        dropped=sum(image.label is None for image in fate.values()),
+        relabelled=sum(image.touched and image.label is not None for image in fate.values()),
+        refined=now.num_rows,
+        copies=now.num_rows - now["parent"].null_count,
     )

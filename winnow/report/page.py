@@ -42,26 +42,45 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A marked point of the plane, and the card that says why."""
+class PlanePicture:
+    """An image shown on the plane."""
 
-    left: float  # per cent of the width
-    top: float  # per cent of the height
-    card: str  # id of the card
-    text: str
+    left: int
+    top: int
+    width: int
+    height: int
+    frame: int  # around it
+    colour: str  # of the frame
+    uri: str  # data URI
+
+
+@dataclass(frozen=True)
+class PlaneMark:
+    """A point of the plane that was dropped or relabelled, and the card that says why."""
+
+    left: int
+    top: int
+    label_before: str
+    label_after: str | None  # None when dropped
+    colour: str | None  # of the new label
+    card: str | None  # id of the card; None where no card is shown
+    reason: str
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The t-SNE plane of one round."""
+    """The t-SNE plane of one round; lengths in units of its own."""
 
     round_name: str
-    picture: str  # data URI
-    legend: Sequence[tuple[str, str]]  # class and colour
+    width: int
+    height: int
+    colours: Mapping[str, str]  # by class
+    dots: Mapping[str, str]  # by colour, an SVG path with a line of no length at every point that is no picture
+    pictures: Sequence[PlanePicture]
+    marks: Sequence[PlaneMark]
     images: int
     dropped: int
     relabelled: int
-    targets: list[Target]
 
 
 @dataclass(frozen=True)
@@ -84,7 +103,7 @@ class Report:
     chapters: Sequence[Chapter]
     known: Mapping[str, Known]  # by id
     ledger_files: Mapping[tuple[str, str], str]  # where each chapter's whole table is
-    planes: Sequence[Plane]
+    plane: Plane
     sheets: Sequence[Sheet]
     gates: Mapping[str, Mapping[str, Any]]  # by round
     rejected: Sequence[Mapping[str, str]]  # name, reason

@@ -1,35 +1,74 @@
-"""What became of each delivered image after a sequence of verdicts."""
+"""What became of each image: its label as delivered and now, the verdicts on it, and the one that made it so.
 
-from collections.abc import Mapping, Sequence
+The report, the export, the comparison with the truth and the history commands all ask here.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VerdictRow, verdict_rows
 
 
 @dataclass(frozen=True)
 class Fate:
-    """Where an image stands after every verdict so far."""
+    """What became of one image."""
 
     given: str  # the label as delivered
     label: str | None  # the label now; None when dropped
+    verdicts: tuple[VerdictRow, ...] = ()  # on it, in order
 
     @property
     def touched(self) -> bool:
         """Dropped, or of another class than delivered."""
         return self.label != self.given
 
+    @property
+    def deciding(self) -> VerdictRow | None:
+        """The last verdict that made it what it is now; later ones belong to a round that the gate refused."""
+        return self.last(self.label)
 
-def fates(given: Mapping[str, str], verdicts: Sequence[pa.Table]) -> dict[str, Fate]:
-    """Each image's fate after the verdict tables, taken in order.
+    @property
+    def confirming(self) -> VerdictRow | None:
+        """The last verdict that left it under the label that it has, a verdict to keep it included."""
+        return _last(one for one in self.verdicts if one.action != DROP and one.label_after == self.label)
+
+    def last(self, label: str | None) -> VerdictRow | None:
+        """The last verdict that gave the image a label, or, without a label, that dropped it."""
+        if label is None:
+            return _last(one for one in self.verdicts if one.action == DROP)
+        return _last(one for one in self.verdicts if one.action == RELABEL and one.label_after == label)
+
+
+def _last(verdicts: Iterable[VerdictRow]) -> VerdictRow | None:
+    return next(reversed(list(verdicts)), None)
+
+
+def fates(given: Mapping[str, str], ledger: pa.Table, now: Mapping[str, str] | None = None) -> dict[str, Fate]:
+    """Each image's fate.
 
     Args:
-        given: label as delivered, by id of every train and val image of the source.
-        verdicts: tables of ``dataset.VERDICT_SCHEMA``; rows about other ids (augmented images) are passed over.
+        given: label before the first verdict, by id of every image asked about.
+        ledger: verdicts in order; rows about other ids are passed over.
+        now: by id the label in a dataset, which lacks what was dropped; without it, what the verdicts say is taken for
+            done.
     """
-    now: dict[str, str | None] = dict(given)
-    for table in verdicts:
-        columns = (table[name].to_pylist() for name in ("id", "action", "label_after"))
-        for identifier, action, label in zip(*columns, strict=True):
-            if identifier in now and action != "keep":
-                now[identifier] = None if action == "drop" else label
-    return {identifier: Fate(label, now[identifier]) for identifier, label in given.items()}
+    on = verdicts_on(ledger, given)
+    left = {identifier: _left(label, on[identifier]) for identifier, label in given.items()} if now is None else now
+    return {identifier: Fate(label, left.get(identifier), on[identifier]) for identifier, label in given.items()}
+
+
+def verdicts_on(ledger: pa.Table, ids: Iterable[str]) -> dict[str, tuple[VerdictRow, ...]]:
+    """The verdicts on some images, in order; an image without any has none of them."""
+    found: dict[str, list[VerdictRow]] = {identifier: [] for identifier in ids}
+    for row in verdict_rows(ledger.filter(pc.is_in(ledger["id"], pa.array(sorted(found), pa.string())))):
+        found[row.id].append(row)
+    return {identifier: tuple(rows) for identifier, rows in found.items()}
+
+
+def _left(label: str, verdicts: Iterable[VerdictRow]) -> str | None:
+    """The label after the verdicts; None when dropped."""
+    change = _last(one for one in verdicts if one.action != KEEP)
+    return label if change is None else None if change.action == DROP else change.label_after

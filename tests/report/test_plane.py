@@ -1,0 +1,81 @@
+"""The plane of the report: every image is a dot or a picture, in its label's colour, and the marks lie on them."""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.dataset.images import encode_png
+from winnow.pictures.plane import FRAME, THUMBNAIL, class_colours, plane_positions, plane_view
+from winnow.report.chapters import Chapter, Group
+from winnow.report.page import Plane, card_id
+from winnow.report.plane import report_plane
+from winnow.verdicts.fates import Fate
+from winnow.verdicts.ledger import VerdictRow
+
+CLASSES = ["a", "b", "c"]
+COLOURS = dict(zip(CLASSES, class_colours(3), strict=True))
+# Two points in each of two cells, of which one is shown as a picture and the other as a dot.
+X, Y = np.array([0.0, 1.0, 0.0, 1.0, 100.0]), np.array([0.0, 0.0, 75.0, 75.0, 0.0])
+FATES = [Fate("a", "a"), Fate("b", None), Fate("b", "b"), Fate("a", "c"), Fate("c", "c")]
+PLACES = (plane_positions(X, Y) * [1200, 900]).round().astype(int).tolist()
+
+
+def drawn(*chapters: Chapter) -> Plane:
+    ids = [f"{number}" for number in range(5)]
+    embeddings = pa.table({"id": [*ids, "copy"], "x": [*X, 5.0], "y": [*Y, 5.0]})
+    fate = dict(zip(ids, FATES, strict=True))
+    pngs = dict.fromkeys(ids, encode_png(np.full((4, 8, 1), 128, np.uint8)))
+    return report_plane("r1", embeddings, fate=fate, pngs=pngs, classes=CLASSES, chapters=chapters)
+
+
+def test_every_delivered_image_is_a_dot_or_a_picture_in_its_labels_colour() -> None:
+    plane = drawn()
+    assert (plane.images, plane.dropped, plane.relabelled) == (5, 1, 1)
+    dots = {
+        (int(left), int(top)): colour
+        for colour, path in plane.dots.items()
+        for left, top in re.findall(r"M(\d+) (\d+)h0", path)
+    }
+    pictures = {(one.left + one.width // 2, one.top + one.height // 2): one for one in plane.pictures}
+    assert len(dots) + len(pictures) == 5
+    for place, fate in zip(PLACES, FATES, strict=True):
+        at = (place[0], place[1])
+        assert (dots[at] if at in dots else pictures[at].colour) == COLOURS[fate.given]
+    for one in plane.pictures:
+        assert (one.width, one.height, one.frame) == (THUMBNAIL, THUMBNAIL // 2, FRAME)
+        assert one.uri.startswith("data:image/png;base64,")
+
+
+def test_marks_lie_on_what_was_dropped_or_relabelled_and_beside_the_picture() -> None:
+    dropped, relabelled = sorted(drawn().marks, key=lambda mark: mark.label_before, reverse=True)
+    assert (dropped.label_before, dropped.label_after, dropped.colour, dropped.card) == ("b", None, None, None)
+    assert (relabelled.label_before, relabelled.label_after, relabelled.colour) == ("a", "c", COLOURS["c"])
+    for mark, (left, top) in ((dropped, PLACES[1]), (relabelled, PLACES[3])):
+        assert (mark.left, mark.top) == (left + THUMBNAIL // 2, top - THUMBNAIL // 2)
+
+
+def test_a_mark_leads_to_the_card_of_the_image() -> None:
+    row = VerdictRow("1", "r1", "cleanse_final", "drop", "b", None, "far away", 0.1, (), "winnow")
+    chapter = Chapter("r1", "cleanse_final", {}, [Group("drop", 1, [row])])
+    cards = {mark.label_before: (mark.card, mark.reason) for mark in drawn(chapter).marks}
+    assert cards == {"a": (None, ""), "b": (card_id("1", chapter), "far away")}
+
+
+def test_two_thousand_images_take_no_more_room_than_as_a_png() -> None:
+    generator = np.random.default_rng(0)
+    ids = [f"{number:016x}" for number in range(2000)]
+    (x, y), small = generator.normal(0, 30, (2, 2000)), generator.integers(0, 256, (2000, 8, 8, 3), dtype=np.uint8)
+    pixels = small.repeat(4, axis=1).repeat(4, axis=2)  # (N, 32, 32, 3)
+    labels = [CLASSES[number % 3] for number in range(2000)]
+    fate = {
+        one: Fate(label, None if number % 20 == 0 else label)
+        for number, (one, label) in enumerate(zip(ids, labels, strict=True))
+    }
+    pngs = {one: encode_png(image) for one, image in zip(ids, pixels, strict=True)}
+    plane = report_plane(
+        "r1", pa.table({"id": ids, "x": x, "y": y}), fate=fate, pngs=pngs, classes=CLASSES, chapters=[]
+    )
+    picture = plane_view(x, y, labels, CLASSES, [image.label for image in fate.values()], list(pixels))
+    svg = sum(len(path) for path in plane.dots.values()) + sum(len(one.uri) + 140 for one in plane.pictures)
+    assert svg + 60 * len(plane.marks) <= len(picture) * 4 / 3
