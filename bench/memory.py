@@ -61,9 +61,9 @@ def run_value(folder: Path) -> dict[str, int]:
     peaks: dict[int, int] = {}
     done = threading.Event()
 
-    def watch() -> None:  # workers end with their pool
+    def watch() -> None:  # workers end with their pool, and a server between them and the stage forks them
         while not done.wait(0.1):
-            for process in stage.children(recursive=True):
+            for process in [worker for server in stage.children() for worker in server.children()]:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):  # it has just ended
                     peaks[process.pid] = _peak(process.pid)
 

@@ -1,6 +1,8 @@
 """The seam to many cores: order, progress, one thread a worker, errors that come through."""
 
+import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -105,6 +107,22 @@ def test_workers_read_a_large_array_from_one_file_and_write_into_a_copy_of_their
     found = run_jobs(scribble, [(large, [large])] * 3, steps=0, label="shared")
     assert found == [("0", 2**21, True)] * 3
     assert large.min() == large.max() == 1
+
+
+def pages_of_arrays(tick: object) -> int:
+    """Pages that the system gives while ten arrays of 3 MiB come and go, the first time left out."""
+    given = []
+    for _ in range(11):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        [np.ones(3 * 2**20, np.uint8) for _ in range(10)]
+        given.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return sum(given[1:])
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another allocator than glibc's")
+def test_workers_keep_the_memory_that_they_freed() -> None:
+    (pages,) = run_jobs(pages_of_arrays, [()], steps=0, label="arrays")
+    assert pages < 1000  # it would be 76,800
 
 
 def weights(tick: object) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ Workers are forked from a server that has imported PyTorch and the job's module 
 that with it each worker is a fresh interpreter.
 """
 
+import ctypes
 import io
 import multiprocessing
 import os
@@ -33,6 +34,9 @@ from winnow.pipeline.lifeline import end_with
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
 
 SHARED_FROM = 2**20  # bytes of an array from which workers map a file instead of receiving a copy
+
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
 
 
 Result = TypeVar("Result")
@@ -221,6 +225,7 @@ def _work(connection: Connection, stage: int) -> None:
     import torch
 
     end_with(stage)
+    _keep_freed_memory()
     # One thread a worker: sums are then added in one order, so that equal inputs give equal bytes on any core count.
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), which loads a compiler first
@@ -231,6 +236,19 @@ def _work(connection: Connection, stage: int) -> None:
             connection.send_bytes(_answer(connection.recv_bytes(), lambda: connection.send_bytes(b"")))
     except (EOFError, ConnectionError):  # the stage has ended
         os._exit(1)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what is freed for what comes next.
+
+    Else it gives the arrays of every layer back to the system, which hands out new pages page by page, zeroed.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
+    if mallopt is not None:
+        # From this size on, memory would be the system's for each array. Some versions refuse more than 32 MiB.
+        mallopt(M_MMAP_THRESHOLD, 2**30) or mallopt(M_MMAP_THRESHOLD, 2**25)
+        mallopt(M_TRIM_THRESHOLD, -1)  # never
+        mallopt(M_TOP_PAD, 2**26)  # bytes taken from the system at once
 
 
 def _answer(request: bytes, tick: Tick) -> bytes:
