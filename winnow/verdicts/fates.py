@@ -1,6 +1,6 @@
 """What became of each image: its label as delivered and now, the verdicts on it, and the one that made it so.
 
-The report, the export, the comparison with the truth and the history commands all ask here.
+Used by the report, the export, the comparison with the truth and the history commands.
 """
 
 from collections.abc import Iterable, Mapping
