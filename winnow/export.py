@@ -27,7 +27,7 @@ MANIFEST_SCHEMA = schema_of(MANIFEST)
 
 
 def manifest(samples: pa.Table, ledger: pa.Table) -> pa.Table:
-    """A row a sample, in table order.
+    """One row per sample, in table order.
 
     Args:
         samples: of a dataset.

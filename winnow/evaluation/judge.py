@@ -1,7 +1,7 @@
 """The judge's job for one seed of one arm, its files, and the seal that lets a later run reuse them.
 
     <models>/seed-<s>.safetensors   the chosen weights; metadata: the fingerprint of everything that made them
-    <models>/seed-<s>.parquet       id, label, predicted: one row a test image
+    <models>/seed-<s>.parquet       id, label, predicted: one row per test image
     <models>/seed-<s>.seal          digest over the fingerprint and the three files; written last
     <metrics>/seed-<s>.json         accuracy, loss, recall a class, best epoch, training curve ...
 
