@@ -43,10 +43,10 @@ compare: $(VENV)/.installed-remote ## metrics and samples here against another r
 	@$(RUN) -m dvc metrics diff --precision 4 $(call quote,$(or $(REV),main))
 	@echo && $(RUN) -m winnow diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1
 
-push: $(VENV)/.installed-remote ## dvc push, every object held against its hash [TARGETS=...] [REMOTE=NAME]
+push: $(VENV)/.installed-remote ## dvc push, every checksum verified [TARGETS=...] [REMOTE=NAME]
 	@$(RUN) -m winnow push $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
 
-pull: $(VENV)/.installed-remote ## dvc pull, every object held against its hash [TARGETS=...] [REMOTE=NAME]
+pull: $(VENV)/.installed-remote ## dvc pull, every checksum verified [TARGETS=...] [REMOTE=NAME]
 	@$(RUN) -m winnow pull $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
 
 remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param

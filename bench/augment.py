@@ -1,6 +1,6 @@
-"""Augmentation against torchvision v2 on tensors: the same operations, the same images, a draw of its own an image.
+"""Augmentation against torchvision v2 on tensors: the same operations, the same images, one draw per image.
 
-torchvision's transforms draw once a call; an augmented set needs a draw an image, so its column calls them image by
+torchvision's transforms draw once per call; an augmented set needs one draw per image, so they are called image by
 image. The second ratio gives torchvision one draw for the whole batch, which no augmented set can use, for scale.
 """
 
@@ -45,7 +45,7 @@ THEIRS: dict[str, Callable[[Tensor, float], Tensor]] = {
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """All default operations, one after another, on one thread; ``images`` is of the other benchmarks."""
+    """All default operations, one after another, on one thread; ``images`` is for the other benchmarks."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(BATCH, 1, SIDE, SIDE, generator=generator)
     strength = torch.rand(BATCH, generator=generator)
@@ -71,9 +71,9 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
     count = BATCH * len(OPERATIONS)
     return [
         figure("augmentation, mean of the default operations, one thread", rates(times, "ours", count), "images/s"),
-        figure("torchvision v2, a draw an image", rates(times, "theirs", count), "images/s"),
+        figure("torchvision v2, one draw per image", rates(times, "theirs", count), "images/s"),
         figure(
-            "torchvision v2, a draw an image: its time over ours", ratios(times, "theirs", "ours"), "x", at_least=1.0
+            "torchvision v2, one draw per image: its time over ours", ratios(times, "theirs", "ours"), "x", at_least=1.0
         ),
-        figure("torchvision v2, one draw a batch: its time over ours", ratios(times, "at once", "ours"), "x"),
+        figure("torchvision v2, one draw per batch: its time over ours", ratios(times, "at once", "ours"), "x"),
     ]

@@ -1,4 +1,4 @@
-"""A Python command as a person would run it; one that fails ends the benchmark with its own words."""
+"""A Python command as a person would run it; one that fails ends the benchmark with its own output."""
 
 import subprocess
 import sys
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def run_python(*arguments: str, folder: Path, environment: Mapping[str, str] | None = None, code: int = 0) -> str:
-    """What it printed.
+    """The output of the command.
 
     Args:
         arguments: of Python.
         folder: where it runs.
-        environment: of the process; ours by default.
-        code: that it has to end with.
+        environment: of the process; this one's by default.
+        code: the exit code that is expected.
     """
     done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode != code:

@@ -1,4 +1,4 @@
-"""How long two revisions of a refined set take to compare, sample by sample, as a person waits for it."""
+"""How long a comparison of two revisions of a refined dataset takes, sample by sample, as a whole command."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ ROUND, STAGE = "r1", "cleanse_neighbours"
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """Seconds of the whole command; ``images`` is of the other benchmarks."""
+    """Seconds of the whole command; ``images`` is for the other benchmarks."""
     with tempfile.TemporaryDirectory() as name:
         repository, dataset = Path(name) / "repository", Path(name) / "random"
         copy_repository(ROOT, repository)
@@ -40,18 +40,18 @@ def _commit(repository: Path, dataset: Path, *, refined: bool) -> None:
     samples = read_samples(dataset)
     train = [row for row in samples.to_pylist() if row["split"] == "train"]
     other = {row["id"]: train[(number + 1) % len(train)]["label"] for number, row in enumerate(train)}
-    told, left = [], [row for row in samples.to_pylist() if row["split"] != "train"]
+    verdicts, left = [], [row for row in samples.to_pylist() if row["split"] != "train"]
     for number, row in enumerate(train):
         action = {0: "drop", 1: "relabel"}.get(number % EVERY, "keep") if refined else "keep"
         after = {"drop": None, "relabel": other[row["id"]], "keep": row["label"]}[action]
         labels = {"label_before": row["label"], "label_after": after}
         why = {"reason": "support 0.10", "support": 0.1, "evidence": [train[0]["id"]] * 10, "by": PIPELINE}
-        told.append({"id": row["id"], "round": ROUND, "action": action, **labels, **why})
+        verdicts.append({"id": row["id"], "round": ROUND, "action": action, **labels, **why})
         if after is not None:
             left.append({**row, "label": after})
-    kept = [{**row, "action": "keep", "label_after": row["label_before"]} for row in told]
+    kept = [{**row, "action": "keep", "label_after": row["label_before"]} for row in verdicts]
     for path in (repository / "data").rglob("verdicts.parquet"):
-        rows = told if path.parent.name == STAGE else kept
+        rows = verdicts if path.parent.name == STAGE else kept
         named = [{**row, "stage": path.parent.name} for row in rows]
         write_table(path, pa.Table.from_pylist(named, schema=VERDICT_SCHEMA))
     classes = sorted({row["label"] for row in train})
@@ -62,6 +62,6 @@ def _commit(repository: Path, dataset: Path, *, refined: bool) -> None:
 
 
 def _diff(repository: Path) -> None:
-    told = run_python("-m", "winnow.diff", "HEAD~1", "HEAD", folder=repository, code=1)
-    if f"{COUNT // EVERY}" not in told:
-        raise SystemExit(f"the difference is not what was planted:\n{told}")
+    text = run_python("-m", "winnow.diff", "HEAD~1", "HEAD", folder=repository, code=1)
+    if f"{COUNT // EVERY}" not in text:
+        raise SystemExit(f"the difference is not what was planted:\n{text}")

@@ -1,4 +1,4 @@
-"""The embedded source, synthesised and prepared apart from the pipeline: no run of it changes what is measured."""
+"""The embedded source, synthesised and prepared apart from the pipeline, whose runs then do not change the figures."""
 
 import contextlib
 import io

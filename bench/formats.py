@@ -2,7 +2,7 @@
 
     python -m bench.formats
 
-Columns, keys and their meanings stand beside the schemas in the code; here is only which file has which.
+Columns, keys and their meanings are defined beside the schemas in the code; here is which file has which.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ FORMATS: tuple[Table | Json, ...] = (
     Table(
         "Samples",
         "<dataset>/samples.parquet",
-        "One row a sample, no pixels: data/prepared, data/test, data/refined, data/arms/`<arm>` and every dataset of a "
+        "One row per sample, no pixels: data/prepared, data/test, data/refined, data/arms/`<arm>`, every dataset of a "
         "round. The schema's metadata has the class names as a JSON list under `classes`, in the order of the indices.",
         SAMPLES,
     ),
@@ -86,17 +86,17 @@ FORMATS: tuple[Table | Json, ...] = (
     Table("Rejected files", "data/prepared/rejected.parquet", "Files of the source that are no samples.", REJECTED),
     Table("Leaks", "data/prepared/leaks.parquet", "Images left out of a split.", LEAKS),
     Table("Truth", "data/truth.parquet", "truth.csv, by id; no rows where the source has none.", TRUTH),
-    Table("Overrides", "data/overrides.parquet", "What overrides.csv says must hold of an image.", OVERRIDES),
+    Table("Overrides", "data/overrides.parquet", "What must hold of an image by overrides.csv.", OVERRIDES),
     Table(
         "Scores of the valuation",
         "data/<round>/value/scores.parquet",
-        "One row a train or val image, as it came into the round.",
+        "One row per train or val image, as it came into the round.",
         SCORES,
     ),
     Table(
         "Verdicts",
         "data/<round>/<stage>/verdicts.parquet",
-        "One row a train or val image, copies too: what was dropped or relabelled first, the least supported on top.",
+        "One row per train or val image, copies too: what was dropped or relabelled first, the least supported on top.",
         VERDICTS,
     ),
     Table(
@@ -105,9 +105,9 @@ FORMATS: tuple[Table | Json, ...] = (
         "The verdict tables that led to the dataset, in the order of the stages; absent while there are none.",
         VERDICTS,
     ),
-    Table("Embeddings", "data/<round>/embed/embeddings.parquet", "Where the encoders place an image.", EMBEDDINGS),
+    Table("Embeddings", "data/<round>/embed/embeddings.parquet", "Out-of-fold embeddings and the plane.", EMBEDDINGS),
     Table("Neighbours", "data/<round>/embed/neighbours.parquet", "`embed.neighbours` of an image.", NEIGHBOURS),
-    Table("Class probabilities", "data/<round>/embed/classes.parquet", "What the classifiers say.", CLASSES),
+    Table("Class probabilities", "data/<round>/embed/classes.parquet", "Out-of-fold predictions.", CLASSES),
     Table(
         "Signals",
         "data/<round>/cleanse_neighbours/signals.parquet",
@@ -117,32 +117,32 @@ FORMATS: tuple[Table | Json, ...] = (
     Table(
         "Edge cases",
         "data/<round>/find_edge_cases/edge_cases.parquet",
-        "One row a training image that is no copy.",
+        "One row per source image of train.",
         EDGE_CASES,
     ),
     Table(
         "Manifest of the export",
         "data/export/manifest.parquet",
-        "One row a file of the export. The verdict is the last that left the image as it is.",
+        "One row per file of the export. The verdict is the last that left the image as it is.",
         MANIFEST,
     ),
     Table(
         "Predictions of the judge",
         "models/judge/<arm>/seed-<s>.parquet",
-        "One row a test image; beside it the chosen weights (safetensors) and a seal over the seed's files.",
+        "One row per test image; beside it the chosen weights (safetensors) and a seal over the seed's files.",
         PREDICTION_COLUMNS,
     ),
     Json("Policy", "models/<round>/policy.json", "The augmentation policy and the limits of each class.", POLICY),
-    Json("Counts of prepare", "metrics/prepare.json", "Every key is there in every run.", COUNTS),
-    Json("Figures of the judge", "metrics/judge/<arm>/seed-<s>.json", "One file an arm and seed.", FIGURES),
+    Json("Counts of prepare", "metrics/prepare.json", "Every key is present in every run.", COUNTS),
+    Json("Figures of the judge", "metrics/judge/<arm>/seed-<s>.json", "One file per arm and seed.", FIGURES),
     Json("Comparison", "metrics/comparison.json", "The table that ends a run, in the order of the arms.", COMPARISON),
     Json(
         "Refinement",
         "metrics/refinement.json",
-        "What the verdicts did. Figures against the truth, from `faults` to `signals`, need a truth.csv.",
+        "The outcome of the verdicts. Figures against the truth, from `faults` to `signals`, need a truth.csv.",
         REFINEMENT,
     ),
-    Json("Gate", "metrics/gate/<round>.json", "Whether the round was accepted, and on what grounds.", GATE),
+    Json("Gate", "metrics/gate/<round>.json", "Whether the round was accepted, and the figures that decided.", GATE),
 )
 
 

@@ -1,6 +1,6 @@
-"""Influence of N images on 52 trusted ones at a checkpoint, against a training pass and against captum's TracInCP.
+"""Influence of N images on 52 label-book images at a checkpoint, against a training pass and captum's TracInCP.
 
-Everything on one thread, on drawn images, at weights a few epochs into training.
+Everything runs on one thread, on synthetic images, at weights a few epochs into training.
 """
 
 import copy
@@ -27,19 +27,19 @@ from winnow.influence.trajectory import Run, train
 from winnow.pipeline.params import load_params
 from winnow.training.network import centre_views, half_precision, quick_statistics
 
-TRUSTED = 52
+LABEL_BOOK = 52
 WARM_EPOCHS = 4  # before the checkpoint: gradients at the first weights say little about ranks
 CAPTUM_BATCH = 128  # as fast as 64 and faster than 32
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What every contender gets."""
+    """The inputs of every candidate."""
 
     run: Run  # one epoch over the images
     model: nn.Module  # at the checkpoint
-    trusted: Tensor  # (52, C, H, W) uint8
-    trusted_labels: Tensor
+    book: Tensor  # (52, C, H, W) uint8, the label book
+    book_labels: Tensor
     batch: int  # images at once
 
 
@@ -66,10 +66,10 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
 
 
 def products(case: Case, *, bfloat16: bool) -> np.ndarray:
-    """(N, 52) products at the checkpoint, the trusted gradients included, as ``winnow.hydra`` takes them."""
+    """(N, 52) products at the checkpoint with the label book's gradients, as ``winnow.influence.hydra`` takes them."""
     run = case.run
     with half_precision(run.images.device, wanted=bfloat16):
-        stacked = stacked_gradients(case.model, centre_views(case.trusted), case.trusted_labels)
+        stacked = stacked_gradients(case.model, centre_views(case.book), case.book_labels)
         parts = [
             gradient_products(case.model, centre_views(run.images[rows]), run.labels[rows], stacked)
             for rows in torch.split(run.members, case.batch)
@@ -84,8 +84,8 @@ def _case(images: int) -> Case:
         dataset = prepare_source(source, Path(name))
         samples = read_samples(dataset)
         suspects = only_splits(samples, "train", "val").slice(0, images)
-        trusted = only_splits(samples, "label_book").slice(0, TRUSTED)
-        pixels, book = (read_images(dataset, table["id"].to_pylist()) for table in (suspects, trusted))
+        book = only_splits(samples, "label_book").slice(0, LABEL_BOOK)
+        pixels, book_pixels = (read_images(dataset, table["id"].to_pylist()) for table in (suspects, book))
     run = Run(
         images=torch.tensor(pixels).permute(0, 3, 1, 2).contiguous(),
         labels=torch.tensor(label_indices(suspects)),
@@ -97,14 +97,14 @@ def _case(images: int) -> Case:
         batch=params.batch,
         checkpoint_epochs=params.checkpoint_epochs,
         seed=0,
-        bfloat16=False,  # the training pass that the targets speak of
+        bfloat16=False,  # the training pass that the targets refer to
     )
     model = train(run, tick=lambda: None).model(run).eval()
     return Case(
         dataclasses.replace(run, epochs=1),
         model,
-        torch.tensor(book).permute(0, 3, 1, 2).contiguous(),
-        torch.tensor(label_indices(trusted)),
+        torch.tensor(book_pixels).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor(label_indices(book)),
         params.influence_batch,
     )
 
@@ -131,7 +131,7 @@ def _captum(case: Case) -> Callable[[], Tensor]:
     from captum.influence import TracInCP
 
     images = centre_views(case.run.images)
-    book = (centre_views(case.trusted), case.trusted_labels)
+    book = (centre_views(case.book), case.book_labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tracin = TracInCP(
@@ -154,7 +154,7 @@ def _captum(case: Case) -> Callable[[], Tensor]:
 
 
 def _speed(times: dict[str, list[float]], images: int, case: Case) -> list[Figure]:
-    size, batch = f"{images} x {len(case.trusted)}", case.run.batch
+    size, batch = f"{images} x {len(case.book)}", case.run.batch
     return [
         figure(f"influence {size}, float32", rates(times, "ours", images), "images/s"),
         figure(f"influence {size}, bfloat16", rates(times, "bfloat16", images), "images/s"),

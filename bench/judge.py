@@ -43,11 +43,11 @@ def one_epoch(
 
 
 def plain_epoch(data: Labelled, validation: Labelled, profile: Profile) -> float:
-    """Validation accuracy after the same work as a newcomer to PyTorch would write it."""
+    """Validation accuracy after the same work in a plain training loop."""
     model: nn.Module = FixedModel(CLASSES, torch.Generator().manual_seed(0))
     model = model.to(memory_format=torch.contiguous_format)
     images, labels = preprocess(data.images).contiguous(), torch.from_numpy(data.labels)
-    asked, answers = preprocess(validation.images).contiguous(), torch.from_numpy(validation.labels)
+    queried, answers = preprocess(validation.images).contiguous(), torch.from_numpy(validation.labels)
     optimiser = torch.optim.Adam(model.parameters(), lr=profile.learning_rate, eps=ADAM_EPSILON)
     model.train()
     for rows in torch.randperm(len(images)).split(profile.batch):
@@ -57,10 +57,10 @@ def plain_epoch(data: Labelled, validation: Labelled, profile: Profile) -> float
     model.eval()
     with torch.no_grad():
         right = sum(
-            int((model(asked[rows]).argmax(1) == answers[rows]).sum())
-            for rows in torch.arange(len(asked)).split(EVALUATION_BATCH)
+            int((model(queried[rows]).argmax(1) == answers[rows]).sum())
+            for rows in torch.arange(len(queried)).split(EVALUATION_BATCH)
         )
-    return right / len(asked)
+    return right / len(queried)
 
 
 def _one_thread(

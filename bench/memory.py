@@ -1,4 +1,4 @@
-"""Peak memory of valuing 2,000 and 20,000 images: the same, once the images themselves are taken off.
+"""Peak memory of valuing 2,000 and 20,000 images: the same, apart from the images themselves.
 
 The stage itself runs, cut to one epoch of two trajectories, in a process of its own for each number.
 """
@@ -29,7 +29,7 @@ KIB = 1024  # the unit of /proc's figures
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """Peaks of the larger of parent and worker in MiB; one run each, whatever ``images`` and ``rounds`` say."""
+    """Peaks of the larger of parent and worker in MiB; one run each, whatever ``images`` and ``rounds`` are."""
     peaks = {}
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as name:

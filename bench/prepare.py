@@ -1,4 +1,4 @@
-"""How many images a second prepare takes in."""
+"""How many images per second prepare reads."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,7 +12,7 @@ PER_CLASS = 100
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """A drawn zip, checked, decoded, split and written; ``images`` is of the other benchmarks."""
+    """A synthetic zip, checked, decoded, split and written; ``images`` is for the other benchmarks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = draw_source(folder, train_per_class=PER_CLASS, test_per_class=1)

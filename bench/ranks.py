@@ -1,4 +1,4 @@
-"""Rank agreement of two tables, a column at a time."""
+"""Rank correlation of two tables, column by column."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,8 +1,8 @@
-"""What shards save on a remote, and what DVC takes to find that there is nothing to do.
+"""What shards save on a remote, and how long DVC takes to find that there is nothing to do.
 
-A set as large as the refined one that the default params leave, as our shards against the same images as loose PNGs,
-both through plain DVC to one S3 server on this machine, each round to an empty place there. A command is what a person
-waits for; the transfer is what is left of it without DVC's own start, which is a second however much there is to move.
+A dataset as large as the refined one of the default params, as shards against the same images as loose PNGs, both
+through plain DVC to one S3 server on this machine, in each round to an empty folder there. The time of a command is
+what a person waits for; the transfer is that time without DVC's own start, which is a second for any amount of data.
 """
 
 import functools
@@ -31,7 +31,7 @@ OUTPUT = "refined"
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """Push and pull, objects and bytes, and DVC's idle commands; ``images`` is of the other benchmarks."""
+    """Push and pull, objects and bytes, and DVC's idle commands; ``images`` is for the other benchmarks."""
     with tempfile.TemporaryDirectory() as name, s3_server(Path(name) / "server") as server:
         folder = Path(name)
         return [*_travel(folder, server, min(rounds, MOST_ROUNDS)), *_idle(folder, server, min(rounds, MOST_ROUNDS))]
@@ -57,10 +57,10 @@ def _travel(folder: Path, server: S3Server, rounds: int) -> list[Figure]:
             before = len(server.objects()), server.stored_bytes()
             for action, where in (("push", origin), ("pull", target)):
                 start = time.perf_counter()
-                told = _run(["-m", "bench.transfer", action, f"{number}/{case}"], where, server.environment())
+                seconds = _run(["-m", "bench.transfer", action, f"{number}/{case}"], where, server.environment())
                 if number:  # the first round is not counted
                     times.setdefault(f"{case} {action} command", []).append(time.perf_counter() - start)
-                    times.setdefault(f"{case} {action}", []).append(float(told))
+                    times.setdefault(f"{case} {action}", []).append(float(seconds))
             stored[case] = [len(server.objects()) - before[0], server.stored_bytes() - before[1]]
             shutil.rmtree(target)
     return _travel_figures(times, stored, count)
@@ -117,6 +117,6 @@ def _write_loose(dataset: Path, folder: Path) -> None:
 
 
 def _run(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> str:
-    """What a Python command printed last."""
+    """The last line that a Python command printed."""
     variables = {**environment, "PYTHONPATH": str(ROOT)}
     return run_python(*arguments, folder=folder, environment=variables).strip().rpartition("\n")[2]

@@ -1,10 +1,10 @@
-"""Show a pipeline travel through a remote: ``make remote-demo``.
+"""Show how a pipeline is shared through a remote: ``make remote-demo``.
 
     python -m bench.remote_demo
 
 A real S3 server is started on this machine. The pipeline's cache is pushed to it from a copy of this repository as it
 stands, and pulled by a clone of that copy, where nothing is to be done until a param changes. Everything is kept in
-one temporary folder, which goes when the demonstration ends, interrupted or not; this repository is only read.
+one temporary folder, which is removed when the demonstration ends, interrupted or not; this repository is only read.
 """
 
 import contextlib
@@ -33,9 +33,9 @@ QUIET = ["--quiet"]
 
 
 class Terminal:
-    """Runs commands before the reader's eyes, until a signal comes.
+    """Runs commands and shows their output, until a signal comes.
 
-    The signal only says so and ends the command; it raises nothing where a process is being started or a folder
+    The handler only sets a flag and ends the command; it raises nothing while a process is being started or a folder
     removed, so that none of them is left.
     """
 
@@ -49,11 +49,11 @@ class Terminal:
         self._kill()
 
     def show(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
-        """Run a command; what it printed.
+        """Run a command; its output.
 
         Raises:
             KeyboardInterrupt: a signal came.
-            UserError: the command did not end well.
+            UserError: the command failed.
         """
         print(f"\n$ {' '.join(command)}", flush=True)
         program = [sys.executable, "-m", *command] if command[0] == "dvc" else command
@@ -103,7 +103,7 @@ def demonstrate(folder: Path, terminal: Terminal) -> None:
         _check_source(there)
         _nothing_to_do(there, environment, terminal)
         _change_a_param(there, environment, terminal)
-        print(f"\nremote-demo: done; the server stops and {folder} goes")
+        print(f"\nremote-demo: done; the server stops and {folder} is removed")
 
 
 def copy_repository(source: Path, target: Path) -> None:
@@ -139,7 +139,7 @@ def _check_source(repository: Path) -> None:
     source = read_params(repository / "params.yaml")["dataset"]["source"]
     if not (repository / source).exists():
         raise UserError(
-            f"the source {source} travels neither with git nor with DVC; `dvc add` it, or `git checkout params.yaml`"
+            f"the source {source} is neither in git nor in DVC; `dvc add` it, or `git checkout params.yaml`"
         )
 
 
@@ -180,8 +180,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="winnow-remote-demo-") as folder:
             demonstrate(Path(folder), terminal)
     except (UserError, KeyboardInterrupt) as error:
-        told = "interrupted; the server is stopped and nothing is left" if terminal.stopped else error
-        sys.exit(f"remote-demo: {told}")
+        reason = "interrupted; the server is stopped and nothing is left" if terminal.stopped else error
+        sys.exit(f"remote-demo: {reason}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ SIZES, DIMENSIONS, K = (2000, 10000), 64, 10
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """Ratios at 2,000 and 10,000 points; ``images`` is of the other benchmarks."""
+    """Ratios at 2,000 and 10,000 points; ``images`` is for the other benchmarks."""
     found = []
     for count in SIZES:
         points = _clusters(count)

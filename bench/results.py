@@ -86,7 +86,7 @@ def results_page(records: Mapping[str, Figures], comparison: Figures, refinement
 
 
 def readme_table(record: Figures) -> str:
-    """The table of README.md, whose length is limited, and a line that says what it was measured with."""
+    """The table of README.md, whose length is limited, and a line with its provenance."""
     basis = record["provenance"]
     rows = [(arm, *_cells(row)) for arm, row in record["arms"].items()]
     machine = basis["machine"].partition(":")[0]

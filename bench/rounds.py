@@ -16,7 +16,7 @@ ROUND = "r1"
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """Seconds by stage and of the round, once; ``images`` and ``rounds`` are of the other benchmarks.
+    """Seconds by stage and of the round, once; ``images`` and ``rounds`` are for the other benchmarks.
 
     The pipeline must have run here: the copy takes what the stages read from this repository's cache.
     """

@@ -1,6 +1,6 @@
-"""How fast and how lean: ``python -m bench.run [TOPIC ...]``.
+"""Measure speed and memory: ``python -m bench.run [TOPIC ...]``.
 
-Ratios are of one run on one machine, round by round; the figures go to build/bench.json too.
+Ratios are of one run on one machine, round by round; the figures are written to build/bench.json too.
 """
 
 import argparse
@@ -28,10 +28,10 @@ TOPICS: dict[str, Callable[..., list[Figure]]] = {
 
 
 def main() -> None:
-    """Measure the topics asked for, all by default."""
+    """Measure the topics named, all by default."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("topics", nargs="*", metavar="topic", help=f"of {', '.join(TOPICS)}; all by default")
-    parser.add_argument("--images", type=int, default=1536, help="images a training pass (default: 1536)")
+    parser.add_argument("--images", type=int, default=1536, help="images per training pass (default: 1536)")
     parser.add_argument("--rounds", type=int, default=5, help="repetitions, interleaved (default: 5)")
     options = parser.parse_args()
     unknown = sorted(set(options.topics) - set(TOPICS))

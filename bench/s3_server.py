@@ -1,7 +1,7 @@
 """A real S3 server on this machine, for the demonstration, the tests and the bench: rclone over a folder.
 
-It listens on the loopback alone, knows one throwaway key, and ends with the process that started it, however that ends.
-What is changed in its folder behind its back it sees when it is started again.
+It listens on the loopback alone, accepts one temporary key, and ends with the process that started it, however that
+ends. It sees changes that others make in its folder when it is started again.
 """
 
 import contextlib
@@ -54,12 +54,12 @@ class S3Server:
         return f"http://127.0.0.1:{self.port}"
 
     def objects(self) -> list[Path]:
-        """The files in the bucket: one an object, without what rclone is still receiving."""
+        """The files in the bucket: one per object, without what rclone is still receiving."""
         files = [path for path in (self.folder / "served").rglob("*") if path.is_file()]
         return sorted(path for path in files if not path.name.startswith(".rclone_temp"))
 
     def stored_bytes(self) -> int:
-        """What the objects take together."""
+        """The size of all objects together."""
         return sum(path.stat().st_size for path in self.objects())
 
     def environment(self) -> dict[str, str]:
@@ -86,7 +86,7 @@ class S3Server:
 
         Args:
             repository: its root.
-            level: which of DVC's files says so; ``local`` is the one that git does not track.
+            level: which of DVC's files is changed; ``local`` is the one that git does not track.
             cache: a cache elsewhere that the repository is to use.
         """
         with Config(str(repository / ".dvc")).edit(level) as settings:
@@ -101,7 +101,7 @@ class S3Server:
                 settings["cache"]["dir"] = cache
 
     def kill(self) -> None:
-        """End it at once, in the middle of whatever it does; its port is free when this returns."""
+        """End it at once, whatever it is doing; its port is free when this returns."""
         _kill(self.process)
 
 
@@ -114,8 +114,8 @@ def s3_server(
     Args:
         folder: where its objects are kept; those that are there already are served.
         port: 0 takes a free one.
-        key: id and secret that clients must know; none makes a new one.
-        limit: bytes a second in rclone's writing ("4M").
+        key: id and secret that clients must use; none makes a new one.
+        limit: bytes per second in rclone's notation ("4M").
 
     Raises:
         UserError: rclone is missing or does not start.
@@ -173,4 +173,4 @@ def _started(process: subprocess.Popen[bytes], log: Path) -> int:
         if found:
             return int(found[1])
         time.sleep(0.02)
-    raise UserError(f"the S3 server did not start; its last words: {log.read_text().strip()[-300:] or 'none'}")
+    raise UserError(f"the S3 server did not start; the end of its log: {log.read_text().strip()[-300:] or 'none'}")

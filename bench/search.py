@@ -17,7 +17,7 @@ SHARE = 20  # of the steps: one in so many is run and the time multiplied
 
 
 def measure(*, images: int, rounds: int) -> list[Figure]:
-    """One measurement a size; ``images`` and ``rounds`` are of the other benchmarks."""
+    """One measurement per size; ``images`` and ``rounds`` are for the other benchmarks."""
     params = load_params("search_policy", Params)
     short = dataclasses.replace(params.search, steps=max(1, params.search.steps // SHARE))
     none = dataclasses.replace(short, steps=1)
@@ -38,12 +38,12 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         hashes = [str(number) for number in range(count)]
         start = time.perf_counter()
         find_limits(pixels, labels, names, short.operations, params.label_check, pixel_hashes=hashes, seed=0)
-        survival = time.perf_counter() - start
+        check_seconds = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps
         found += [
             _one(f"search on {count} images: an epoch of it", epoch),
             _one(f"search on {count} images: {params.search.steps} steps", whole),
-            _one(f"label survival on {count} images", survival),
+            _one(f"label check on {count} images", check_seconds),
         ]
     total = found[-1].median + found[-2].median
     return [*found, dataclasses.replace(_one("the default search and its label check", total), at_most=180.0)]

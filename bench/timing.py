@@ -1,4 +1,4 @@
-"""Times that can be compared on a machine that does other things as well: cases in turn, ratios within a turn."""
+"""Times that can be compared on a busy machine: cases are run in turn, and ratios taken within a turn."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ class Figure:
         return None if self.at_most is None else self.median <= self.at_most
 
     def line(self) -> str:
-        """The figure for people."""
+        """The figure as a line of text."""
         spread = f"({self.low:.3g} to {self.high:.3g})" if self.low != self.high else ""
         wanted = f">= {self.at_least}" if self.at_least is not None else f"<= {self.at_most}"
         verdict = "" if self.met is None else f"target {wanted}: {'met' if self.met else 'MISSED'}"
@@ -71,7 +71,7 @@ def rates(times: Times, case: str, count: int) -> list[float]:
 
 
 def machine() -> dict[str, str]:
-    """What a figure needs beside it to mean something."""
+    """The machine and the versions that a figure depends on."""
     cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cpu": cpus[0].split(":")[1].strip() if cpus else platform.processor(),

@@ -1,7 +1,7 @@
 """One push or pull in the repository of this folder: ``python -m bench.transfer push|pull PLACE``.
 
-Prints the seconds that DVC's own call took, its start not counted. A module of its own that imports nothing heavy, so
-that the whole process takes what a ``dvc`` command takes.
+Prints the seconds that DVC's own call took, without its start. This module imports nothing heavy, so that the whole
+process takes as long as a ``dvc`` command.
 """
 
 import sys

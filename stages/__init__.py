@@ -1,6 +1,6 @@
-"""The stages, scripts of `dvc.yaml`. One that is interrupted while it still imports ends with a sentence as well.
+"""The stages, scripts of `dvc.yaml`. One that is interrupted during its imports also ends with a sentence.
 
-What is here decides no output, so that no stage names it among its dependencies.
+Nothing here changes an output, so no stage declares it as a dependency.
 """
 
 import sys

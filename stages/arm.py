@@ -1,7 +1,7 @@
-"""Hand on the train and val images of a dataset as an arm of the comparison, if it is one that may be judged.
+"""Pass on the train and val images of a dataset as an arm of the comparison, if they are within the judge's limits.
 
 Reads   --dataset  dataset: train, val and others
-Writes  --arm      dataset: train and val alone; the shards are handed on unchanged
+Writes  --arm      dataset: train and val alone; the shards are passed on unchanged
 Params  judge.max_images
 """
 

@@ -1,10 +1,10 @@
-"""Bring every class to the same count with augmented copies, once a way of augmenting.
+"""Bring every class to the same count with augmented copies, in one dataset per method of augmentation.
 
-The four datasets have the same originals and the same parents: they differ in what was done to the copies alone.
-Validation and label book ride along untouched; copies made earlier are left behind.
+The four datasets hold the same source images and copy the same ones equally often: only the operations on the copies
+differ. Validation images and label book are passed on unchanged; earlier copies are left out.
 
 Reads   --dataset   dataset with split train; any others
-        --policy    the found policy, the operations that it was found among, and what each class's label survives
+        --policy    the found policy, the operations offered to the search, and the limits of each class
 Writes  --by-random           copies under the same operations, probability and magnitude uniform
         --by-policy           copies under the found policy
         --by-policy-inverted  the same, a share of them inverted; none of a class whose label does not survive it
@@ -41,7 +41,7 @@ class Params:
     """Section `augment`."""
 
     seed: Seed
-    budget: int  # training images after augmentation, originals included, in all classes together
+    budget: int  # training images after augmentation, source images included, in all classes together
     chained: Count  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
     inverted_share: Share  # of the copies of each class whose label survives it, in the inverted dataset
     affine: Ranges  # of the affine chosen by hand
@@ -61,8 +61,8 @@ def main(
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), load_policy(policy)
     per_class = demand_balance(samples, budget=params.budget, max_images=max_images)
-    originals = only_source(samples)
-    train = only_splits(originals, "train")  # N rows
+    source = only_source(samples)
+    train = only_splits(source, "train")  # N rows
     rng = np.random.default_rng(params.seed)
     chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng)  # (M,) rows of train
     parents = train.take(chosen)
@@ -71,7 +71,7 @@ def main(
     pixels = read_images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
 
     def copies(origin: str, draw: Draw) -> Copies:
-        # A generator for each way: a change of one leaves the bytes of the others as they are.
+        # One generator per method, so that a change of one leaves the bytes of the others as they are.
         seed = int(np.random.default_rng([params.seed, *origin.encode()]).integers(2**63))
         return make_copies(origin, draw, pixels, parents["label"].to_pylist(), torch.Generator().manual_seed(seed))
 
@@ -84,12 +84,12 @@ def main(
     }
     for folder, made in written.items():
         copied = list(copy_rows(made, parents.to_pylist()))
-        table = samples_table([*originals.to_pylist(), *(row for row, _ in copied)], class_names(samples))
+        table = samples_table([*source.to_pylist(), *(row for row, _ in copied)], class_names(samples))
         write_dataset(folder, table, images=[image for _, image in copied], shards_from=[dataset])
     still = sum(len(unchanged(made.pixels, pixels)) for made in written.values())
     print(
         f"augment: {per_class} training images in each of {len(class_names(samples))} classes, {len(chosen)} of them "
-        f"copies; {still} of the {len(written) * len(chosen)} copies drawn equal their parent; "
+        f"copies; {still} of the {len(written) * len(chosen)} copies drawn equal their source image; "
         f"{inverted.sum()} are inverted in the inverted dataset"
     )
 

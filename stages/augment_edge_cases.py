@@ -1,10 +1,10 @@
-"""Fill every class up with inverted, shifted, zoomed and rotated copies of its edge cases.
+"""Bring every class to the same count with inverted, shifted, zoomed and rotated copies of its edge cases.
 
 Reads   --dataset         dataset: train and others
         --edge-cases      table: id, distance, edge
         --policy          whether each class's label survives inversion; none of the others is inverted
 Writes  --augmented       dataset: the same and the copies; every class of train has the same count, and train and val
-                          together as many as an arm may hold; a class that new labels overfilled loses copies
+                          together as many as an arm may hold; surplus copies of a class, due to new labels, are removed
 Params  augment_edge_cases, judge.max_images
 """
 

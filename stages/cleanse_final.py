@@ -1,4 +1,4 @@
-"""Cleanse once more, among what is left: the same networks and rule, neighbours that are clean now.
+"""Cleanse once more, among the images left: the same networks and rule, with neighbours that are clean now.
 
 The copies of the edge cases are judged here for the first time.
 
@@ -6,10 +6,10 @@ Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
         --encoders   folder of train_encoder
         --earlier    verdict table of cleanse_neighbours: an image relabelled there has no label quality any more
         --scores     table: id, label_quality
-        --overrides  table: id, label, reason, by; they hold whatever the networks predict
+        --overrides  table: id, label, reason, by; they apply whatever the networks predict
         --round      name of the round
 Writes  --cleansed   the dataset without what was dropped, new labels set; the image shards passed on unchanged
-        --verdicts   table: one row a train or val image, copies too, with the ids of its neighbours as evidence
+        --verdicts   table: one row per train or val image, copies too, with the ids of its neighbours as evidence
         --sheet      PNG for people: what was dropped or relabelled, the least supported first
 Params  cleanse_final
 """

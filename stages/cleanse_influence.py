@@ -1,12 +1,12 @@
 """Drop the images whose influence harms the label book.
 
 Reads   --dataset     dataset with splits train, val and label_book
-        --scores      table: id, one column of removal effects a label-book id, label_quality in [0, 1], others
-        --overrides   table: id, label, reason, by; they hold whatever the votes say
+        --scores      table: id, one column of removal effects per label-book id, label_quality in [0, 1], others
+        --overrides   table: id, label, reason, by; they apply whatever the votes are
         --round       name of the round
 Writes  --cleansed    the dataset without the dropped images and without copies of an earlier round, labels as
                       overridden; image shards are passed on unchanged
-        --verdicts    table: one row a train or val image, with the label-book ids that voted as evidence
+        --verdicts    table: one row per train or val image, with the label-book ids that voted as evidence
         --sheet       PNG for people: the dropped images, the most harmful first, with their labels
 Params  cleanse_influence
 """
@@ -67,19 +67,19 @@ def main(
     effect, quality = _effects(scores, suspects["id"].to_pylist(), book)  # (N, M), (N,)
     against = harmful_votes(effect, guard=params.guard)  # (N, M)
     voted_out = against.sum(axis=1) >= params.votes  # (N,)
-    # A harmless image of a sound class has a few effects in the tail as well; its own label then speaks for it.
-    defended = voted_out & (quality >= params.label_quality) & (params.label_quality < 1)
+    # A harmless image of a sound class has a few effects in the tail as well; its label quality then keeps it.
+    supported = voted_out & (quality >= params.label_quality) & (params.label_quality < 1)
     overridden = overrides_on(suspects, resolved)
     free = np.array([one is None for one in overridden])  # (N,)
     reasons = [
-        _reason(int(voters), defended=float(quality[i]) if defended[i] else None)
+        _reason(int(voters), supported=float(quality[i]) if supported[i] else None)
         for i, voters in enumerate(against.sum(axis=1))
     ]
     labels = label_indices(suspects)
     judged = [
-        Verdict(DROP, None, reason, lowest) if gone else Verdict(KEEP, label, reason, lowest)
-        for label, gone, reason, lowest in zip(
-            labels.tolist(), voted_out & ~defended, reasons, effect.min(axis=1).tolist(), strict=True
+        Verdict(DROP, None, reason, lowest) if harmful else Verdict(KEEP, label, reason, lowest)
+        for label, harmful, reason, lowest in zip(
+            labels.tolist(), voted_out & ~supported, reasons, effect.min(axis=1).tolist(), strict=True
         )
     ]
     stand_for_class = ~taken_away(column(suspects, "label"), overridden)
@@ -92,9 +92,9 @@ def main(
     write_dataset(cleansed, apply_verdicts(samples, table, classes), shards_from=[dataset])
     dropped = table.filter(pa.array(column(table, "action") == DROP))
     write_bytes(sheet, _sheet(dataset, dropped.slice(0, SHEET_IMAGES)))
-    gone, total = dropped.num_rows, table.num_rows
+    count, total = dropped.num_rows, table.num_rows
     print(
-        f"cleanse_influence: dropped {gone} of {total} images ({100 * gone / total:.1f} %), "
+        f"cleanse_influence: dropped {count} of {total} images ({100 * count / total:.1f} %), "
         f"kept {sum(one is not other for one, other in zip(wanted, final, strict=True))} as the last of their class"
         f"{count_text(resolved)}"
     )
@@ -125,11 +125,11 @@ def _voters(against: np.ndarray, effect: np.ndarray, book: list[str]) -> list[st
     return [book[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
 
 
-def _reason(voters: int, *, defended: float | None) -> str:
+def _reason(voters: int, *, supported: float | None) -> str:
     if voters == 0:
         return "harms no label-book image beyond min + std"
     text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
-    return text if defended is None else f"{text}, but its label quality is {defended:.2f}"
+    return text if supported is None else f"{text}, but its label quality is {supported:.2f}"
 
 
 SECTIONS: Sections = {"params": ("cleanse_influence", Params)}

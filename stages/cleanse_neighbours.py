@@ -1,16 +1,16 @@
-"""Drop or relabel the images for which networks that never saw them predict another class.
+"""Drop or relabel the images for which networks that were not trained on them predict another class.
 
 Reads   --dataset      dataset: source images and their augmented copies
         --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
         --classes      table: id, probability of each class
         --embeddings   table: id, x, y
         --scores       table: id, label_quality (of train and val as they came in)
-        --overrides    table: id, label, reason, by; they hold whatever the networks predict
+        --overrides    table: id, label, reason, by; they apply whatever the networks predict
         --round        name of the round
 Writes  --cleansed     the dataset without what was dropped, new labels set; copies follow their source image; the image
                        shards passed on unchanged
-        --signals      table: a row a source image that no override relabels: what each signal gives its label
-        --verdicts     table: one row a train or val image, copies too, with the ids of its neighbours as evidence
+        --signals      table: one row per source image that no override relabels: what each signal gives its label
+        --verdicts     table: one row per train or val image, copies too, with the ids of its neighbours as evidence
         --sheet        PNG for people: what was dropped or relabelled, the least supported first
         --plane        PNG for people: the t-SNE plane with the images on it, what was dropped and relabelled marked
 Params  cleanse_neighbours, embed.neighbours
@@ -70,15 +70,15 @@ def main(
 def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.Table) -> bytes:
     """PNG bytes: the plane of the source images that were judged, what was dropped or relabelled marked."""
     source = set(only_source(samples)["id"].to_pylist())
-    told = {row["id"]: row for row in verdicts.to_pylist() if row["id"] in source}
-    table = embeddings.filter(pa.array(np.isin(column(embeddings, "id"), list(told))))
+    judged = {row["id"]: row for row in verdicts.to_pylist() if row["id"] in source}
+    table = embeddings.filter(pa.array(np.isin(column(embeddings, "id"), list(judged))))
     ids = table["id"].to_pylist()
     return plane_view(
         table["x"].to_numpy(),
         table["y"].to_numpy(),
-        [told[identifier]["label_before"] for identifier in ids],
+        [judged[identifier]["label_before"] for identifier in ids],
         class_names(samples),
-        [told[identifier]["label_after"] for identifier in ids],
+        [judged[identifier]["label_after"] for identifier in ids],
         list(read_images(dataset, ids)),
     )
 

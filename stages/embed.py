@@ -1,4 +1,4 @@
-"""Place every image by encoders that never saw it, find its neighbours among the source images, and classify it.
+"""Embed every image by encoders that were not trained on it, find its nearest source images, and classify it.
 
 Reads   --dataset     dataset: source images and their augmented copies
         --encoders    folder of train_encoder
@@ -36,7 +36,7 @@ NEIGHBOURS: Columns = {
 }
 CLASSES: Columns = {
     "id": (pa.string(), "of a source image or a copy"),
-    "probability": (pa.list_(pa.float64()), "K values in the order of the classes, out of fold; NaN: cannot tell"),
+    "probability": (pa.list_(pa.float64()), "K values in the order of the classes, out of fold; NaN: unknown"),
 }
 
 

@@ -1,11 +1,11 @@
-"""Write a dataset as folders of PNGs, for any trainer that reads one folder a class.
+"""Write a dataset as folders of PNGs, for any trainer that reads one folder per class.
 
 Reads   --dataset  dataset: train, val and others, with its ledger
-Writes  --export   folder: train/<class>/<id>.png, val/<class>/<id>.png, and manifest.parquet: a row a file, with id,
+Writes  --export   folder: train/<class>/<id>.png, val/<class>/<id>.png, and manifest.parquet: one row per file, id,
                     name, label, given label, origin, parent, and the last verdict on it
 Params  judge.max_images
 
-A dataset with more images than the judge allows is refused, as its arm is: what is exported is what was judged.
+A dataset with more images than the judge allows is rejected, as its arm is: what is exported is what was judged.
 The manifest lies beside train and val, where neither torchvision's ImageFolder nor Hugging Face's imagefolder looks.
 A class whose name is no safe folder name is called class_<index>; the manifest has both.
 """

@@ -1,11 +1,11 @@
-"""Find the images that belong to their class and yet lie apart in it, as the fixed model sees them.
+"""Find the images that belong to their class's cluster but are isolated in it, in the features of the fixed model.
 
-The fixed model is trained anew on the set so far; its penultimate features are laid into a plane by t-SNE.
+The fixed model is trained anew on the dataset; its penultimate features are mapped into a plane by t-SNE.
 
 Reads   --dataset     dataset: train and val; val chooses the epoch
-Writes  --edge-cases  table: a row a train image that is no copy: id, label, agreement (share of its neighbours of its
+Writes  --edge-cases  table: one row per source image of train: id, label, agreement (share of its neighbours of its
                       label), distance (to the closest of its class), x, y, edge
-        --sheet       PNG for people: a row a class, its edge cases, the furthest first
+        --sheet       PNG for people: one row per class, its edge cases, the furthest first
 Params  find_edge_cases
 """
 
@@ -28,7 +28,7 @@ from winnow.training.jobs import features
 from winnow.training.training import Labelled, Profile
 
 EDGE_CASES: Columns = {
-    "id": (pa.string(), "of a training image that is no copy"),
+    "id": (pa.string(), "of a source image of train"),
     "label": (pa.string(), "its class"),
     "agreement": (pa.float64(), "share of its neighbours in the plane that have its label"),
     "distance": (pa.float64(), "in the plane, to the closest image of its class"),
@@ -36,7 +36,7 @@ EDGE_CASES: Columns = {
     "y": (pa.float64(), "likewise"),
     "edge": (pa.bool_(), "whether it is an edge case"),
 }
-COLUMNS, TILE = 12, 64  # of the sheet: images a class, pixels each
+COLUMNS, TILE = 12, 64  # of the sheet: images per class, pixels of each side
 
 
 @section
@@ -84,7 +84,7 @@ def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> Non
         pictures += [*(pixels[i] for i in rows), *[blank] * (COLUMNS - len(rows))]
         captions += [*[label] * len(rows), *[""] * (COLUMNS - len(rows))]
     write_bytes(sheet, contact_sheet(pictures, captions, columns=COLUMNS, tile=TILE))
-    print(f"find_edge_cases: {found.edge.sum()} of {source.num_rows} training images lie apart in their class")
+    print(f"find_edge_cases: {found.edge.sum()} of {source.num_rows} training images are edge cases")
 
 
 SECTIONS: Sections = {"params": ("find_edge_cases", Params)}

@@ -1,8 +1,8 @@
 """Accept a round's dataset, or reject it and pass on what came in.
 
-The fixed model is trained on both, once a seed, and asked about the same images: the validation images and the label
-book as they came in. The test set has no part in it. Overrides are no part of the question: both sides have them,
-what came in is compared and passed on with the overrides applied, and the ledger then names this stage for them.
+The fixed model is trained on both, once per seed, and evaluated on the same images: the validation images and the label
+book as they came in. The test set is not used. Overrides do not affect the decision, since both sides have them: what
+came in is compared and passed on with the overrides applied, and the ledger then names this stage for them.
 
 Reads   --incoming   dataset that the round started from
         --candidate  dataset that the round made of it
@@ -61,13 +61,13 @@ def main(
     """Run the stage on the files given."""
     resolved = read_overrides(overrides)
     came_in, overridden = with_overrides(read_samples(incoming), resolved, round_name=round, stage="gate")
-    asked = _labelled(incoming, came_in, "val", "label_book")
+    queried = _labelled(incoming, came_in, "val", "label_book")
     sides = [
         (_labelled(folder, samples, "train"), _labelled(folder, samples, "val"))
         for folder, samples in ((candidate, read_samples(candidate)), (incoming, came_in))
     ]
     classes = len(class_names(came_in))
-    jobs = [(*side, asked, classes, params.profile, seed) for side in sides for seed in params.seeds]
+    jobs = [(*side, queried, classes, params.profile, seed) for side in sides for seed in params.seeds]
     steps = sum(params.profile.epochs_on(len(job[0].labels)) for job in jobs)
     right = np.stack(run_jobs(answers, jobs, steps=steps, label="gate: epochs"))  # (2 S, N)
     decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
@@ -78,11 +78,11 @@ def main(
         write_dataset(accepted, came_in, shards_from=[incoming])
         tables = [overridden]
     write_ledger(accepted, extend_ledger(read_ledger(incoming), tables))
-    write_json(metrics, decision.figures(images=len(asked.labels), seeds=len(params.seeds)))
+    write_json(metrics, decision.figures(images=len(queried.labels), seeds=len(params.seeds)))
     gain = decision.gain
     print(
         f"gate: {'accepted' if decision.accepted else 'REJECTED, what came in is passed on'}: accuracy "
-        f"{decision.candidate:.3f} against {decision.incoming:.3f} on {len(asked.labels)} images, "
+        f"{decision.candidate:.3f} against {decision.incoming:.3f} on {len(queried.labels)} images, "
         f"gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]{count_text(resolved)}"
     )
 

@@ -1,13 +1,13 @@
-"""Train the fixed model on every arm that is judged, once a seed, and test it.
+"""Train the fixed model on every arm that is judged, once per seed, and test it.
 
 Reads   --arms     folder of datasets, <arm>: train and val; val chooses the epoch
         --test     dataset: test, read by this stage alone
-Writes  --models   an arm and seed: <arm>/seed-<s>.safetensors (chosen weights), .parquet (id, label, predicted), .seal
-        --metrics  an arm and seed: <arm>/seed-<s>.json (accuracy, loss, recall a class, best epoch, training curve)
+Writes  --models   by arm and seed: <arm>/seed-<s>.safetensors (chosen weights), .parquet (id, label, predicted), .seal
+        --metrics  by arm and seed: <arm>/seed-<s>.json (accuracy, loss, recall a class, best epoch, training curve)
 Params  judge, compare.judged, compare.seeds
 
-A seed whose files carry the seal of the same inputs, params and code is not trained again: a new seed or arm costs that
-one alone, and a run that was stopped goes on where it was. Seeds and arms no longer judged are deleted.
+A seed whose files have the seal of the same inputs, params and code is not trained again: a new seed or arm costs that
+one alone, and a run that was stopped continues where it was. Files of seeds and arms no longer judged are deleted.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ class Params:
 
     @property
     def chosen(self) -> Profile:
-        """The profile asked for."""
+        """The profile that trains the arms."""
         return self.profiles[self.profile]
 
 
@@ -93,11 +93,12 @@ def read_task(params: Params, *, arm: Path, test: Path) -> Task:
     Raises:
         UserError: a split is empty, there are too many images, or the two do not name the same classes.
     """
-    samples, asked = read_samples(arm), read_samples(test)
+    samples, test_samples = read_samples(arm), read_samples(test)
     classes = class_names(samples)
-    if classes != class_names(asked):
+    if classes != class_names(test_samples):
         raise UserError(f"{arm} and {test} do not have the same classes; run `dvc repro prepare`")
-    sides = {split: only_splits(samples, split) for split in ("train", "val")} | {"test": only_splits(asked, "test")}
+    sides = {split: only_splits(samples, split) for split in ("train", "val")}
+    sides["test"] = only_splits(test_samples, "test")
     for split, side in sides.items():
         if not side.num_rows:
             raise UserError(f"{test if split == 'test' else arm}: no {split} images are left; the judge needs some")

@@ -1,8 +1,8 @@
-"""Resolve what people say of single images: overrides.csv, checked against the images of the source.
+"""Resolve people's overrides of single images: overrides.csv, checked against the images of the source.
 
 Reads   --csv       overrides.csv: sample, action, label, by, note
         --prepared  dataset as prepared, whose train and val images the rows name
-Writes  --resolved  table: id, label that must hold (null: the image must be gone), reason, by
+Writes  --resolved  table: id, label that the image must have (null: it must be dropped), reason, by
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ Writes  --prepared  dataset: train, val, label_book; beside it rejected.parquet 
 Params  dataset.source, prepare
 
 A split that the source lacks is drawn: test from train (where train/ exists too, since nothing can be judged without
-one), then val from train, then the label book from val. A drawn label book is unverified, and the output says so.
+one), then val from train, then the label book from val. A drawn label book is unverified, and a warning says so.
 """
 
 from collections import Counter
@@ -72,7 +72,7 @@ def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path
     path = resolve_source(source)
     before = stamp(path)
     with open_source(path) as opened:
-        told = opened.truth() or {}
+        listed = opened.truth() or {}
         read, rejected = ingest(
             opened,
             side=params.working_pixels,
@@ -85,8 +85,8 @@ def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path
     plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
     samples = complete(delivered, plan, opened)
     drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
-    matched = match_names(told, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
-    truths = {name: told[row] for row, name in matched.items()}
+    matched = match_names(listed, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
+    truths = {name: listed[row] for row, name in matched.items()}
 
     for folder, splits in ((prepared, ("train", "val", "label_book")), (test, ("test",))):
         chosen = [sample for sample in samples if sample.split in splits]
@@ -102,8 +102,8 @@ def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path
     write_table(truth, _table(TRUTH_SCHEMA, truth_rows))
     counts = count(samples, rejected, leaks)
     counts |= {"label_book_verified": "label_book" not in drawn, "classes": len(opened.layout.classes)}
-    counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": len(told) - len(matched)}
-    counts |= {"truth_labels_unknown": unknown_labels(told.values(), opened.layout.classes, opened.where)}
+    counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": len(listed) - len(matched)}
+    counts |= {"truth_labels_unknown": unknown_labels(listed.values(), opened.layout.classes, opened.where)}
     write_json(metrics, counts)
     announce(counts, rejected, drawn, prepared)
 

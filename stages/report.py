@@ -37,8 +37,8 @@ from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
 class Params:
     """Section `report`."""
 
-    cards: Count  # images shown a stage and action, the worst; the others are counted
-    evidence: NonNegativeInt  # pictures of evidence shown an image
+    cards: Count  # images shown per stage and action, the worst; the others are counted
+    evidence: NonNegativeInt  # pictures of evidence shown per image
 
 
 def main(
@@ -83,7 +83,7 @@ def main(
 
 
 def _known(chapters: list[Chapter], evidence: int, datasets: list[tuple[Path, pa.Table]]) -> dict[str, Known]:
-    """What the cards show, by id; the first dataset that has an image tells its label.
+    """What the cards show, by id; the first dataset that has an image gives its label.
 
     Evidence that no dataset has any more, an augmented copy that was dropped, is left out.
     """

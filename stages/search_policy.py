@@ -1,11 +1,11 @@
-"""Search an augmentation policy that keeps to the data, and cut it back to what every class's label survives.
+"""Search for an augmentation policy that matches the data, within the magnitudes that the label check allows.
 
-Reads   --dataset  dataset; of its train split the images that are no copies
+Reads   --dataset  dataset; of its train split the source images
 Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
                    the label check
-        --table    CSV, a row a stage of a sub-policy
-        --curve    CSV, a row a step: losses and gradient penalty, means over the searches
-        --sheet    PNG, originals beside augmented ones
+        --table    CSV, one row per stage of a sub-policy
+        --curve    CSV, one row per step: losses and gradient penalty, means over the searches
+        --sheet    PNG, source images beside their copies
 Params  search_policy
 """
 
@@ -27,7 +27,7 @@ from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.search import CURVE, Settings, search
 from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
 
-INVERSION = "invert"  # judged even if it is not offered: augment inverts copies of its own accord
+INVERSION = "invert"  # checked even if it is not offered to the search, since augment also inverts copies
 
 
 @section
@@ -36,7 +36,7 @@ class Params:
 
     seed: Seed
     search: Settings
-    label_check: Check  # of labels, before the search
+    label_check: Check  # before the search
 
 
 def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Path, sheet: Path) -> None:

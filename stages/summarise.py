@@ -1,10 +1,10 @@
-"""Sum up the run: the arms beside each other, the verdicts, and the verdicts against the truth where it is known.
+"""Summarise the run: compare the arms, count the verdicts, and compare them with the truth where it is known.
 
 Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --judge-models     folder of the judge's predictions: <arm>/seed-<s>.parquet
         --refined          dataset whose ledger holds every verdict that led to it
         --scores           table: id, label_quality (lower is worse), and others
-        --signals          table: id, and what each signal of the cleansing by neighbours gives it
+        --signals          table: id, and the support of each signal of the cleansing by neighbours
         --prepared         dataset: train and val as delivered
         --truth            table: id, label (null for junk), noise; no rows where the truth is unknown
         --prepare-metrics  counts of the prepare stage
@@ -41,7 +41,7 @@ class Params:
     arms: dict[str, str]  # every arm, with its dataset
 
     def __post_init__(self) -> None:
-        """Refuse what gives no table."""
+        """Reject what gives no table."""
         if not self.judged or not self.seeds:
             raise ValueError("judged and seeds must each name at least one")
         if len(set(self.judged)) < len(self.judged):

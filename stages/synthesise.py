@@ -1,7 +1,7 @@
 """Synthesise the embedded source: handwritten Roman numerals i to x with planted faults and their truth.
 
 Writes  --source  zip: train/<class>/<n>.png (faults planted), label_book/ and test/ (clean), and
-                  truth.csv (name,label,noise), one row a train image: the class drawn, empty for junk; 1 for junk
+                  truth.csv (name,label,noise), one row per train image: the class drawn, empty for junk; 1 for junk
         --sheet   PNG for people: clean images of train beside test, wrong labels, junk
 Params  synthesise
 """
@@ -25,14 +25,14 @@ class Params:
     """Section `synthesise`."""
 
     seed: Seed
-    train_counts: Counts  # images a class as filed, i to x, faults included
+    train_counts: Counts  # images per class as filed, i to x, faults included
     label_book_counts: Counts
     test_per_class: Count
     wrong_labels: Share  # share of train that shows another numeral than its folder says
     junk: Share  # share of train that shows none of the ten
     train_writers: Count
     test_writers: Count  # others than train's; the label book has as many of its own
-    train_spread: float  # how far the writers' geometry lies apart; 1 is what many people's scans show
+    train_spread: float  # how much the writers' geometry differs; 1 is what many people's scans show
     test_spread: float
     train_inverted: Share  # share of white-on-black images
     test_inverted: Share

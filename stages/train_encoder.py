@@ -1,6 +1,6 @@
-"""Train contrastive encoders and classifiers, each blind to one fold of the images that it will be asked about.
+"""Train contrastive encoders and classifiers, each without one fold of the images, which it will be applied to.
 
-Reads   --dataset   dataset: the train and val images that are no copies, and the label book
+Reads   --dataset   dataset: the source images of train and val, and the label book
 Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), and of each fold the encoder,
                     space-<repeat>-<fold>.safetensors, and the classifier, class-<repeat>-<fold>.safetensors
 Params  train_encoder
@@ -31,7 +31,7 @@ class Params:
     """Section `train_encoder`."""
 
     seed: Seed
-    folds: AtLeastTwo  # an encoder and a classifier a fold learn from all the others: none sees what it is asked
+    folds: AtLeastTwo  # for each fold, an encoder and a classifier are trained on all the others
     repeats: Count  # how often the images are dealt into folds anew
     contrast: Contrast
     classifier: Training

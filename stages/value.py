@@ -1,7 +1,7 @@
 """Value every train and val image by HyDRA influence on the label book, and rank them by harm.
 
 Reads   --dataset  dataset with splits train, val and label_book
-Writes  --scores   table: id, one column of removal effects (Eq. 2) a label-book id, min, mean, label_quality
+Writes  --scores   table: id, one column of removal effects (Eq. 2) per label-book id, min, mean, label_quality
                    in [0, 1], and score, the same under its former name; lower is worse in each
         --curve    csv: trajectory, epoch, mean training loss
         --influence  csv for a histogram: lower edge of a bin of `mean`, images in it
@@ -45,7 +45,7 @@ class Params:
 
     seed: Seed
     trajectories: Count  # independent runs; averaged
-    folds: AtLeastTwo  # run t leaves out fold t modulo folds, so that a sample is also judged by runs that never saw it
+    folds: AtLeastTwo  # run t leaves out fold t modulo folds, so that runs without a sample judge it too
     epochs: Count
     batch: Count
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)]  # weight of the newest batch in the running statistics

@@ -27,7 +27,7 @@ MANIFEST_SCHEMA = schema_of(MANIFEST)
 
 
 def manifest(samples: pa.Table, ledger: pa.Table) -> pa.Table:
-    """A row a sample, in table order.
+    """One row per sample, in table order.
 
     Args:
         samples: of a dataset.
@@ -49,7 +49,7 @@ def manifest(samples: pa.Table, ledger: pa.Table) -> pa.Table:
 
 
 def missing_classes(samples: pa.Table) -> Iterator[tuple[str, str]]:
-    """Split and class, where a class has no image: a loader that numbers a split's own folders counts past it."""
+    """Split and class, where a class has no image: a loader that numbers a split's own folders skips it."""
     there = set(zip(samples["split"].to_pylist(), samples["label"].to_pylist(), strict=True))
     for split in ("train", "val"):
         yield from ((split, name) for name in class_names(samples) if (split, name) not in there)
@@ -79,7 +79,7 @@ def folder_names(classes: Sequence[str]) -> dict[str, str]:
 
     Safe means: no separators, pattern characters or invisible ones; no leading dot or ``__`` (hidden to Hugging Face),
     no trailing dot or blank (Windows drops them), no device, no word that Hugging Face takes for a split, not longer
-    than MAX_BYTES, and told apart from every other name without regard to case or to how accents are written.
+    than MAX_BYTES, and distinct from every other name without regard to case or to how accents are written.
     """
     taken: set[str] = set()
     folders: dict[str, str] = {}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.support.imports import ROOT
-from winnow.commands.checks import mend_lock, readable
+from winnow.commands.checks import readable, repair_lock
 from winnow.pipeline.messages import UserError
 
 WHOLE = (ROOT / "dvc.lock").read_bytes()
@@ -29,7 +29,7 @@ def test_every_cut_keeps_what_was_whole(tmp_path: Path) -> None:
     for cut in sorted(CUTS):
         file.write_bytes(LOCK[:cut])
         was_readable = readable(LOCK[:cut])
-        assert mend_lock(file) != was_readable
+        assert repair_lock(file) != was_readable
         ends = [*list(NAMES.values())[1:], len(LOCK)]
         whole = [name for name, end in zip(NAMES, ends, strict=True) if end <= cut]
         if not file.exists():
@@ -44,7 +44,7 @@ def test_every_cut_keeps_what_was_whole(tmp_path: Path) -> None:
 def test_a_sound_lock_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "dvc.lock"
     file.write_bytes(LOCK)
-    assert not mend_lock(file)
+    assert not repair_lock(file)
     assert file.read_bytes() == LOCK
 
 
@@ -52,14 +52,14 @@ def test_a_cut_inside_a_letter_is_one(tmp_path: Path) -> None:
     file = tmp_path / "dvc.lock"
     start = max(NAMES.values())
     file.write_bytes(LOCK[:start] + "  refined@é".encode()[:-1])
-    assert mend_lock(file)
+    assert repair_lock(file)
     assert file.read_bytes() == LOCK[:start]
 
 
-def test_a_lock_spoilt_in_its_middle_is_not_touched(tmp_path: Path) -> None:
+def test_a_lock_damaged_in_its_middle_is_not_touched(tmp_path: Path) -> None:
     file = tmp_path / "dvc.lock"
-    spoilt = LOCK.replace(b"hash: md5", b"hash:", 1)
-    file.write_bytes(spoilt)
+    damaged = LOCK.replace(b"hash: md5", b"hash:", 1)
+    file.write_bytes(damaged)
     with pytest.raises(UserError, match=r"not only at its end; `git checkout dvc\.lock`"):
-        mend_lock(file)
-    assert file.read_bytes() == spoilt
+        repair_lock(file)
+    assert file.read_bytes() == damaged

@@ -64,7 +64,7 @@ def test_what_a_person_edits_meanwhile_stays(
     with pytest.raises(KeyboardInterrupt):
         run()
     assert file.read_bytes() == edited[0] != PARAMS
-    assert ("edited meanwhile and is left so; this run had set dataset.source" in capsys.readouterr().out) == bool(
+    assert ("edited meanwhile and is not restored; this run had set dataset.source" in capsys.readouterr().out) == bool(
         changes
     )
 

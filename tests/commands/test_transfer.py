@@ -143,7 +143,7 @@ def test_writing_in_place_leaves_the_cache_whole(pushed: Repository) -> None:
 
 def test_a_shared_folder_serves_as_well(pushed: Repository, tmp_path: Path) -> None:
     pushed.dvc("remote", "add", "--local", "folder", str(tmp_path / "team"))
-    assert "3 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
+    assert "3 objects sent, 3 verified" in pushed.winnow("push", "--remote", "folder").stdout
     (table,) = (
         path for path in (tmp_path / "team").rglob("*") if path.is_file() and not path.suffix and not shard(path)
     )
@@ -152,8 +152,8 @@ def test_a_shared_folder_serves_as_well(pushed: Repository, tmp_path: Path) -> N
     there = pushed.clone(tmp_path / "there")
     failed = there.winnow("pull", "--remote", "folder", REFINED, check=False)
     assert failed.stderr.splitlines()[-2] == f"pull: {REFINED}/samples.parquet is damaged there"
-    assert "1 objects sent, 3 held" in pushed.winnow("push", "--remote", "folder").stdout
-    assert "objects fetched, 3 held" in there.winnow("pull", "--remote", "folder", REFINED).stdout
+    assert "1 objects sent, 3 verified" in pushed.winnow("push", "--remote", "folder").stdout
+    assert "objects fetched, 3 verified" in there.winnow("pull", "--remote", "folder", REFINED).stdout
     assert there.dvc("status", "--quiet").returncode == 0
 
 
@@ -218,7 +218,7 @@ def test_a_faulty_object_is_named_kept_out_of_data_and_mended(
     assert [path for path in there.cached() if not whole(path)] == []
     if (fault, file) == ("removed", "samples.parquet"):  # DVC believes the list, and sends nothing again
         assert "Everything is up to date" in pushed.dvc("push").stdout
-    assert "1 objects sent, 3 held" in pushed.winnow("push").stdout
+    assert "1 objects sent, 3 verified" in pushed.winnow("push").stdout
     assert stored.read_bytes() == content
     there.winnow("pull")
     assert read_samples(there.folder / REFINED).equals(read_samples(pushed.folder / REFINED))

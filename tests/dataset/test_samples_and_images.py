@@ -113,7 +113,7 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([row("a1"), row("a1")], "an id stands in it twice"),
+        ([row("a1"), row("a1")], "an id occurs twice"),
         ([row("a1", label="b")], "'b' is no label"),
         ([row("a1", split="exam")], "'exam' is no split"),
         ([row("../../a1")], "'../../a1' is no id"),
@@ -144,5 +144,5 @@ def test_a_cut_shard_and_an_image_of_another_size_are_named(tmp_path: Path) -> N
         read_images(tmp_path / "d", ["a1", "a2"])
     (shard,) = (tmp_path / "d/images").glob("*.parquet")
     shard.write_bytes(shard.read_bytes()[:-30])
-    with pytest.raises(UserError, match="is no whole shard of images; run `dvc checkout"):
+    with pytest.raises(UserError, match="is not a complete image shard; run `dvc checkout"):
         read_images(tmp_path / "d", ["a1"])

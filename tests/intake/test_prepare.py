@@ -182,7 +182,7 @@ def test_copies_inside_train_are_kept_and_counted(tmp_path: Path) -> None:
 def test_one_test_image_is_refused(tmp_path: Path) -> None:
     files = {name: content for name, content in split_files().items() if not name.startswith("test/")}
     message = refused(make_folder(tmp_path / "source", files | {"test/a/1.png": noise_png(7)}), tmp_path / "out")
-    assert message.endswith("has 1 test image, on which no interval rests; add some, or remove test/")
+    assert message.endswith("has 1 test image, an interval needs 2; add some, or remove test/")
 
 
 def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

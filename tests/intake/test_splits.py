@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.intake.splits import PRECEDENCE, SplitPlan, count_copies, draw_missing, find_leaks
+from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
 
 PLAN = SplitPlan(seed=0, val_fraction=0.2, test_fraction=0.2, label_book_per_class=5)
 
@@ -166,4 +166,4 @@ def test_copies_are_what_a_search_over_all_pairs_finds(rows: list[tuple[str, str
             contradicting += 1
         elif twins:
             agreeing += 1
-    assert count_copies(labels, hashes) == (agreeing, contradicting)
+    assert count_duplicates(labels, hashes) == (agreeing, contradicting)

@@ -48,7 +48,7 @@ def test_no_csv(content: bytes) -> None:
 
 
 def test_contradiction_and_repetition() -> None:
-    assert "tells two truths about 'a.png'" in refused(f"{HEADER}a.png,i,0\na.png,ii,0\n".encode())
+    assert "has contradicting rows about 'a.png'" in refused(f"{HEADER}a.png,i,0\na.png,ii,0\n".encode())
     assert parse(f"{HEADER}a.png,i,0\na.png,i,\n") == {"a.png": Truth("i", False)}
 
 

@@ -9,14 +9,14 @@ import torch
 from tests.representation.test_contrastive import TRAINING, stripes
 from tests.representation.test_out_of_fold import HEART, WRONG
 from tests.support.refusals import refused_params
-from winnow.representation.classifier import class_probabilities, looked_at, train_classifier
+from winnow.representation.classifier import class_probabilities, train_classifier, views_of
 from winnow.representation.network import Encoder, Training
 from winnow.representation.out_of_fold import NO_FOLD, held_out_probabilities
 
 
 def test_the_first_look_is_the_image_and_the_others_move_it_a_little() -> None:
     images = torch.rand(3, 1, 50, 50, generator=torch.Generator().manual_seed(0))
-    looks = list(looked_at(images))
+    looks = list(views_of(images))
     assert len(looks) == 9
     assert torch.equal(looks[0], images)
     # 0.04 of 50 pixels are 2: the four moves show the same pixels elsewhere.
@@ -32,7 +32,7 @@ def test_probabilities_are_the_mean_of_the_looks() -> None:
     classifier = Encoder(3, torch.Generator().manual_seed(0)).eval()
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        expected = torch.stack([classifier.outputs(look).softmax(dim=1) for look in looked_at(pixels)]).mean(dim=0)
+        expected = torch.stack([classifier.outputs(look).softmax(dim=1) for look in views_of(pixels)]).mean(dim=0)
     found = class_probabilities(images, classifier, batch=2)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)

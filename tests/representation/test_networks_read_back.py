@@ -63,7 +63,7 @@ def test_copies_have_the_fold_of_their_source_image(trained: tuple[Path, Path]) 
     assert roots[:5].tolist() == [5, 6, 7, 8, 9]
     assert np.array_equal(folds[:, :5], folds[:, 5:10])
     stranger = samples_table([{**rows[0], "id": "a stranger"}], ["i", "ii", "iii"])
-    with pytest.raises(UserError, match="know nothing of image a stranger"):
+    with pytest.raises(UserError, match="has no fold of image a stranger"):
         with_folds(stranger, dealt, folder)
 
 

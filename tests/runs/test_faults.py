@@ -91,7 +91,7 @@ def test_the_planted_pickle_would_show(tmp_path: Path, monkeypatch: pytest.Monke
         ("models/r1/policy.json", lambda old: old[:100], "augment@r1", "is not valid JSON"),
         ("data/r1/influenced/samples.parquet", lambda old: old[:-20], "augment@r1", "no whole parquet|not a whole"),
         ("data/r1/influenced/samples.parquet", lambda old: b"", "search_policy@r1", "not a whole parquet table"),
-        ("data/prepared/images", lambda old: old[: len(old) // 2], "value@r1", "no whole shard"),
+        ("data/prepared/images", lambda old: old[: len(old) // 2], "value@r1", "not a complete image shard"),
         ("models/r1/encoders/space-0-0.safetensors", lambda old: UNPICKLED, "embed@r1", "space-0-0.safetensors"),
         ("models/r1/policy.json", lambda old: UNPICKLED, "augment@r1", "is not valid JSON"),
         ("data/r1/influenced/samples.parquet", lambda old: UNPICKLED, "augment@r1", "not a whole parquet table"),

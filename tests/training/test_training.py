@@ -209,7 +209,7 @@ def test_profile_refuses(changes: dict[str, Any], message: str) -> None:
 
 
 def test_training_refuses_an_empty_side() -> None:
-    with pytest.raises(ValueError, match="images on both sides, got 3 and 0"):
+    with pytest.raises(ValueError, match="needs train and val images, got 3 and 0"):
         train_on_cpu(labelled(3), labelled(0), profile())
 
 

@@ -1,6 +1,6 @@
-"""Who gets how many children, so that every class comes to the same count. No pixels.
+"""How many copies each image gets, so that every class has the same count. Pixels are not read.
 
-The count is the largest that the budget allows: budget // K a class, K classes. Originals are never taken away, so that
+The count is the largest that the budget allows: budget // K for each of K classes. Source images are never removed, so
 no class may be larger than that already.
 """
 
@@ -19,10 +19,10 @@ Indices = npt.NDArray[np.int64]
 
 
 def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
-    """``images_per_class`` of a dataset's training images; cheap, so that a stage asks before it trains.
+    """``images_per_class`` of a dataset's training images; cheap, so that a stage checks before it trains.
 
     Args:
-        samples: a samples table; children of an earlier augmentation do not count, since they are made anew.
+        samples: a samples table; copies of an earlier augmentation do not count, since they are made anew.
         budget: see ``images_per_class``.
         max_images: likewise.
 
@@ -62,7 +62,7 @@ def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_
 
     Args:
         counts: training images by class before augmentation; every class of the source is a key.
-        budget: training images in all classes together after augmentation, originals included.
+        budget: training images in all classes together after augmentation, source images included.
         n_val: validation images, which are never augmented.
         max_images: that an arm of the comparison may hold in train and val together.
 
@@ -77,7 +77,7 @@ def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_
     share = budget // len(counts)
     largest = max(counts, key=lambda name: counts[name])
     needed = counts[largest] * len(counts)
-    told = f"params.yaml: augment.budget is {budget}"
+    given = f"params.yaml: augment.budget is {budget}"
     if needed > room:
         raise UserError(
             f"class {largest} has {counts[largest]} training images, {len(counts)} classes of that count are {needed}, "
@@ -86,24 +86,24 @@ def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_
         )
     if needed > budget:
         raise UserError(
-            f"{told}, {share} images for each of {len(counts)} classes, but class {largest} has {counts[largest]} "
+            f"{given}, {share} images for each of {len(counts)} classes, but class {largest} has {counts[largest]} "
             f"already; raise it to {needed} or more"
         )
     if budget > room:
         raise UserError(
-            f"{told}, which with {n_val} validation images passes judge.max_images ({max_images}); lower it to {room} "
+            f"{given}, which with {n_val} validation images passes judge.max_images ({max_images}); lower it to {room} "
             f"or less"
         )
     return share
 
 
 def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generator) -> pa.Table:
-    """The samples without as many copies, in each class that has more training images than ``per_class``, as are over.
+    """The samples without surplus copies: in each class, as many as its training images exceed ``per_class``.
 
     Args:
         samples: a samples table.
         per_class: training images that a class may have; source images all stay, even if they are more.
-        rng: chooses the copies that go.
+        rng: chooses the copies that are removed.
     """
     train, copied = column(samples, "split") == "train", column(samples, "parent") != ""
     stays = np.ones(len(samples), dtype=bool)
@@ -115,15 +115,15 @@ def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generat
 
 
 def choose_parents(labels: Sequence[int] | Indices, *, per_class: int, rng: np.random.Generator) -> Indices:
-    """The parent of each child: within a class every image is used equally often, or once more than another.
+    """The source image of each copy: within a class every image is used equally often, or once more than another.
 
     Args:
         labels: (N,) class index of each training image; all of them stay in the balanced set.
-        per_class: images that a class shall have, parents included; none has more.
+        per_class: images that a class shall have, source images included; none has more.
         rng: chooses, in each class, those that are used once more.
 
     Returns:
-        (M,) indices into ``labels``, ascending, with as many repeats as a parent has children.
+        (M,) indices into ``labels``, ascending, each repeated once per copy.
 
     Raises:
         ValueError: a class has more than ``per_class``.

@@ -1,8 +1,8 @@
 """Augmented copies of images: their pixels, what was done to them, and the rows that say where they come from.
 
-A draw of a policy may do nothing: every Bernoulli draw fails, or the label check left a class no magnitude. A copy that
-equals its parent teaches nothing, so that it is drawn again, a few times; what still equals it then stays, since
-equal class counts come first.
+A draw of a policy may change nothing: every Bernoulli draw fails, or the label check allows a class no magnitude. A
+copy that equals its source image adds nothing, so it is drawn again, a few times; if it is still equal, it is kept,
+since equal class counts come first.
 """
 
 import json
@@ -26,7 +26,7 @@ REDRAWS = 8  # two stages at random both fail once in 4; nine draws all do so on
 Pixels = npt.NDArray[np.uint8]
 
 
-Plan = list[list[Applied]]  # by image, the operations done, in order
+Plan = list[list[Applied]]  # by image, the operations applied, in order
 
 
 Draw = Callable[[Pixels, list[str], torch.Generator], tuple[Pixels, Plan]]  # pixels, class names, generator
@@ -34,7 +34,7 @@ Draw = Callable[[Pixels, list[str], torch.Generator], tuple[Pixels, Plan]]  # pi
 
 @dataclass(frozen=True)
 class Copies:
-    """Children, a row each in the order of their parents."""
+    """Copies, one row each, in the order of their source images."""
 
     origin: list[str]
     pixels: Pixels  # (M, H, W, C)
@@ -42,12 +42,12 @@ class Copies:
 
 
 def from_policy(policy: Policy, *, chained: int) -> Draw:
-    """Sub-policies of the policy, so many in a row (``draw_from_policy``), within its limits."""
+    """``chained`` sub-policies of the policy, one after another (``draw_from_policy``), within its limits."""
     return lambda pixels, labels, generator: sample(policy, pixels, labels, generator, chained=chained)
 
 
 def at_random(policy: Policy) -> Draw:
-    """The operations it was found among, as many as a sub-policy has; probability, magnitude uniform, no limits."""
+    """Operations among those the search was offered, as many as a sub-policy has; all uniform, without limits."""
     stages = max(map(len, policy.sub_policies))
 
     def draw(pixels: Pixels, labels: list[str], generator: torch.Generator) -> tuple[Pixels, Plan]:
@@ -61,9 +61,9 @@ def make_copies(origin: str, draw: Draw, parents: Pixels, labels: list[str], gen
     """One copy of each row, differing from it where a few draws can make it differ.
 
     Args:
-        origin: what the copies are called.
+        origin: of the copies.
         draw: changes images.
-        parents: (M, H, W, C) the parent of each copy.
+        parents: (M, H, W, C) the source image of each copy.
         labels: (M,) class names.
         generator: of every draw.
     """
@@ -79,7 +79,7 @@ def make_copies(origin: str, draw: Draw, parents: Pixels, labels: list[str], gen
 
 
 def unchanged(pixels: Pixels, parents: Pixels) -> npt.NDArray[np.intp]:
-    """Rows of copies that equal their parent."""
+    """Rows of copies that equal their source image."""
     return np.flatnonzero((pixels == parents).all(axis=(1, 2, 3)))
 
 
@@ -91,7 +91,7 @@ def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_], *, origin: str = 
     Args:
         copies: M of them.
         chosen: (M,).
-        origin: what the chosen ones are called.
+        origin: of the chosen ones.
     """
     pixels, plan, origins = copies.pixels.copy(), list(copies.plan), list(copies.origin)
     for row in np.flatnonzero(chosen):
@@ -105,16 +105,16 @@ def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_], *, origin: str = 
 def copy_rows(
     copies: Copies, parents: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[dict[str, object], tuple[str, bytes]]]:
-    """By child, its row of a samples table, and its id with its PNG.
+    """Of each copy, its row of a samples table, and its id with its PNG.
 
     Args:
         copies: M of them.
-        parents: (M,) the parents' rows, a parent's children together.
+        parents: (M,) row of the source image of each copy.
     """
-    born: Counter[str] = Counter()
+    made: Counter[str] = Counter()
     for origin, pixels, steps, parent in zip(copies.origin, copies.pixels, copies.plan, parents, strict=True):
-        number = born[parent["id"]]
-        born[parent["id"]] += 1
+        number = made[parent["id"]]
+        made[parent["id"]] += 1
         own = np.ascontiguousarray(pixels[..., : parent["channels"]])  # grey stays grey among coloured ones
         identifier = sample_id(f"{parent['id']}#{origin}-{number}", own.tobytes())
         row = {
@@ -130,5 +130,5 @@ def copy_rows(
 
 
 def _rounded(step: Applied) -> dict[str, object]:
-    """Four decimals: people read it, and it is finer than a level of grey or a tenth of a pixel."""
+    """The magnitude to four decimals, which is finer than a level of grey or a tenth of a pixel."""
     return {**asdict(step), "magnitude": round(step.magnitude, 4)}

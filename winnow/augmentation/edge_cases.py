@@ -1,8 +1,8 @@
-"""Edge cases: images that plainly belong to their class's cluster and yet lie apart in it.
+"""Edge cases: images that clearly belong to their class's cluster but are isolated in it.
 
-In a plane of features, an image belongs to its cluster when its neighbours share its label, and lies apart when its
-closest neighbour of its own class is far, compared with what is usual in the class. They are where a class is thinly
-sampled, so that copies of them teach more than copies of what is there a hundred times.
+In a plane of features, an image belongs to its cluster when its neighbours share its label, and is isolated when its
+closest neighbour of its own class is far, compared with what is usual in the class. Edge cases are where a class is
+sparsely sampled, so that copies of them add more than copies of frequent images.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Found:
-    """A row an image."""
+    """The findings, one row per image."""
 
     agreement: npt.NDArray[np.float64]  # (N,) share of the neighbours that carry its label
     distance: npt.NDArray[np.float64]  # (N,) to the closest of its class; 0 where there is no other
@@ -37,13 +37,13 @@ class Found:
 def find_edge_cases(points: Points, labels: npt.NDArray[np.int64], rule: Rule) -> Found:
     """The edge cases among points.
 
-    A class whose cluster is torn, so that no image of it belongs, has none; a class of one image has none either.
+    A class in which no image belongs to the cluster has none; a class of one image has none either.
     With fewer than k + 1 images all others are neighbours.
 
     Args:
         points: (N, D) features; D is 2 in the plane.
         labels: (N,) class indices.
-        rule: when.
+        rule: the criterion.
 
     Time O(N k log N).
     """
@@ -76,10 +76,10 @@ def choose_edge_parents(
     missing: npt.NDArray[np.int64],
     copies: int,
 ) -> npt.NDArray[np.int64]:
-    """The parent of each copy: a class's edge cases, the furthest first, each equally often or once more.
+    """The source image of each copy: a class's edge cases, the furthest first, each equally often or once more.
 
-    A class with too few edge cases for ``copies`` each goes on with its other images, the furthest first; one with too
-    few images at all copies each of them more often.
+    A class with too few edge cases for ``copies`` each also uses its other images, the furthest first; one with too few
+    images at all uses each of them more often.
 
     Args:
         labels: (N,) class indices.
@@ -89,7 +89,7 @@ def choose_edge_parents(
         copies: at most of one image, while its class has others.
 
     Returns:
-        (M,) rows, ascending, with as many repeats as a parent has copies.
+        (M,) rows, ascending, each repeated once per copy.
 
     Raises:
         ValueError: copies are wanted of a class without images.

@@ -2,9 +2,9 @@
 
 A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
 and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
-2020, section 3); or several, each weakened (``draw_from_policy``), which is ours. ``limits`` holds what a class
-survives: no image is changed by more than its own class's limit, all stages of one operation together; where the class
-is free, by no more than the operation's whole range.
+2020, section 3); or several, each weakened (``draw_from_policy``), which is ours. ``limits`` holds the magnitudes that
+the label check allows: no image is changed by more than its own class's limit, all stages of one operation together;
+without a limit, by no more than the operation's whole range.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,10 +52,10 @@ class Policy:
     operations: tuple[str, ...]  # that were offered to the search
     sub_policies: tuple[tuple[Step, ...], ...]
     limits: Limits = field(default_factory=dict)
-    cut: tuple[Mapping[str, Any], ...] = ()  # the report of what the label check cut back, a row a finding
+    cut: tuple[Mapping[str, Any], ...] = ()  # report of the label check, one row per finding
 
     def limit(self, operation: str, label: str) -> float:
-        """The largest magnitude that the label of a class survives; 1 where the label check has not judged it."""
+        """The largest magnitude that a class's label survives; 1 where the label check has not judged it."""
         return self.limits.get(operation, {}).get(label, 1.0)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Policy:
 
 
 def within_limits(policy: Policy) -> Policy:
-    """The same policy, no stage's magnitude above the largest that any class survives."""
+    """The same policy, no stage's magnitude above the largest limit of any class."""
     most = {name: max(by_class.values(), default=1.0) for name, by_class in policy.limits.items()}
     return replace(
         policy,
@@ -93,7 +93,7 @@ def sample(
         chained: sub-policies that an image takes; see ``draw_from_policy``.
 
     Returns:
-        (N, H, W, C) uint8, and by image the operations done, in order; none where every Bernoulli draw failed.
+        (N, H, W, C) uint8, and by image the operations applied, in order; none where every Bernoulli draw failed.
     """
     plan = draw_from_policy(policy, labels, generator, chained=chained)
     return carry_out(plan, pixels, generator), plan
@@ -104,11 +104,11 @@ def draw_from_policy(
 ) -> list[list[Applied]]:
     """By image, the operations that one draw of the policy does to it.
 
-    As published an image takes one sub-policy. Chained by n it takes n, each weakened to an nth, so that on the whole
-    as much is done to it, but more kinds of it and each milder. Weakened is the magnitude; of an operation without
-    degrees, which is done wholly or not, the probability. The affine maps of a chain come first: all are sampled as
-    one then, and none smooths the noise. The order within a sub-policy is given up for that, where n is above 1; the
-    search knows single sub-policies alone.
+    As published, an image takes one sub-policy. With ``chained`` n it takes n, each weakened to one nth, so that the
+    total change is about the same, by more and milder operations. What is weakened is the magnitude, or the probability
+    of an all-or-nothing operation. The affine maps of a chain come first, so that they are sampled as one and do not
+    smooth the noise; the order within a sub-policy is given up for that, where n is above 1. The search evaluates
+    single sub-policies only.
 
     Args:
         policy: the policy.
@@ -135,16 +135,16 @@ def draw_from_policy(
 
 
 def _weakened(step: Step, times: int) -> Step:
-    """The step as one of ``times`` that stand for it."""
+    """The step weakened to one part in ``times``."""
     if OPERATIONS[step.operation].whole:
         return replace(step, probability=step.probability / times)
     return replace(step, magnitude=step.magnitude / times)
 
 
 def _limited(policy: Policy, steps: Sequence[Step], label: str) -> list[Applied]:
-    """What is done of the steps: of each operation no more, over all of them, than the class survives.
+    """The steps as applied: of each operation no more, over all of them, than the limit of the class.
 
-    An operation without degrees is done once: twice inverted is the image itself.
+    An all-or-nothing operation is applied once: an image inverted twice is the image itself.
     """
     left: dict[str, float] = {}
     done = []
@@ -163,7 +163,7 @@ def draw_at_random(
     """By image, operations without any search: each stage's operation, probability and magnitude are uniform.
 
     Args:
-        operations: names that are drawn from, alike at every stage.
+        operations: names to draw from, the same at every stage.
         stages: of a sub-policy.
         count: images.
         generator: of every draw.
@@ -197,7 +197,7 @@ def carry_out(plan: Sequence[Sequence[Applied]], pixels: Pixels, generator: torc
 
 
 def _joined(steps: Sequence[Applied]) -> list[list[Applied]]:
-    """The steps, those of a run of affine maps together, every other one by itself."""
+    """The steps; consecutive affine maps together, every other one by itself."""
     links: list[list[Applied]] = []
     for moves, run in groupby(steps, key=lambda step: step.operation in MOVING):
         together = list(run)
@@ -206,7 +206,7 @@ def _joined(steps: Sequence[Applied]) -> list[list[Applied]]:
 
 
 def _carry_out_link(links: Sequence[Sequence[Applied]], images: torch.Tensor, generator: torch.Generator) -> None:
-    """Change the images in place: all that are moved at once, and all of any other operation at once."""
+    """Change the images in place: all affine maps in one call, and one call for each other operation."""
     moved = [row for row, link in enumerate(links) if link and link[0].operation in MOVING]
     if moved:
         chains = [[(step.operation, step.magnitude) for step in links[row]] for row in moved]

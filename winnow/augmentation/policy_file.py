@@ -1,4 +1,4 @@
-"""A policy read from policy.json, every key, type and number of it checked."""
+"""A policy read from policy.json, with every key, type and number checked."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +15,8 @@ POLICY = {  # key of policy.json: meaning
     "sub_policies[][].probability": "that the stage is carried out",
     "sub_policies[][].magnitude": "in [0, 1]; 1 is the operation's whole range",
     "operations[]": "offered to the search",
-    "limits.<operation>.<class>": "largest magnitude that the class's label survives; 0 refuses the operation",
-    "cut[].operation": "report of the label check, a row an operation, class and magnitude: the operation",
+    "limits.<operation>.<class>": "largest magnitude that the class's label survives; 0 excludes the operation",
+    "cut[].operation": "report of the label check, one row per operation, class and magnitude: the operation",
     "cut[].class": "the class",
     "cut[].magnitude": "the magnitude judged",
     "cut[].images": "images of the class that were judged",

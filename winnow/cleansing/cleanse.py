@@ -1,4 +1,4 @@
-"""Cleansing by representation: what networks say out of fold, turned into verdicts and a cleaner samples table."""
+"""Cleansing by representation: out-of-fold predictions turned into verdicts and a cleaner samples table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from winnow.verdicts.overrides import Override, apply_overrides, overrides_on, t
 SIGNALS: Columns = {
     "id": (pa.string(), "of a train or val image that no override drops or relabels"),
     "neighbours": (pa.float64(), "share of its neighbours that have its label"),
-    "classifier": (pa.float32(), "out-of-fold probability of its label; NaN where the classifier cannot tell"),
+    "classifier": (pa.float32(), "out-of-fold probability of its label; NaN where no classifier was trained on it"),
     "label_quality": (pa.float64(), "by the valuation; NaN where it has none"),
     "support": (pa.float64(), "mean of the signals that `cleanse_neighbours.signals` names"),
 }
@@ -31,11 +31,11 @@ SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
 @dataclass(frozen=True)
 class Cleansed:
-    """What came of a cleansing."""
+    """The result of a cleansing."""
 
     verdicts: pa.Table  # of every train and val image, copies too
     samples: pa.Table  # that are left
-    signals: pa.Table  # a row a source image that no override relabels: id, each signal (NaN: unknown), support
+    signals: pa.Table  # one row per source image that no override relabels: id, each signal (NaN: unknown), support
 
 
 def cleanse(
@@ -49,16 +49,16 @@ def cleanse(
     round_name: str,
     stage: str,
 ) -> Cleansed:
-    """The verdicts and what they leave.
+    """The verdicts, and the samples that they leave.
 
     Args:
         samples: source images and copies, N rows.
         near: neighbours of every row, as rows of ``samples``.
-        probability: (N, K) of each class, by classifiers that never saw the image.
+        probability: (N, K) of each class, by classifiers that were not trained on the image.
         label_quality: by the valuation for the label as it stands, by id of a source image; a copy has its source
             image's, and an image without one is judged by the other signals.
-        rule: when an image goes.
-        overrides: by id; one holds of the image and its copies whatever the rule says.
+        rule: when an image is dropped or relabelled.
+        overrides: by id; each applies to the image and its copies, whatever the verdict of the rule.
         round_name: for the verdict table.
         stage: for the verdict table.
     """
@@ -118,24 +118,25 @@ def _copies_along(
 ) -> list[Verdict]:
     """The verdicts, the copies following their source image.
 
-    One of a dropped image goes with it. One of a relabelled image is judged under the new label: relabelled or dropped.
+    Copies of a dropped image are dropped. Those of a relabelled image are judged under its new label, and relabelled or
+    dropped.
 
     Args:
         verdicts: (N,).
         labels: (N,) class indices before.
-        roots: (N,) id of the source image that each goes back to.
+        roots: (N,) id of the source image of each.
         copies: (N,) copies without an override.
         judge: verdicts from (N,) labels, and (N,) whether it is the label before.
     """
     fate = {root: one for root, one, copy in zip(roots.tolist(), verdicts, copies, strict=True) if not copy}
-    gone = [copy and fate[root].action == DROP for root, copy in zip(roots.tolist(), copies, strict=True)]
+    lost = [copy and fate[root].action == DROP for root, copy in zip(roots.tolist(), copies, strict=True)]
     new = {root: one.label for root, one in fate.items() if one.action == RELABEL}
     given = np.array([new.get(root, label) for root, label in zip(roots.tolist(), labels, strict=True)], dtype=np.int64)
     renamed = copies & (given != labels)
     again = judge(np.where(renamed, given, labels), ~renamed) if renamed.any() else verdicts
     return [
         _following(before, under_the_new, dropped=dropped, renamed=follows)
-        for before, under_the_new, dropped, follows in zip(verdicts, again, gone, renamed.tolist(), strict=True)
+        for before, under_the_new, dropped, follows in zip(verdicts, again, lost, renamed.tolist(), strict=True)
     ]
 
 

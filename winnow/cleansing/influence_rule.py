@@ -1,8 +1,8 @@
-"""The method's rule on influence: drop what harms a trusted sample more than the rest does.
+"""The method's rule on influence: drop images that harm a label-book image more than the others do.
 
 Source: the method paper's min + std criterion, conservative on purpose, since a larger one overfits the label book.
-Differs by two params: ``guard`` also demands a negative effect, because where |min| < std the threshold turns positive
-and helpful samples would go; ``votes`` asks for more than one trusted sample.
+Differs by two params: ``guard`` also demands a negative effect, because where |min| < std the threshold is positive and
+helpful images would be dropped; ``votes`` can require more than one label-book image.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 def harmful_votes(effect: npt.NDArray[np.float64], *, guard: bool) -> npt.NDArray[np.bool_]:
-    """Which trusted samples vote to drop which training samples.
+    """Which label-book images vote to drop which images.
 
     $$ E_{ij} < \\min_i E_{ij} + \\mathrm{std}_i E_{ij} $$, and with ``guard`` also $E_{ij} < 0$.
 

@@ -1,8 +1,8 @@
-"""The rule on neighbours: they, a classifier and the label quality keep, drop or relabel an image.
+"""The rule on neighbours: an image is kept, dropped or relabelled by them, a classifier and its label quality.
 
 The rule as published: relabel when all neighbours carry one other label; drop when the closest one is far, or when the
 image lies among other classes; else keep. ``far`` is measured on the class's own scale, median and median absolute
-deviation (MAD) of its images' distances to their closest neighbour, so that clean data loses nobody by quota.
+deviation (MAD) of its images' distances to their closest neighbour, so that no fixed share of clean data is dropped.
 
 Differs, where ``signals`` names others than the neighbours: the support for a label is then the mean of what each
 signal gives it, and the verdicts rest on that mean; a new label needs the agreement of the neighbours and, if named, of
@@ -35,7 +35,7 @@ Deviations = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # .inf: no limit
 
 @section
 class Rule:
-    """When an image goes or changes its label."""
+    """When an image is dropped or relabelled."""
 
     k: Count  # neighbours that vote, by repeat
     # neighbours: their share of the label; classifier: its probability; label_quality: the valuation's.
@@ -43,8 +43,8 @@ class Rule:
     support: Share  # mean of the signals for the image's own label; below it the label is wrong
     # Share of the neighbours, and probability by the classifier if named, that gives another label.
     relabel: Annotated[float, Field(gt=0.5, le=1)]
-    near: Deviations  # MADs above the other class's median distance; an image further from it is none of it, and goes
-    far: Deviations  # MADs above the class's median distance to the closest neighbour; beyond it the image goes
+    near: Deviations  # MADs above the other class's median distance; an image beyond it is not relabelled but dropped
+    far: Deviations  # MADs above the class's median distance to the closest neighbour; beyond it the image is dropped
 
     def __post_init__(self) -> None:
         if not self.signals or set(self.signals) - set(SIGNALS) or len(set(self.signals)) < len(self.signals):
@@ -74,7 +74,7 @@ def class_limits(
     Args:
         distance: (N,) to the closest neighbour.
         labels: (N,).
-        source: (N,) no copies.
+        source: (N,) true for images that are not copies.
         classes: K.
         deviations: how many.
     """
@@ -97,17 +97,17 @@ def judge_labels(
     label_quality: Array | None = None,
     copies: npt.NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
-    """A verdict an image.
+    """The verdicts, one per image.
 
     Args:
         labels: (N,) class indices.
         voted: (N, V) labels of the neighbours that vote.
         distance: (N,) to the closest neighbour.
         classes: K names.
-        rule: when.
-        probability: (N, K) of each class, by the classifier; NaN where it cannot tell. Counts where the rule names it.
+        rule: the criterion.
+        probability: (N, K) of each class, by the classifier; NaN where it is unknown. Counts where the rule names it.
         label_quality: (N,) of the own label by the valuation, in [0, 1]; NaN where it has none. Counts where the rule
-            names it. Of an image, the signals that are NaN are passed over; if all are, its neighbours decide.
+            names it. Of an image, the signals that are NaN are ignored; if all are, its neighbours decide.
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
             source images'. None: there are none.
     """
@@ -117,7 +117,7 @@ def judge_labels(
     judged = None
     if "classifier" in rule.signals:
         if probability is None:
-            raise ValueError("the rule asks the classifier, but its probabilities are missing")
+            raise ValueError("the rule names the classifier, but its probabilities are missing")
         judged = probability
     support = _support(
         rule.signals,
@@ -135,13 +135,13 @@ def judge_labels(
     verdicts = []
     for i, label in enumerate(labels.tolist()):
         share, name = float(others[i, rival[i]]), classes[rival[i]]
-        told = f"{shares[i, rival[i]]:.0%} of its neighbours are {name}"
-        told += "" if judged is None else f", the classifier {_sees(judged[i], label, classes)}"
+        votes = f"{shares[i, rival[i]]:.0%} of its neighbours are {name}"
+        votes += "" if judged is None else f", the classifier {_sees(judged[i], label, classes)}"
         belongs = share >= rule.relabel and distance[i] <= near[rival[i]]
         if support[i] < rule.support and belongs and not copied[i]:
-            verdicts.append(Verdict(RELABEL, int(rival[i]), told, float(support[i])))
+            verdicts.append(Verdict(RELABEL, int(rival[i]), votes, float(support[i])))
         elif support[i] < rule.support:
-            reason = f"support {support[i]:.2f} for {classes[label]}, {told}"
+            reason = f"support {support[i]:.2f} for {classes[label]}, {votes}"
             verdicts.append(Verdict(DROP, None, reason, float(support[i])))
         elif distance[i] > far[label]:
             reason = f"closest neighbour at {distance[i]:.2f}, the class allows {far[label]:.2f}"

@@ -1,7 +1,7 @@
 """Checks before anything runs: params, overrides, merge conflicts, and a dvc.lock that DVC was killed in writing.
 
-DVC writes the whole lock anew, in place, after every stage, which for ours takes some tenths of a second. Killed in
-them it leaves the beginning of the file, and most often refuses that from then on.
+DVC rewrites the whole lock in place after every stage, which takes some tenths of a second here. If it is killed while
+it writes, only the beginning of the file is left, which it usually cannot read again.
 """
 
 import importlib
@@ -22,16 +22,16 @@ OVERRIDES = ROOT / "overrides.csv"
 LOCK, PIPELINE = ROOT / "dvc.lock", ROOT / "dvc.yaml"
 
 
-def mend_lock(file: Path) -> bool:
-    """Take out of a lock that was cut short the stage it was cut in; DVC runs it, and what followed, or has it cached.
+def repair_lock(file: Path) -> bool:
+    """Remove the last stage from a truncated lock; DVC runs that stage and what followed, or has them cached.
 
-    A cut that DVC can read is left alone: the stage lacks hashes, so DVC takes it for changed.
+    A truncated lock that DVC can read is left alone: the stage lacks hashes, so DVC takes it for changed.
 
     Returns:
-        Whether something had to be taken out. A lock without one whole stage is removed.
+        Whether something had to be removed. A lock without one complete stage is deleted.
 
     Raises:
-        UserError: it is spoilt elsewhere than at its end.
+        UserError: it is damaged elsewhere than at its end.
     """
     if readable(content := file.read_bytes()):
         return False
@@ -41,7 +41,7 @@ def mend_lock(file: Path) -> bool:
         return True
     whole = content[: stages[-1]]
     if not readable(whole):
-        raise UserError(f"{file.name} is spoilt, and not only at its end; `git checkout {file.name}` brings one back")
+        raise UserError(f"{file.name} is damaged, and not only at its end; `git checkout {file.name}` restores it")
     write_bytes(file, whole)
     return True
 
@@ -97,7 +97,7 @@ def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
 
 
 def check_lock(root: Path = ROOT) -> None:
-    """Let DVC go on after it was killed while it wrote its lock."""
+    """Repair a lock that DVC was killed in writing."""
     file = root / LOCK.name
     if not file.exists() or readable(file.read_bytes()):
         return
@@ -106,15 +106,15 @@ def check_lock(root: Path = ROOT) -> None:
 
     try:
         with Repo(root) as repo, lock_repo(repo):  # another DVC may be writing it at this moment
-            mended = mend_lock(file)
+            repaired = repair_lock(file)
     except DvcException as error:
         raise UserError(f"{file.name} cannot be read, and DVC is at work here: {error}") from None
-    if mended:
+    if repaired:
         print(f"run: {file.name} was cut short, as by a kill while DVC wrote it; the stages whole in it are kept")
 
 
 def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
-    """Stop if params.yaml has a section that no stage reads: most likely a slip in its name."""
+    """Stop if params.yaml has a section that no stage reads: most likely its name is misspelt."""
     text = pipeline.read_text(encoding="utf-8")
     stages = read_params(pipeline)["stages"]
     bodies = [stage.get("do", stage) for stage in stages.values()]
@@ -126,7 +126,7 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
 
 
 def check_params(params: Path = PARAMS) -> None:
-    """Stop before anything long if a stage would refuse its section of params.yaml."""
+    """Stop before anything long if a stage would reject its section of params.yaml."""
     from winnow.evaluation.judge import check_seeds
 
     for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
@@ -143,7 +143,7 @@ def check_params(params: Path = PARAMS) -> None:
         for name in load_params(section, kind, params):
             if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
                 raise UserError(
-                    f"params.yaml: {section} has the name {name!r}, which becomes a folder and a word of a command; "
+                    f"params.yaml: {section} has the name {name!r}, which becomes a folder and part of a command; "
                     f"begin with a letter or a digit, and use these, - and _"
                 )
             if section == "rounds" and name in ("prepared", "test", "refined", "arms", "export"):
@@ -153,7 +153,7 @@ def check_params(params: Path = PARAMS) -> None:
 
 
 def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES) -> None:
-    """Stop before any training if a word on an image means nothing, or the classes cannot be augmented."""
+    """Stop before any training if an override is invalid, or the classes cannot be augmented."""
     from winnow.augmentation.balance import demand_balance, demand_pairs
     from winnow.dataset.samples import read_samples
     from winnow.verdicts.apply import with_overrides

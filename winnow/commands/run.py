@@ -4,8 +4,8 @@
     winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2]
 
 params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
-any training. params.yaml is changed where asked, keeps its comments, and is put back if the run does not end well.
-``reproduce`` judges every arm of compare.arms; stopped, it goes on where it was when started again.
+any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails.
+``reproduce`` judges every arm of compare.arms; a run that was stopped continues where it was when started again.
 """
 
 import argparse
@@ -33,11 +33,11 @@ COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refin
 
 
 class RunFailedError(UserError):
-    """``dvc repro`` ended with an error, which it has already told."""
+    """``dvc repro`` ended with an error, which it has already reported."""
 
 
 def stored_source(given: str, caller: Path) -> str:
-    """The source as params.yaml holds it: a relative path counts from the repository, wherever the caller stood."""
+    """The source as params.yaml holds it: a relative path is made relative to the repository."""
     if Path(given).is_absolute():
         return given
     return os.path.relpath(caller / given, ROOT)
@@ -45,7 +45,7 @@ def stored_source(given: str, caller: Path) -> str:
 
 @contextmanager
 def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[None]:
-    """params.yaml with some values changed; as it was if the block does not end well, unless edited meanwhile.
+    """params.yaml with some values changed; restored if the block raises, unless it was edited meanwhile.
 
     Args:
         changes: new values by dotted key (``dataset.source``).
@@ -78,7 +78,7 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
         if file.read_bytes() == ours:
             write_bytes(file, before)
         else:
-            print(f"run: {file.name} was edited meanwhile and is left so; this run had set {', '.join(changes)}")
+            print(f"run: {file.name} was edited meanwhile and is not restored; this run had set {', '.join(changes)}")
         raise
 
 
@@ -86,18 +86,18 @@ def dvc(*arguments: str) -> None:
     """Run a DVC command from the root with this Python.
 
     Raises:
-        RunFailedError: it did not end well.
+        RunFailedError: it failed.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     process = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=ROOT, env={**os.environ, "PATH": path})
     if process.returncode:
         raise RunFailedError(
-            "the pipeline stopped; the lines above say why. Mended, the same command goes on from there"
+            "the pipeline stopped; the lines above say why. Once that is fixed, the same command continues from there"
         )
 
 
 def unrolled(rounds: int) -> dict[str, Any]:
-    """Changes to params.yaml that make the pipeline run so many rounds, each on what the one before passed on."""
+    """Changes to params.yaml for so many rounds, each of which starts from what the one before passed on."""
     inputs = ["data/prepared", *(f"data/r{number}/gate/dataset" for number in range(1, rounds))]
     named = {f"r{number}": {"input": given} for number, given in enumerate(inputs, start=1)}
     return {"rounds": named, "refined.round": f"r{rounds}"}
@@ -127,7 +127,7 @@ def main(command: str, words: Sequence[str]) -> None:
             changes["dataset.source"] = stored_source(options.source, Path.cwd())
             check_source(changes["dataset.source"])
         if command == "reproduce":
-            changes |= asked_for(options.seeds, options.profile, options.rounds)
+            changes |= requested_changes(options.seeds, options.profile, options.rounds)
         with changed_params(changes):
             dvc("repro", "overrides")
             check_classes()
@@ -135,14 +135,14 @@ def main(command: str, words: Sequence[str]) -> None:
     except UserError as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"{command}: interrupted; the same command goes on from where this one stopped")
+        sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
     print_table()
     if changes:
         named = ", ".join(changes)
-        print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` goes back.")
+        print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` restores the old ones.")
 
 
-def asked_for(seeds: int, profile: str, rounds: int) -> dict[str, Any]:
+def requested_changes(seeds: int, profile: str, rounds: int) -> dict[str, Any]:
     """Changes to params.yaml that ``winnow reproduce`` makes.
 
     Raises:

@@ -15,7 +15,7 @@ TROUBLE = 2  # as diff(1) and argparse have it; 1 is an answer
 
 
 def run_command(name: str, answer: Callable[[], tuple[str, int]]) -> NoReturn:
-    """Print what a command answers and exit as it says; trouble is one sentence and exit code 2.
+    """Print a command's answer and exit with its code; an error is one sentence and exit code 2.
 
     Args:
         name: of the command, before a message.

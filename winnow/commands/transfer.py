@@ -1,13 +1,13 @@
-"""Push and pull as DVC does, with every object held against its hash: ``make push`` and ``make pull``.
+"""Push and pull as DVC does, and verify every object's checksum: ``make push`` and ``make pull``.
 
     winnow push [TARGET ...] [--remote NAME]
     winnow pull [TARGET ...] [--remote NAME]
 
-DVC takes an object of the right name for whole, and a folder whose list is on the remote for complete. What a server
-lost, or kept half of when it died, is then never sent again by ``dvc push``, and comes into data/ by ``dvc pull``
-unless the remote has ``verify = true``; its messages name hashes, not files. Here a push looks at what the remote
-holds and sends what is absent or wrong; a pull lets nothing into the cache that has not its hash, and touches data/
-only when everything has come.
+DVC takes an object of the right name to be complete, and so a folder whose list is on the remote. An object that a
+server lost or stored in part is then never sent again by ``dvc push``, and ``dvc pull`` writes it to data/ unless the
+remote has ``verify = true``; messages name hashes, not files. Here a push verifies what the remote stores and sends
+what is absent or damaged; a pull accepts no object into the cache whose checksum differs, and changes data/ only when
+every object has arrived.
 """
 
 import argparse
@@ -42,13 +42,13 @@ class Done:
     """What a push or a pull did."""
 
     remote: str
-    moved: int  # objects that went over the line
-    held: int  # objects that were held against their hashes, those included
+    moved: int  # objects that were transferred
+    verified: int  # objects whose checksums were verified, those included
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Where objects are kept, here and there."""
+    """The local cache and the remote's store of objects."""
 
     cache: Any
     store: Any
@@ -56,7 +56,7 @@ class Ends:
 
 
 def push(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> Done:
-    """Bring the remote to hold every object of the targets, whole.
+    """Send what the remote lacks of the targets' objects, or stores damaged.
 
     Args:
         repo: an open DVC repository.
@@ -64,18 +64,18 @@ def push(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
         remote: its name; none takes the default.
 
     Raises:
-        UserError: an object is not whole here either, or did not reach the remote.
+        UserError: an object is damaged here, or did not reach the remote.
     """
     ends = _ends(repo, remote)
     outputs = _outputs(repo, targets)
-    _refuse_broken(ends.cache, outputs)
+    _reject_broken(ends.cache, outputs)
     wanted = outputs | _files(ends.cache, outputs)
-    lacking = _not_held(ends.store, wanted)
-    _refuse_broken(ends.cache, lacking)
+    lacking = _lacking(ends.store, wanted)
+    _reject_broken(ends.cache, lacking)
     failures = _transfer(ends.cache, ends.store, lacking, f"Pushing to {ends.remote}")
-    failures = failures or dict.fromkeys(_not_held(ends.store, lacking), "did not arrive whole")
+    failures = failures or dict.fromkeys(_lacking(ends.store, lacking), "did not arrive whole")
     if failures:
-        raise UserError(_told(failures, f"the same command sends the rest, once remote {ends.remote!r} takes it"))
+        raise UserError(_message(failures, f"the same command sends the rest, once remote {ends.remote!r} takes it"))
     return Done(ends.remote, len(set(lacking.values())), len(set(wanted.values())))
 
 
@@ -93,13 +93,13 @@ def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
     ends = _ends(repo, remote)
     outputs = _outputs(repo, targets)
     moved = _fetch(ends, outputs)
-    asked = _asked(repo, targets, outputs)
-    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _below(path, asked)}
+    written = _written(repo, targets, outputs)
+    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _below(path, written)}
     moved += _fetch(ends, files)
     repo.checkout(targets=list(targets) or None)
     changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
     if changed:  # DVC remembers that it wrote the right bytes there once, and does not look again
-        raise UserError(_told(changed, "something wrote into it in place: remove it, and pull again"))
+        raise UserError(_message(changed, "something wrote into it in place: remove it, and pull again"))
     return Done(ends.remote, moved, len({*outputs.values(), *files.values()}))
 
 
@@ -113,11 +113,11 @@ def _outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
     outs = repo.index.targets_view(list(targets) or None).outs
     recorded = {os.path.relpath(out.fs_path): out.hash_info.value for out in outs if out.use_cache and out.hash_info}
     if not recorded:
-        raise UserError("no output of this was ever made; `make run` makes them")
+        raise UserError("no output of these targets was made yet; `make run` makes them")
     return recorded
 
 
-def _asked(repo: Repo, targets: Sequence[str], outputs: Wanted) -> list[Path]:
+def _written(repo: Repo, targets: Sequence[str], outputs: Wanted) -> list[Path]:
     """What checking out the targets writes: outputs, and the parts of outputs that a target is."""
     parts = [target for target in targets if any(Path(output) in _path(target).parents for output in outputs)]
     if not parts:
@@ -148,11 +148,11 @@ def _files(cache: Any, outputs: Wanted) -> Wanted:
 
 
 def _fetch(ends: Ends, wanted: Wanted) -> int:
-    """Bring into the cache what is not whole in it; how many objects that were."""
+    """Fetch what is absent or damaged in the cache; the number of objects."""
     cache = ends.cache
     lacking = {path: oid for path, oid in wanted.items() if not _whole(cache, oid)}
     for oid in set(lacking.values()):
-        if cache.exists(oid):  # damaged: away with it, for DVC would trust it
+        if cache.exists(oid):  # damaged: deleted, since DVC would use it
             cache.delete(oid)
     failures = _transfer(ends.store, cache, lacking, f"Fetching from {ends.remote}")
     for path, oid in lacking.items():
@@ -160,7 +160,7 @@ def _fetch(ends: Ends, wanted: Wanted) -> int:
             failures[path] = "is damaged there"
     if failures:
         mend = f"whoever has it whole runs `make push`, which mends remote {ends.remote!r}; then pull again"
-        raise UserError(_told(failures, f"data/ is as it was; {mend}"))
+        raise UserError(_message(failures, f"data/ is as it was; {mend}"))
     return len(set(lacking.values()))
 
 
@@ -173,24 +173,24 @@ def _transfer(source: Any, target: Any, wanted: Wanted, label: str) -> Failures:
 
     oids = sorted(set(wanted.values()))
     lists = [oid for oid in oids if oid.endswith(".dir")]
-    # A list goes when its files are there, so that it never promises what is not.
+    # A list is sent when its files are there, so that it never names a file that is not.
     for part in ([oid for oid in oids if oid not in lists], lists):
         if part and not errors:
             paths = [source.oid_to_path(oid) for oid in part]
-            verify = target.fs.protocol == "local"  # then what has not its hash is not kept
+            verify = target.fs.protocol == "local"  # an object with a wrong checksum is then not kept
             with TqdmCallback(desc=label, unit="file") as bar:
                 target.add(paths, source.fs, part, verify=verify, check_exists=False, callback=bar, on_error=on_error)
     return {path: errors[oid] for path, oid in wanted.items() if oid in errors}
 
 
 def _whole(cache: Any, oid: str) -> bool:
-    """Whether an object in the cache has its hash; read each time, since a damaged one looks like any other."""
+    """Whether an object in the cache has its checksum; read each time, since damage does not show otherwise."""
     path = cache.oid_to_path(oid)
     return bool(cache.fs.exists(path)) and file_md5(path, cache.fs) == oid.removesuffix(".dir")
 
 
-def _not_held(store: Any, wanted: Wanted) -> Wanted:
-    """What the remote does not hold whole: its ETag says so where it is an MD5, else the object is read back."""
+def _lacking(store: Any, wanted: Wanted) -> Wanted:
+    """What the remote lacks or stores damaged: by its ETag where that is an MD5, else the object is read back."""
     store.fs.fs.invalidate_cache()
     try:
         listed = store.fs.fs.find(store.path, detail=True)
@@ -206,14 +206,14 @@ def _not_held(store: Any, wanted: Wanted) -> Wanted:
     return {path: oid for path, oid in wanted.items() if oid not in held}
 
 
-def _refuse_broken(cache: Any, wanted: Wanted) -> None:
-    """Stop where something to push is not whole here."""
+def _reject_broken(cache: Any, wanted: Wanted) -> None:
+    """Stop where an object to push is damaged here."""
     broken = {path: "is not whole in the cache" for path, oid in wanted.items() if not _whole(cache, oid)}
     if broken:
-        raise UserError(_told(broken, "`make pull` or `make run` brings it back; then push again"))
+        raise UserError(_message(broken, "`make pull` or `make run` brings it back; then push again"))
 
 
-def _told(failures: Failures, advice: str) -> str:
+def _message(failures: Failures, advice: str) -> str:
     """A message that names the files, what is wrong with each, and the remedy."""
     named = [f"{path} {what}" for path, what in sorted(failures.items())]
     more = [f"and {len(named) - SHOWN} more files"] if len(named) > SHOWN else []
@@ -239,14 +239,13 @@ def main(command: str, words: Sequence[str]) -> None:
     except (UserError, DvcException) as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"{command}: interrupted; the same command goes on from where this one stopped")
+        sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
     except Exception as error:  # each kind of remote has its own errors, and none of them is ours to trace
         if isinstance(error, OSError) and error.filename and error.strerror:
-            told = f"{error.filename} cannot be used ({error.strerror})"
-            sys.exit(f"{command}: {told}; mend that, and run it again")
-        sys.exit(f"{command}: the remote does not answer; its word: {_sentence(error)}")
-    went = {"push": "sent", "pull": "fetched"}[command]
-    counts = f"{done.moved} objects {went}, {done.held} held against their hashes"
+            sys.exit(f"{command}: {error.filename} cannot be used ({error.strerror}); fix that, and run it again")
+        sys.exit(f"{command}: the remote does not answer; its error: {_sentence(error)}")
+    moved = {"push": "sent", "pull": "fetched"}[command]
+    counts = f"{done.moved} objects {moved}, {done.verified} verified"
     print(f"{command}: remote {done.remote!r}: {counts}")
 
 

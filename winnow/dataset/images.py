@@ -21,7 +21,7 @@ from winnow.pipeline.messages import UserError
 
 
 def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
-    """PNG bytes by id, in the order asked.
+    """PNG bytes by id, in the order of ``ids``.
 
     Args:
         folder: of the dataset.
@@ -65,13 +65,13 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def decode_png(content: bytes) -> Pixels:
-    """(H, W, 1) or (H, W, 3) uint8 pixels of one of our own PNGs; nothing else: Pillow starts programs for some."""
+    """(H, W, 1) or (H, W, 3) uint8 pixels of a PNG; other formats fail, since Pillow runs programs to read some."""
     pixels = np.asarray(Image.open(io.BytesIO(content), formats=("PNG",)))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
-    """(N, H, W, C) pixels of the samples asked for, in the order asked; C is 3 if any of them is in colour, else 1.
+    """(N, H, W, C) pixels of the samples, in the order of ``ids``; C is 3 if any of them is in colour, else 1.
 
     Raises:
         UserError: an id has no pixels in the dataset's shards.
@@ -114,14 +114,14 @@ def read_shards(folder: Path) -> Iterator[tuple[Path, list[str], pa.Array]]:
             if not table.schema.equals(SHARD_SCHEMA):
                 raise KeyError
         except (pa.ArrowException, OSError, KeyError):
-            raise UserError(f"{shard} is no whole shard of images; run `dvc checkout --force {folder}`") from None
+            raise UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`") from None
         yield shard, table["id"].to_pylist(), table["image"].combine_chunks().field("bytes")
 
 
 def _decode(content: bytes | None, shard: Path, identifier: str) -> Pixels:
     try:
         pixels = decode_png(content or b"")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for bytes of others
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for damaged bytes
         pixels = None
     if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
         raise UserError(f"{shard}: the image of {identifier} is damaged; run `dvc checkout --force {shard.parents[1]}`")
@@ -137,7 +137,7 @@ def write_dataset(
         folder: made anew.
         samples: the table, carrying its class names.
         images: id and PNG bytes of new pixels, in an order that is the same in every run.
-        shards_from: datasets whose shards are handed on, byte for byte: those that hold a sample of the table.
+        shards_from: datasets whose shards are passed on byte for byte, if they hold a sample of the table.
     """
     shards = fresh_folder(folder) / "images"
     shards.mkdir()
@@ -165,7 +165,7 @@ def _write_shard(shards: Path, batch: Sequence[tuple[str, bytes]]) -> None:
 
 
 def pixel_hash(pixels: Pixels) -> str:
-    """32 hex digits of (H, W, C) pixels and their shape: equal only for exact copies, grey ones in colour too."""
+    """32 hex digits of (H, W, C) pixels and their shape: equal for equal images only; grey in colour counts as grey."""
     if (pixels == pixels[..., :1]).all():
         pixels = pixels[..., :1]
     total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)

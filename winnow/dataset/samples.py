@@ -1,4 +1,4 @@
-"""The table of samples: ``<dataset>/samples.parquet``, one row a sample, no pixels; its metadata has the class names.
+"""The table of samples: ``<dataset>/samples.parquet``, one row per sample, no pixels; class names are its metadata.
 
 A stage that cleanses rewrites the table and passes the image shards on; a stage that augments adds shards.
 """
@@ -35,10 +35,10 @@ SCHEMA = schema_of(SAMPLES)
 SPLITS = ("train", "val", "label_book", "test")
 
 
-ID = re.compile("[0-9A-Za-z]+")  # it becomes part of file names: nothing in it may lead out of a folder
+ID = re.compile("[0-9A-Za-z]+")  # it becomes part of file names, so it must not lead out of a folder
 
 
-# What is read of the valuation's table, which has a column a label-book image as well. Lower is worse, in [0, 1].
+# The columns read from the valuation's table, which also has one per label-book image. In [0, 1], lower is worse.
 QUALITY_SCHEMA = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("label_quality", pa.float64(), nullable=False)]
 )
@@ -78,7 +78,7 @@ def read_samples(folder: Path) -> pa.Table:
 
 
 def _faults(samples: pa.Table) -> Iterable[str]:
-    """What no stage of ours writes into a samples table."""
+    """Contents that no stage writes into a samples table."""
     try:
         classes = class_names(samples)
     except ValueError:
@@ -88,7 +88,7 @@ def _faults(samples: pa.Table) -> Iterable[str]:
         return
     ids, parents = samples["id"].to_pylist(), samples["parent"].to_pylist()
     if len(set(ids)) < len(ids):
-        yield "an id stands in it twice"
+        yield "an id occurs twice"
     for name, allowed in (("label", set(classes)), ("split", set(SPLITS))):
         for value in set(samples[name].to_pylist()) - allowed:
             yield f"{value!r} is no {name}"
@@ -100,7 +100,7 @@ def _faults(samples: pa.Table) -> Iterable[str]:
 
 
 def class_names(samples: pa.Table) -> list[str]:
-    """The classes of the source, in the order of the class indices; a class stays even when its last sample goes."""
+    """The classes of the source, by class index; a class stays even when its last sample is dropped."""
     names: list[str] = json.loads(samples.schema.metadata[b"classes"])
     return names
 
@@ -122,7 +122,7 @@ def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def only_source(samples: pa.Table) -> pa.Table:
-    """The samples that are no augmented copies, in table order."""
+    """The source images, without augmented copies, in table order."""
     return samples.filter(samples["parent"].is_null())
 
 
@@ -131,5 +131,5 @@ def only_splits(samples: pa.Table, *splits: str) -> pa.Table:
     return samples.filter(pa.array(np.isin(column(samples, "split"), splits)))
 
 
-# Images that a class keeps in a split; of two training images, one is judged by networks that learnt from the other.
+# Images that a class keeps in a split; of two training images, each is judged by networks trained on the other.
 LEAST = {"train": 2, "val": 1}

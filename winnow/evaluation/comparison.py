@@ -1,4 +1,4 @@
-"""Arms beside each other: each against the baseline and against the arm before it, paired by seed and test image."""
+"""The comparison of arms: each with the baseline and with the arm before it, paired by seed and test image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ COMPARISON = {  # key of metrics/comparison.json: meaning
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What the judge found out about one arm."""
+    """The judge's results for one arm."""
 
     n_train: int
     profile: str
@@ -43,7 +43,7 @@ def read_arm(files: Sequence[SeedFiles]) -> ArmResult:
     """The results of all seeds of one arm.
 
     Raises:
-        UserError: a file is missing or damaged, or the seeds were not judged alike.
+        UserError: a file is missing or damaged, or the seeds were judged on different data.
     """
     figures = [seed.read_figures() for seed in files]
     tables = [seed.read_predictions() for seed in files]

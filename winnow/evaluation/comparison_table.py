@@ -1,7 +1,7 @@
 """The table that ends a run, as text.
 
-``python -m winnow.comparison_table COMPARISON REFINEMENT`` prints it again from the summary's two JSON files. Nothing
-heavy is imported, so that a run with nothing to do can show its result at once.
+``python -m winnow.evaluation.comparison_table COMPARISON REFINEMENT`` prints it again from the two JSON files.
+Nothing heavy is imported, so that a run with nothing to do can show its result at once.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the verdicts did to the train and val images, and how that compares with the truth where it is known."""
+"""The outcome of the verdicts for the train and val images, and its comparison with the truth where it is known."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -36,7 +36,7 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
 
 
 def count_actions(actions: Iterable[str]) -> dict[str, int]:
-    """How many verdicts of each kind; every kind is there, so that two runs can be compared.
+    """How many verdicts of each kind; every kind is a key, so that two runs can be compared.
 
     Raises:
         ValueError: an action that is none of the three.
@@ -62,7 +62,7 @@ def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> 
     """Precision, recall and F1 of the images dropped or relabelled, counted over the images whose truth is known.
 
     A fault is an image whose true class is not the one delivered, or that has none (junk). Figures that would divide
-    by zero are left out, but precision is 0 when nothing was touched, as scikit-learn has it.
+    by zero are left out, but precision is 0 when nothing was touched, as in scikit-learn.
 
     Args:
         fate: by id.
@@ -91,7 +91,7 @@ def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> 
 def ranking_against_truth(
     label_quality: Mapping[str, float], given: Mapping[str, str], truth: Mapping[str, str | None]
 ) -> dict[str, float]:
-    """How well a ranking puts the faults first, whatever was then decided.
+    """How well a ranking puts the faults first, whatever the verdicts were.
 
     Args:
         label_quality: by id, or any other ranking; lower is worse.
@@ -138,9 +138,9 @@ def refine(
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for (round_name, stage), table in by_stage(ledger).items():
         source = np.isin(column(table, "id"), list(given))
-        told = count_actions(table["action"].filter(pa.array(source)).to_pylist())
-        told["copies_dropped"] = int((~source & (column(table, "action") == "drop")).sum())
-        counts.setdefault(round_name, {})[stage] = told
+        actions = count_actions(table["action"].filter(pa.array(source)).to_pylist())
+        actions["copies_dropped"] = int((~source & (column(table, "action") == "drop")).sum())
+        counts.setdefault(round_name, {})[stage] = actions
     fate = fates(given, ledger)
     return {
         "images": len(given),

@@ -1,8 +1,8 @@
 """95 % intervals for means over seeds and test images, both of them random.
 
-An accuracy measured with S seeds on N images would come out otherwise with other seeds and with other images. An
-interval over the seeds alone says nothing about the images, which are the larger part; one over the S x N answers taken
-as independent is far too narrow. Here the (S, N) matrix of answers is a crossed two-way random-effects layout
+An accuracy measured with S seeds on N images would differ with other seeds and with other images. An interval over the
+seeds alone ignores the images, which contribute more; one over the S x N answers taken as independent is far too
+narrow. Here the (S, N) matrix of answers is a crossed two-way random-effects layout
 
     y_sn = mean + seed_s + image_n + rest_sn
 
@@ -53,8 +53,8 @@ def crossed_interval(values: Values) -> Interval:
     width: the layout shows no variation, and no method can estimate one from it.
 
     Args:
-        values: (S, N), one row a seed, one column a test image. With S = 1 nothing is known about seeds, and the
-            interval speaks about other images alone.
+        values: (S, N), one row per seed, one column per test image. With S = 1 nothing is known about seeds, and the
+            interval covers other images alone.
 
     Raises:
         ValueError: no matrix, no seed, or fewer than two images.

@@ -1,11 +1,11 @@
 """The judge's job for one seed of one arm, its files, and the seal that lets a later run reuse them.
 
     <models>/seed-<s>.safetensors   the chosen weights; metadata: the fingerprint of everything that made them
-    <models>/seed-<s>.parquet       id, label, predicted: one row a test image
+    <models>/seed-<s>.parquet       id, label, predicted: one row per test image
     <models>/seed-<s>.seal          digest over the fingerprint and the three files; written last
     <metrics>/seed-<s>.json         accuracy, loss, recall a class, best epoch, training curve ...
 
-A seal that fits says that the files are whole, unedited, and what the same inputs would give again.
+A seal that fits means that the files are complete, unedited, and what the same inputs would give again.
 """
 
 import ast
@@ -74,7 +74,7 @@ class SeedFiles:
 
     @property
     def seal(self) -> Path:
-        """The digest that vouches for the other three."""
+        """The digest over the other three."""
         return self.models / f"seed-{self.seed}.seal"
 
     @property
@@ -124,7 +124,7 @@ class SeedFiles:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse seeds that give no table, or count a run twice.
+    """Reject an empty list of seeds, and one that names a seed twice.
 
     Raises:
         UserError: none is named, or one twice.
@@ -197,7 +197,7 @@ def judge_seed(task: Task, seed: int, fingerprint: str, files: SeedFiles, tick: 
 
 
 def figures(task: Task, trained: Trained, result: Evaluation) -> dict[str, object]:
-    """What the seed's JSON says about training and test."""
+    """The figures of training and test in the seed's JSON."""
     return {
         "profile": task.profile_name,
         "accuracy": result.accuracy,

@@ -1,8 +1,8 @@
-r"""HyDRA: what removing a training sample would do to the loss of a trusted one, along one SGD run.
+r"""HyDRA: what removing a training sample would do to the loss of a label-book sample, along one SGD run.
 
 Source: Chen et al., "HyDRA: Hypergradient Data Relevance Analysis for Interpreting Deep Neural Networks" (AAAI 2021),
 Hessian-free form. With training objective $(1/N) \sum_i l_i + \sum_i \epsilon_i l_i$ at $\epsilon = 0$ and
-$h_i = d\theta_T / d\epsilon_i$, the removal effect on trusted sample j is
+$h_i = d\theta_T / d\epsilon_i$, the removal effect on label-book sample j is
 
 $$ E_{ij} = -\frac{1}{N} \langle \nabla l_j(\theta_T), h_i \rangle $$
 
@@ -53,24 +53,24 @@ def step_coefficients(rates: Sequence[float], sgd: Sgd) -> Array:
 
 
 def influence_by_replay(
-    run: Run, final: Trajectory, trusted: Tensor, trusted_labels: Tensor, *, tick: Callable[[], None]
+    run: Run, final: Trajectory, book: Tensor, book_labels: Tensor, *, tick: Callable[[], None]
 ) -> Array:
-    """E_ij exactly as defined above, by repeating the run and meeting every gradient where it was used.
+    """E_ij exactly as defined above, by repeating the run and taking every gradient at its own step.
 
     Args:
-        run: the run; repeated step by step, so that no weights but the last need keeping.
+        run: the run; repeated step by step, so that only the last weights are kept.
         final: its trajectory.
-        trusted: (M, C, H, W) label-book pixels as ``Run.images``.
-        trusted_labels: (M,) int64.
+        book: (M, C, H, W) label-book pixels as ``Run.images``.
+        book_labels: (M,) int64.
         tick: called once an epoch.
 
     Returns:
         (N, M) float64; a row of zeros for a sample outside ``run.members``.
     """
     model = final.model(run)
-    stacked = stacked_gradients(model, centre_views(trusted), trusted_labels)
+    stacked = stacked_gradients(model, centre_views(book), book_labels)
     coefficients = step_coefficients(final.rates, run.sgd)
-    effect = np.zeros((len(run.images), len(trusted)))
+    effect = np.zeros((len(run.images), len(book)))
 
     def before_step(step: int, at: nn.Module, inputs: Tensor, batch: Tensor) -> None:
         labels = run.labels[batch.to(run.images.device)]
@@ -83,7 +83,7 @@ def influence_by_replay(
 
 
 def influence_by_checkpoints(
-    run: Run, final: Trajectory, trusted: Tensor, trusted_labels: Tensor, *, batch: int, bfloat16: bool
+    run: Run, final: Trajectory, book: Tensor, book_labels: Tensor, *, batch: int, bfloat16: bool
 ) -> Array:
     """E_ij with each gradient taken at its epoch group's checkpoint instead of its own step.
 
@@ -95,9 +95,9 @@ def influence_by_checkpoints(
     """
     with half_precision(run.images.device, wanted=bfloat16):
         model = final.model(run)
-        stacked = stacked_gradients(model, centre_views(trusted), trusted_labels)
+        stacked = stacked_gradients(model, centre_views(book), book_labels)
         coefficients = step_coefficients(final.rates, run.sgd)
-        effect = np.zeros((len(run.images), len(trusted)))
+        effect = np.zeros((len(run.images), len(book)))
         for checkpoint in final.checkpoints:
             weight = np.zeros(len(run.images))
             for step in checkpoint.steps:

@@ -1,8 +1,8 @@
 """Inner products of per-sample gradients with a few fixed gradients, without ever storing a per-sample gradient set.
 
 HyDRA needs <g_i, v_j> for every sample i of a batch and M stacked gradients v_j. Layer by layer, a sample's weight
-gradient is formed from the layer's saved input and output gradient, multiplied with the M stacked gradients and thrown
-away: about P M multiply-adds an image on top of a backward pass, and memory for one layer only.
+gradient is formed from the layer's saved input and output gradient, multiplied with the M stacked gradients and
+discarded: about P M multiply-adds per image on top of a backward pass, and memory for one layer only.
 
 Batch norm ties the samples of a batch together in training mode, where a per-sample gradient does not exist. It is
 therefore taken at its running statistics (evaluation mode), as a function of its scale and shift.
@@ -39,7 +39,7 @@ def layers_of(model: nn.Module) -> list[Layer]:
 
 
 def stacked_gradients(model: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
-    """Gradients of each sample's cross-entropy in evaluation mode, one (M, P_parameter) matrix a parameter.
+    """Gradients of each sample's cross-entropy in evaluation mode, one (M, P_parameter) matrix per parameter.
 
     The order inside a convolution's row is (output, kernel row, kernel column, input), to be used with
     ``gradient_products`` only.
@@ -75,7 +75,7 @@ def gradient_products(model: nn.Module, inputs: Tensor, targets: Tensor, stacked
 
 
 def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, consume: Consume) -> None:
-    """One backward pass that hands each parameter's per-sample gradients (B, P_parameter) to ``consume``.
+    """One backward pass that passes each parameter's per-sample gradients (B, P_parameter) to ``consume``.
 
     Parameters count in the order of ``layers_of``, a layer's weight before its bias.
     """
@@ -91,7 +91,7 @@ def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, consume: Consum
 
 @contextmanager
 def _parameters_frozen(model: nn.Module) -> Iterator[None]:
-    """No summed parameter gradients: autograd would compute them only to be thrown away."""
+    """Without summed parameter gradients, which autograd would compute in vain."""
     wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in wanted:

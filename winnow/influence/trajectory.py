@@ -1,6 +1,6 @@
-"""One seeded SGD run of the fixed model, which can be repeated step by step and looked at on the way.
+"""One seeded SGD run of the fixed model, which can be repeated step by step and observed at each step.
 
-HyDRA values a trajectory, so that the run itself is data: its batches, its rates, and its weights along the way.
+HyDRA values samples along a trajectory, so the run itself is data: its batches, its rates, and its weights on the way.
 """
 
 import math
@@ -66,7 +66,7 @@ class Checkpoint:
 
 @dataclass
 class Trajectory:
-    """What a run leaves behind."""
+    """What is recorded of a run."""
 
     batches: list[Tensor] = field(default_factory=list)  # indices into Run.images, a step each
     rates: list[float] = field(default_factory=list)
@@ -87,7 +87,7 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
     Args:
         run: data, optimiser, seed.
         tick: called once an epoch.
-        before_step: sees (step, model, inputs, batch indices) before each update; must leave the model as it is.
+        before_step: called with (step, model, inputs, batch indices) before each update; must not change the model.
     """
     generator = torch.Generator().manual_seed(run.seed)
     model = run.network(generator).to(run.images.device)

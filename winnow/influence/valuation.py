@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Valued:
-    """What one trajectory says of the samples."""
+    """What one trajectory gives for the samples."""
 
     effect: Array  # (N, M) removal effects, rows of zeros outside `members`
     confidence: Array  # (N,) probability of the label as it stands, mean over the checkpoints and the end
@@ -58,8 +58,8 @@ class Values:
 def value_trajectory(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
-    trusted: npt.NDArray[np.uint8],
-    trusted_labels: npt.NDArray[np.int64],
+    book: npt.NDArray[np.uint8],
+    book_labels: npt.NDArray[np.int64],
     members: npt.NDArray[np.bool_],
     classes: int,
     plan: Plan,
@@ -69,10 +69,10 @@ def value_trajectory(
     """Train one trajectory and value the samples by it.
 
     Args:
-        images: (N, H, W, C), all suspects.
+        images: (N, H, W, C), all train and val images.
         labels: (N,) class indices as they stand.
-        trusted: (M, H, W, C), the label book.
-        trusted_labels: (M,).
+        book: (M, H, W, C), the label book.
+        book_labels: (M,).
         members: (N,) the samples to train on.
         classes: K.
         plan: the run and how influence is read from it.
@@ -94,12 +94,12 @@ def value_trajectory(
         bfloat16=plan.bfloat16,
     )
     trajectory = train(run, tick=tick)
-    book, book_labels = _planes(trusted).to(device), torch.tensor(trusted_labels, device=device)
+    inputs, targets = _planes(book).to(device), torch.tensor(book_labels, device=device)
     if plan.replay:
-        effect = influence_by_replay(run, trajectory, book, book_labels, tick=tick)
+        effect = influence_by_replay(run, trajectory, inputs, targets, tick=tick)
     else:
         effect = influence_by_checkpoints(
-            run, trajectory, book, book_labels, batch=plan.influence_batch, bfloat16=plan.bfloat16
+            run, trajectory, inputs, targets, batch=plan.influence_batch, bfloat16=plan.bfloat16
         )
     return Valued(effect, mean_confidence(run, trajectory), members, trajectory.losses)
 
@@ -148,7 +148,7 @@ def combine(valued: Sequence[Valued]) -> Values:
 def label_quality(values: Values) -> Array:
     """(N,) in [0, 1], the ranking that the product offers: lower is worse.
 
-    The mean confidence in the label, half from runs that trained on the sample, half from runs that never saw it. On
+    The mean confidence in the label, half from runs that trained on the sample, half from runs that did not. On
     planted truth it finds wrong and unrecognisable images better than the removal effects do
     (docs/log/2026-11-24-fault-ranking.md), which are kept beside it as they are.
     """

@@ -1,4 +1,4 @@
-"""A folder or a zip as one flat list of files, read one at a time: nothing is unpacked, nothing outside is touched.
+"""A folder or a zip as one flat list of files, read one at a time; nothing is unpacked to disk or read from outside.
 
 Names are paths inside the container with ``/`` between the parts, in Unicode's composed form (NFC), so that a folder
 and its zip, made on any system, give the same names.
@@ -70,7 +70,7 @@ class Container(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the container."""
+        """Close the container."""
 
 
 def open_container(path: Path) -> Container:
@@ -104,7 +104,7 @@ class _Folder:
             if entry.is_dir():
                 self.folders.add(name)
                 continue
-            _refuse_collision(path, name, self.files)
+            _reject_collision(path, name, self.files)
             self._raw[name] = entry
             self.files[name] = entry.stat().st_size if entry.exists() else 0
 
@@ -180,7 +180,7 @@ class _Zip:
             if info.is_dir():
                 self.folders.add(name)
                 continue
-            _refuse_collision(self.path, name, self.files)
+            _reject_collision(self.path, name, self.files)
             self.folders.update(name[: slash.start()] for slash in re.finditer("/", name))
             self._raw[name], self.files[name] = info, info.file_size
 
@@ -194,7 +194,7 @@ class _Zip:
         if self.files[name] > MAX_FILE_BYTES:
             raise UnreadableError(TOO_LARGE)
         try:
-            # Bounded by what the zip declares, where ZipFile.read unpacks whatever comes; the checksum tells the rest.
+            # Bounded by the size declared, where ZipFile.read unpacks whatever comes; the checksum finds other damage.
             with self._zip.open(self._raw[name]) as file:
                 return file.read(self.files[name] + 1)
         except _ZIP_FAULTS:
@@ -205,7 +205,7 @@ class _Zip:
 
 
 def _safe_name(info: zipfile.ZipInfo, where: str) -> str:
-    """The entry's name, once it is known to stay inside, to be no link and to need no password."""
+    """The entry's name, after checks that it stays inside, is not a link and needs no password."""
     name = info.orig_filename
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or re.match(r"[A-Za-z]:", name):
@@ -214,8 +214,10 @@ def _safe_name(info: zipfile.ZipInfo, where: str) -> str:
         )
     if info.flag_bits & 0x1:
         raise UserError(f"{where} is encrypted; unpack it with its password and give the folder's path")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be unpacked bit by bit
-        raise UserError(f"{where}: the entry {shown(name)} is packed in a rare way; pack it again as an ordinary zip")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be streamed
+        raise UserError(
+            f"{where}: the entry {shown(name)} has an unsupported compression; pack it again as an ordinary zip"
+        )
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UserError(f"{where}: the entry {shown(name)} is a link; pack it again with the linked files themselves")
     if not info.flag_bits & 0x800:  # no UTF-8 flag: cp437 by the standard, UTF-8 by the habit of many packers
@@ -225,11 +227,11 @@ def _safe_name(info: zipfile.ZipInfo, where: str) -> str:
 
 
 def _normal(name: str) -> str:
-    """The name in composed form; bytes that are no text are spelled out, since tables hold text only."""
+    """The name in composed form; bytes that are no text are escaped, since tables hold text only."""
     return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
-def _refuse_collision(path: Path, name: str, files: dict[str, int]) -> None:
+def _reject_collision(path: Path, name: str, files: dict[str, int]) -> None:
     if name in files:
         raise UserError(f"source {shown(path)} holds the name {shown(name)} twice; rename one of the two files")
 

@@ -1,8 +1,8 @@
-"""Image bytes of any kind as 8-bit pixels, or the reason why not.
+"""Image bytes of any kind as 8-bit pixels, or the reason why they give none.
 
-Grey stays grey and colour stays colour. Content decides, never the file's name: a PNG called ``.jpg`` is a PNG. What is
-turned: EXIF orientation. What is laid over white: every kind of alpha. What is scaled to 8 bits: deeper grey, over its
-full range, so that nothing is clipped. Of several frames the first is taken; embedded colour profiles are not applied.
+Grey stays grey and colour stays colour. The content decides the format, never the file's name: a PNG called ``.jpg`` is
+a PNG. EXIF orientation is applied, alpha of any kind is composited over white, and deeper grey is scaled to 8 bits over
+its full range, so that nothing is clipped. Of several frames the first is taken; colour profiles are not applied.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ UNSUPPORTED = "unsupported pixel format"
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO")
 
 
-PIXEL_LIMIT = 178_000_000  # PIL refuses larger ones by itself, whatever a caller allows
+PIXEL_LIMIT = 178_000_000  # PIL itself rejects larger ones, whatever a caller allows
 
 
 SIXTEEN_BIT = 65_535
@@ -59,12 +59,12 @@ TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 
 
 class UnreadableError(Exception):
-    """A file that gives no pixels; the message is the reason, the same words for the same fault."""
+    """A file that gives no pixels; the message is the reason, with the same words for the same fault."""
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep PIL's warnings about odd files to itself; entered once around a batch, since it is not thread-safe."""
+    """Suppress PIL's warnings about odd files; entered once around a batch, since it is not thread-safe."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -98,7 +98,7 @@ def decode(content: bytes, *, max_pixels: int) -> Pixels:
 
     Args:
         content: the file's bytes.
-        max_pixels: an image of more is refused by its header, before it takes memory.
+        max_pixels: a larger image is rejected by its header, before it takes memory.
 
     Returns:
         (H, W, 1) uint8 for grey, (H, W, 3) for colour. A palette is a way of packing, so a palette image is grey when
@@ -143,7 +143,7 @@ def _plain(image: Image.Image) -> tuple[str, npt.NDArray[Any]]:
 
 
 def _over_white(pixels: Pixels) -> Pixels:
-    """(H, W, 2 or 4) pixels with alpha laid over white, rounded to nearest; (H, W, 1 or 3) ones as they are."""
+    """(H, W, 2 or 4) pixels with alpha composited over white, rounded; (H, W, 1 or 3) ones unchanged."""
     if pixels.shape[-1] % 2:
         return pixels
     laid = np.ascontiguousarray(pixels[..., :-1])

@@ -1,7 +1,7 @@
-"""Every file of a source as a sample, or as a name and the reason why it is none.
+"""Every file of a source as a sample, or as a name and the reason why it is rejected.
 
-Files are read and decoded one at a time in as many threads as there are cores (PIL and zlib let go of the interpreter
-meanwhile); what stays in memory is a PNG at the working size, about 1 KB of line art or 6 KB of photograph.
+Files are read and decoded one at a time in as many threads as there are cores (PIL and zlib release the interpreter
+lock); a PNG at the working size stays in memory, about 1 KB of line art or 6 KB of photograph.
 """
 
 import os
@@ -27,9 +27,9 @@ from winnow.intake.decode import (
     quiet,
     stretch,
 )
-from winnow.intake.layout import Entry, refuse_untrained
-from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, refuse_unreadable
-from winnow.intake.splits import PRECEDENCE, SplitPlan, count_copies, draw_missing, find_leaks
+from winnow.intake.layout import Entry, reject_untrained
+from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, reject_unreadable
+from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
 from winnow.pipeline.messages import UserError
 
 REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)
@@ -82,7 +82,7 @@ def ingest(
         source: opened.
         side: working size in pixels.
         max_pixels: a larger image is rejected by its header.
-        max_unreadable: fraction of the images that may be unreadable; the first one over it stops the run.
+        max_unreadable: fraction of the images that may be unreadable; one more stops the run.
 
     Raises:
         UserError: too many images are unreadable.
@@ -108,7 +108,7 @@ def ingest(
                     samples.append(result)
                 else:
                     faults.append((entry.name, result))
-                    refuse_unreadable(source, faults, max_unreadable)
+                    reject_unreadable(source, faults, max_unreadable)
     finally:
         pool.shutdown(cancel_futures=True)
     return samples, sorted(faults + [(name, OUTSIDE) for name in source.layout.strays])
@@ -121,12 +121,12 @@ def keep_apart(samples: Sequence[Sample], source: Source) -> tuple[list[Sample],
         UserError: a class has no readable training image, or none but leaks.
     """
     where, classes = source.where, source.layout.classes
-    refuse_untrained(classes, {s.label for s in samples if s.split == "train"}, where, " that can be read")
+    reject_untrained(classes, {s.label for s in samples if s.split == "train"}, where, " that can be read")
     keepers = find_leaks([sample.split for sample in samples], [sample.pixel_hash for sample in samples])
     kept = [sample for sample, keeper in zip(samples, keepers, strict=True) if keeper is None]
     leaks = [(sample, keeper) for sample, keeper in zip(samples, keepers, strict=True) if keeper is not None]
     trained = {sample.label for sample in kept if sample.split == "train"}
-    refuse_untrained(classes, trained, where, " but copies of those in val/, label_book/ or test/")
+    reject_untrained(classes, trained, where, " but copies of those in val/, label_book/ or test/")
     return kept, leaks
 
 
@@ -144,18 +144,18 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
                 f"{source.where} has too few different images to draw {split} from; add images, or a {split}/ folder"
             )
     if splits.count("test") < 2:
-        raise UserError(f"{source.where} has 1 test image, on which no interval rests; add some, or remove test/")
+        raise UserError(f"{source.where} has 1 test image, an interval needs 2; add some, or remove test/")
     return [replace(sample, split=split) for sample, split in zip(samples, splits, strict=True)]
 
 
 def count(
     samples: Sequence[Sample], rejected: Sequence[tuple[str, str]], leaks: Sequence[tuple[Sample, str]]
 ) -> dict[str, int | bool]:
-    """What metrics report; every key is there in every run, so that two runs can be compared."""
+    """The counts of metrics/prepare.json; every key is present in every run, so that two runs can be compared."""
     splits, reasons = Counter(sample.split for sample in samples), Counter(words for _, words in rejected)
     pairs = Counter((leak.split, keeper) for leak, keeper in leaks)
     train = [sample for sample in samples if sample.split == "train"]
-    agreeing, contradicting = count_copies([s.label for s in train], [s.pixel_hash for s in train])
+    agreeing, contradicting = count_duplicates([s.label for s in train], [s.pixel_hash for s in train])
     return {
         **{f"images_{split}": splits[split] for split in PRECEDENCE},
         "images_grey": sum(sample.channels == 1 for sample in samples),

@@ -1,12 +1,12 @@
-"""Which file of a source is an image of which class in which split, told from names alone.
+"""Which file of a source is an image of which class in which split, derived from names alone.
 
     train/<class>/<image>, optional val/, label_book/, test/ of the same form; or <class>/<image>
 
-Folders around all of that are looked through. Below a class folder any depth is allowed: the class is the folder
-nearest to the top. Every file there is tried as an image, whatever its name says; one that is none counts as
-unreadable only if its name promises an image (IMAGE_SUFFIXES, or no suffix). Files outside class folders are no
-samples. A folder of images beside ``train/`` that is none of the four, and splits by other names or below the classes,
-are refused, since guessing what they hold could train on a test set.
+Folders around the layout are skipped. Below a class folder any depth is allowed: the class is the folder nearest to the
+top. Every file there is tried as an image, whatever its name; one that is not an image counts as unreadable only if its
+name promises one (IMAGE_SUFFIXES, or no suffix). Files outside class folders are not samples. A folder of images beside
+``train/`` that is none of the four, and splits by other names or below the classes, are rejected, since a wrong guess
+could train on a test set.
 """
 
 from collections.abc import Collection
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the names of a source say."""
+    """The source as its names describe it."""
 
     wrapper: str  # the folders around the layout, "" or ending in /
     entries: list[Entry]  # by name
@@ -55,7 +55,7 @@ class Layout:
 
 
 def lay_out(files: Collection[str], folders: Collection[str], where: str) -> Layout:
-    """The layout of a source on which a pipeline can start, as far as names tell.
+    """The layout of a source on which a pipeline can start, as far as names show.
 
     Args:
         files: every file's path.
@@ -92,7 +92,7 @@ def lay_out(files: Collection[str], folders: Collection[str], where: str) -> Lay
     return layout
 
 
-def refuse_untrained(classes: Collection[str], trained: Collection[str], where: str, which: str = "") -> None:
+def reject_untrained(classes: Collection[str], trained: Collection[str], where: str, which: str = "") -> None:
     """Stop at the first class that has no training image.
 
     Args:
@@ -130,14 +130,14 @@ def _has_splits(names: Collection[str], where: str) -> bool:
         return True
     if deep:
         raise UserError(f"{where} has {min(deep)}/<class>/ but no train/<class>/; move its class folders into train/")
-    _refuse_other_splits(names, where)
+    _reject_other_splits(names, where)
     return False
 
 
-def _refuse_other_splits(names: Collection[str], where: str) -> None:
+def _reject_other_splits(names: Collection[str], where: str) -> None:
     """Stop where the folders of a source that looks bare are splits by other names, or lie below the classes.
 
-    Taken for classes they would give a table that means nothing; a class may be called train, or test, all the same.
+    Treated as classes they would give meaningless results; a class may nevertheless be called train, or test.
     """
     paths = [name.split("/") for name in names if "/" in name]
     tops = {parts[0] for parts in paths}
@@ -177,7 +177,7 @@ def _check(layout: Layout, where: str) -> None:
         raise UserError(
             f"{where} has only one class, {shown(layout.classes[0])}; a classifier needs two or more class folders"
         )
-    refuse_untrained(layout.classes, trained, where)
+    reject_untrained(layout.classes, trained, where)
 
 
 def _named_as_image(name: str) -> bool:

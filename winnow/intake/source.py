@@ -1,6 +1,6 @@
 """A source, opened and checked: whether a pipeline can start on it, and what counts as a fault of its files.
 
-``check_source`` is the cheap gate before anything long; the stage ``prepare`` passes through the same checks.
+``check_source`` is the cheap check before a long run; the stage ``prepare`` makes the same checks.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ OUTSIDE = "outside a class folder"
 
 @dataclass(frozen=True)
 class Source:
-    """An opened source on which a pipeline can start, as far as names tell."""
+    """An opened source on which a pipeline can start, as far as names show."""
 
     container: Container
     layout: Layout
@@ -39,7 +39,7 @@ class Source:
         return sum(entry.promises_image for entry in self.layout.entries)
 
     def truth(self) -> dict[str, Truth] | None:
-        """What truth.csv tells, by the names it uses, or None where the source has none.
+        """The content of truth.csv, by the names it uses, or None where the source has none.
 
         Raises:
             UserError: the file cannot be read, is malformed, or its labels are not the source's.
@@ -47,11 +47,11 @@ class Source:
         for key in (self.layout.wrapper + TRUTH, TRUTH):
             if key in self.container.files:
                 try:
-                    told = parse_truth(self.container.read(key), self.where)
+                    truths = parse_truth(self.container.read(key), self.where)
                 except UnreadableError as error:
                     raise UserError(f"{self.where}: {TRUTH} cannot be read ({error}); put it there again") from None
-                unknown_labels(told.values(), self.layout.classes, self.where)
-                return told
+                unknown_labels(truths.values(), self.layout.classes, self.where)
+                return truths
         return None
 
 
@@ -102,7 +102,7 @@ def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
                     check_header(file, max_pixels=max_pixels)
             except UnreadableError as error:
                 faults.append((entry.name, reason(entry, error)))
-                refuse_unreadable(source, faults, max_unreadable)
+                reject_unreadable(source, faults, max_unreadable)
 
 
 def reason(entry: Entry, error: UnreadableError) -> str:
@@ -110,7 +110,7 @@ def reason(entry: Entry, error: UnreadableError) -> str:
     return str(error) if entry.promises_image else NOT_AN_IMAGE
 
 
-def refuse_unreadable(source: Source, faults: Sequence[tuple[str, str]], max_unreadable: float) -> None:
+def reject_unreadable(source: Source, faults: Sequence[tuple[str, str]], max_unreadable: float) -> None:
     """Stop once more of the promised images are known to be unreadable than is allowed.
 
     Args:

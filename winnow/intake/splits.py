@@ -1,8 +1,8 @@
-"""Who trains and who judges: the splits a source lacks are drawn, and no image stands on two sides.
+"""Splits: those that a source lacks are drawn from the others, and no image is in two of them.
 
-A draw is stratified by class and ordered by a keyed hash of each image's pixels, so that an image's place depends on
-the seed and on itself: adding one image moves, in its own class only, the images at the cut. Copies are drawn together,
-so that none stays behind; where their labels differ they stay in train, all of them.
+A draw is stratified by class and ordered by a keyed hash of each image's pixels, so that an image's split depends on
+the seed and on itself: adding one image moves only images at the cut, in its own class. Duplicates are drawn together;
+where their labels differ, all of them stay in train.
 """
 
 import hashlib
@@ -67,20 +67,20 @@ def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[
         "val": ("train", share(plan.val_fraction, least)),
         "label_book": ("val", lambda n: min(plan.label_book_per_class, n // 2)),
     }
-    copies: dict[str, list[int]] = {}
+    duplicates: dict[str, list[int]] = {}
     for index, pixels in enumerate(hashes):
-        copies.setdefault(pixels, []).append(index)
+        duplicates.setdefault(pixels, []).append(index)
     for split, (origin, take) in steps.items():
         if split in missing:
             key = f"{split}:{plan.seed}".encode()
             for members in _by_class(drawn, labels, origin):
                 wanted, inside = take(len(members)), set(members)
                 left = wanted
-                groups = [copies[pixels] for pixels in {hashes[index] for index in members}]
+                groups = [duplicates[pixels] for pixels in {hashes[index] for index in members}]
                 movable = [group for group in groups if inside.issuperset(group)]  # of one label
                 movable.sort(key=lambda group: hashlib.blake2b(hashes[group[0]].encode(), key=key).digest())
                 for group in movable:
-                    # Where every group is larger than the share, one goes all the same, if train can spare it.
+                    # Where every group is larger than the share, one is moved all the same, if train can spare it.
                     spare = origin == "train" and left == wanted > 0 and len(members) - len(group) >= LEAST["train"]
                     if len(group) <= left or spare:
                         left = max(0, left - len(group))
@@ -98,16 +98,16 @@ def _by_class(splits: Sequence[str], labels: Sequence[str], split: str) -> list[
     return list(classes.values())
 
 
-def count_copies(labels: Sequence[str], hashes: Sequence[str]) -> tuple[int, int]:
-    """Images whose pixels occur more than once: those whose copies all share one label, those whose labels differ.
+def count_duplicates(labels: Sequence[str], hashes: Sequence[str]) -> tuple[int, int]:
+    """Images whose pixels occur more than once: those with one label for all duplicates, those whose labels differ.
 
     Args:
         labels: (N,) class names.
         hashes: (N,) equal for equal pixels.
     """
-    copies = Counter(hashes)
-    told: dict[str, set[str]] = {}
+    counts = Counter(hashes)
+    given: dict[str, set[str]] = {}
     for label, pixels in zip(labels, hashes, strict=True):
-        told.setdefault(pixels, set()).add(label)
-    agreeing = sum(n for pixels, n in copies.items() if n > 1 and len(told[pixels]) == 1)
-    return agreeing, sum(n for pixels, n in copies.items() if len(told[pixels]) > 1)
+        given.setdefault(pixels, set()).add(label)
+    agreeing = sum(n for pixels, n in counts.items() if n > 1 and len(given[pixels]) == 1)
+    return agreeing, sum(n for pixels, n in counts.items() if len(given[pixels]) > 1)

@@ -1,4 +1,4 @@
-"""truth.csv: what is really in a source's images, for measuring a refinement and for nothing else.
+"""truth.csv: the true content of a source's images, used only to measure a refinement.
 
 Columns name, label, noise. ``name`` is a path inside the source; ``label`` the true class, empty for junk; ``noise`` is
 empty, 0, false, no or none for an image of its class, and any other word, such as 1 or scribble, for junk.
@@ -58,12 +58,12 @@ def parse_truth(content: bytes, where: str) -> dict[str, Truth]:
         noise = not label or (row["noise"] or "").strip().lower() not in NOT_NOISE
         truth = Truth(None if noise else label, noise)
         if truths.setdefault(name, truth) != truth:
-            raise UserError(f"{where}: {TRUTH} tells two truths about {shown(name)}; keep one of the two rows")
+            raise UserError(f"{where}: {TRUTH} has contradicting rows about {shown(name)}; keep one of the two rows")
     return truths
 
 
 def unknown_labels(truths: Iterable[Truth], classes: Collection[str], where: str) -> int:
-    """How many rows give a label that is no class of the source: an image of something else, or a slip.
+    """How many rows give a label that is no class of the source: an image of something else, or a misspelt name.
 
     Raises:
         UserError: a label differs from a class in case alone, or none is a class.
@@ -85,16 +85,16 @@ def unknown_labels(truths: Iterable[Truth], classes: Collection[str], where: str
     return len(unknown)
 
 
-def match_names(told: Iterable[str], names: Iterable[str], wrapper: str) -> dict[str, str]:
+def match_names(listed: Iterable[str], names: Iterable[str], wrapper: str) -> dict[str, str]:
     """Which sample each name of truth.csv means.
 
     Args:
-        told: names as truth.csv has them: whole, with the folders around the layout, or only a path's last parts.
+        listed: names as truth.csv has them: whole, with the folders around the layout, or only a path's last parts.
         names: the samples' names.
         wrapper: the folders around the layout, "" or ending in /.
 
     Returns:
-        told name -> sample name; names that mean none, or could mean several, are absent.
+        listed name -> sample name; names that match none, or several, are absent.
     """
     whole = set(names)
     endings: dict[str, str | None] = {}
@@ -104,7 +104,7 @@ def match_names(told: Iterable[str], names: Iterable[str], wrapper: str) -> dict
             ending = "/".join(parts[start:])
             endings[ending] = None if ending in endings else name
     matched = {}
-    for name in told:
+    for name in listed:
         tidy = name.replace("\\", "/").removeprefix("./").removeprefix("/")  # as other systems write paths
         for known in (name, tidy, tidy.removeprefix(wrapper)):
             if known in whole:

@@ -40,9 +40,9 @@ def section(kind: type[T]) -> type[T]:
 
 
 def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
-    """The first of pydantic's findings as a sentence: where it is, what was wanted, what came.
+    """The first of pydantic's findings as a sentence: where it is, what was wanted, what was given.
 
-    An unknown key goes first: most often it is the slip by which another one is missing.
+    An unknown key comes first: most often it is a misspelling of one that is missing.
 
     Args:
         error: of a validation as ``kind``.

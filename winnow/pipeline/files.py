@@ -1,4 +1,4 @@
-"""Files that stages write and read: whole or not at all, equal content in equal bytes."""
+"""Files that stages write and read: writes are atomic, and equal content gives equal bytes."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def schema_of(columns: Columns) -> pa.Schema:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a killed run leaves no half-written output under the final name."""
+    """Write a file atomically: a killed run leaves no half-written output under the final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -41,7 +41,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON with sorted, readable figures; a NaN or an infinity is refused, since it is no JSON."""
+    """Write JSON with rounded figures; NaN and infinity raise a ValueError, since they are not JSON."""
     text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
@@ -58,7 +58,7 @@ def _rounded(value: Any) -> Any:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a parquet table whole or not at all; equal tables give equal bytes."""
+    """Write a parquet table atomically; equal tables give equal bytes."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", store_schema=True)
     write_bytes(path, sink.getvalue().to_pybytes())
@@ -127,7 +127,7 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def stamp(path: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of a file, or of every file below a folder: other where one was written."""
+    """Name, size and time of change of a file, or of every file below a folder; different once one was written."""
     files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names] if path.is_dir() else [path]
     found = ((str(file), file.stat()) for file in sorted(files) if file.exists())
     return [(name, status.st_size, status.st_mtime_ns) for name, status in found]

@@ -1,6 +1,6 @@
-"""A process that ends soon after the one it works for was killed, which could not tell it to stop.
+"""End a process soon after the one it works for was killed, which then cannot stop it.
 
-DVC killed alone leaves its stage running, and an orphan would write into what the next run makes.
+When DVC alone is killed, its stage runs on, and would write into the outputs of the next run.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import psutil
 
-SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "fish"))  # between DVC and a stage, and worth no watching
+SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "fish"))  # between DVC and a stage, and not watched
 
 
 EVERY = 0.5  # seconds between two looks

@@ -1,4 +1,4 @@
-"""Errors that the person running Winnow can mend, and names as messages show them."""
+"""Errors that the person running Winnow can fix, and names as messages show them."""
 
 import errno
 import re
@@ -12,7 +12,7 @@ def shown(text: str | Path) -> str:
 
 
 def plain(text: str) -> str:
-    """A name as it is, or quoted with escapes where a character in it would not be seen or would break the line."""
+    """A name as it is, or quoted with escapes where a character in it is invisible or would break the line."""
     return text if text and text.isprintable() else repr(text)
 
 
@@ -32,4 +32,4 @@ WAY_BACK = (
 
 
 class UserError(Exception):
-    """Something that the person running Winnow can mend; the message says where, what and how."""
+    """An error that the person running Winnow can fix; the message says where, what and how."""

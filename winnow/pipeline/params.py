@@ -1,4 +1,4 @@
-"""Sections of params.yaml, read strictly: exactly the keys and types that a stage asks for, no hidden defaults."""
+"""Sections of params.yaml, read strictly: exactly the keys and types that a stage declares, no hidden defaults."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ PARAMS = ROOT / "params.yaml"
 
 
 class ParamsError(UserError):
-    """params.yaml does not say what a stage needs."""
+    """params.yaml does not hold what a stage needs."""
 
 
 def read_params(file: Path = PARAMS) -> dict[str, Any]:
@@ -53,6 +53,6 @@ def load_params(section: str, kind: Any, file: Path = PARAMS) -> Any:
         typed = adapter.validate_python(value)
     except ValidationError as error:
         raise ParamsError(refusal(error, kind, where)) from None
-    for slip in converted(value, adapter.dump_python(typed), kind, where):
-        raise ParamsError(slip)
+    for sentence in converted(value, adapter.dump_python(typed), kind, where):
+        raise ParamsError(sentence)
     return typed

@@ -1,7 +1,7 @@
 """The edge between DVC and the algorithms: params in, paths in, files out.
 
 Every stage ends with ``run_stage``. It reads the stage's sections of params.yaml strictly, takes every path from
-the command line, and turns an error that a user can mend into one sentence.
+the command line, and turns an error that a user can fix into one sentence.
 """
 
 import argparse
@@ -28,9 +28,8 @@ def run_stage(
 ) -> None:
     """Run a stage's ``main`` with its params and with the paths of the command line.
 
-    DVC hashes what a stage has read only once it has ended. What people may edit meanwhile, the params, the code and
-    files such as overrides.csv, must then still be what it read, else DVC would take the outputs for those of the
-    edited files.
+    DVC hashes the inputs of a stage only when it has ended. What people may edit meanwhile, the params, the code and
+    files such as overrides.csv, must then be unchanged, else DVC would record the outputs as those of the edited files.
 
     Args:
         main: keyword-only arguments are the command line's options (``Path``, ``str`` or ``list[Path]``), each
@@ -52,7 +51,7 @@ def run_stage(
     try:
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
         edited = _edits(sections, params, [*_own_modules(), *(options[name] for name in edited_by_people)])
-        # What BLAS and OpenMP add up in several threads depends on how many there are: one, as in the workers.
+        # Sums by BLAS and OpenMP depend on the number of threads: one, as in the workers.
         with threadpool_limits(1):
             main(**params, **options)
         if changed := edited():
@@ -74,7 +73,7 @@ def _own_modules() -> list[Path]:
 
 
 def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path]) -> Callable[[], str | None]:
-    """What will say which of the sections and files differs from now; None if none does."""
+    """A function that returns which of the sections and files has changed since now; None if none has."""
     before = {file: _content(file) for file in files}
 
     def edited() -> str | None:
@@ -87,5 +86,5 @@ def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path])
 
 
 def _content(file: Path) -> bytes | None:
-    """What is in a file; None where there is none."""
+    """The content of a file; None if it is missing."""
     return file.read_bytes() if file.exists() else None

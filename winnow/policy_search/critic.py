@@ -36,17 +36,17 @@ def _small(images: Tensor) -> Tensor:
 
 
 def distance(images: Tensor, others: Tensor) -> Tensor:
-    """(B,) Euclidean distance of (B, C, H, W) images, of what the critic can see of it.
+    """(B,) Euclidean distance of (B, C, H, W) images at the size that the critic sees.
 
-    A critic of slope 1 cannot tell two images further apart than this. Scaled so that a difference which is constant
-    over the pixels that become one has its whole length.
+    The values of a critic of slope 1 differ by at most this. Scaled so that a difference which is constant over the
+    pixels that become one keeps its whole length.
     """
     scale = (images.shape[2] * images.shape[3]) ** 0.5 / INPUT_SIZE
     return scale * torch.linalg.vector_norm(_small(images - others), dim=(1, 2, 3))  # type: ignore[no-any-return]
 
 
 def norm_each_image(model: nn.Module) -> None:
-    """Put a layer norm over C, H and W, with a scale and shift a channel, where a batch norm was."""
+    """Replace each batch norm by a layer norm over C, H and W, with a scale and shift per channel."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d):

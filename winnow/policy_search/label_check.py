@@ -1,16 +1,16 @@
-"""Whether labels survive an operation: does a class stay recognisable under it, and up to which magnitude?
+"""The label check: does a class stay recognisable under an operation, and up to which magnitude?
 
-A classifier that never saw the image judges it untouched and under each operation at each magnitude of a grid; what is
-measured is the fall of a class's own recognition, on paired images, with a one-sided confidence bound.
+A classifier that was not trained on an image classifies it untouched and under each operation at each magnitude of a
+grid; what is measured is the fall of a class's own recognition, on paired images, with a one-sided confidence bound.
 
-A classifier that never met a heavy shear would fail on any, and say nothing of its label. So it trains on images of
-which a share is under one of the operations, at a magnitude from the whole range: what an operation does to all
-classes alike (a slant, white on black) is learnt from all of them together. The share is small, so that a class's own
-new shape is not learnt by heart against what it looks like: a mirrored IV is taken for a VI, a V on its head for
-nothing it knows, a numeral pushed off the page for a narrower one. Inversion leaves every shape as it was and takes
-longer to learn, so that its share is larger; where it makes one class look like another of like size, both lose by it
-(beyond three times the size, the larger one may win the look for itself). Light views of every image take away what
-would tell the mirrored from the untouched otherwise, such as the slant of the hand.
+A classifier that never saw a strong shear would fail on any, which would show nothing about the label. So it is trained
+on images of which a share is under one of the operations, at a magnitude from the whole range: what an operation does
+to all classes alike (a slant, white on black) is learnt from all of them together. The share is small, so that a
+class's own new shape is not memorised against its appearance: a mirrored IV is taken for a VI, an upside-down V for no
+known class, a numeral pushed off the page for a narrower one. Inversion changes no shape and takes
+longer to learn, so its share is larger; where it makes one class look like another of similar size, the recognition of
+both falls (beyond three times the size, the larger class may be recognised all the same). Light views of every image
+remove what would distinguish mirrored from untouched images otherwise, such as the slant of the hand.
 """
 
 import math
@@ -31,10 +31,10 @@ SURVIVES, CUT, UNJUDGED, REFUSED = "survives", "cut", "not judged", "refused for
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """What was found."""
+    """The result of a label check."""
 
-    limits: dict[str, dict[str, float]]  # operation: class: largest magnitude that its label survives; 0 refuses it
-    report: list[dict[str, object]]  # a row an operation, class and magnitude
+    limits: dict[str, dict[str, float]]  # operation: class: largest magnitude that its label survives; 0: none
+    report: list[dict[str, object]]  # one row per operation, class and magnitude
 
 
 def find_limits(
@@ -53,8 +53,8 @@ def find_limits(
         images: (N, H, W, C) training images at the working size.
         labels: (N,) class indices.
         classes: K names.
-        operations: names of ``winnow.operations.OPERATIONS``.
-        check: how.
+        operations: names of ``OPERATIONS``.
+        check: the settings.
         pixel_hashes: (N,) equal for equal images.
         seed: of draws, folds, weights and views.
 
@@ -74,7 +74,7 @@ def find_limits(
         for fold in range(check.folds)
     ]
     steps = check.folds * (check.epochs + len(operations))
-    answers = run_jobs(judge_fold, jobs, steps=steps, label="labels survive: epochs")
+    answers = run_jobs(judge_fold, jobs, steps=steps, label="label check: epochs")
     taken_for = np.zeros((len(operations), 1 + len(check.magnitudes), len(labels)), dtype=np.int64)
     for fold, answer in enumerate(answers):
         taken_for[:, :, folds == fold] = answer
@@ -90,15 +90,15 @@ def _at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
 def decide(
     taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
 ) -> LabelCheck:
-    """Limits from what the images were taken for.
+    """Limits from the classes that the images were taken for.
 
     With u_i and t_i whether image i is recognised untouched and transformed, a magnitude is cut where the lower bound
-    of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation); all above it go with it.
-    A class that cannot be judged gets the strictest limit of those that can: it has too few images, or is recognised
-    no better than by chance, so that it has nothing to lose. An operation that most judged classes do not survive at
-    any magnitude is refused for all, and so is one with a ``look`` of its own (inversion) where a single class does not
-    survive it: on the others alone it would tell their classes. Every class is tested at ``confidence`` by itself, so
-    that the more classes there are, the likelier is a refusal by chance.
+    of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation), and so are all magnitudes
+    above it. A class that cannot be judged, because it has too few images or is recognised no better than by chance,
+    gets the strictest limit of those that can. An operation that most judged classes do not survive at any magnitude is
+    refused for all, and so is one with a ``look`` of its own (inversion) where a single class does not survive it:
+    applied to the others alone, it would reveal their classes. Every class is tested at ``confidence`` by itself, so
+    the more classes there are, the likelier is a refusal by chance.
 
     Args:
         taken_for: (operations, 1 + magnitudes, N) class indices, untouched first.
@@ -111,17 +111,19 @@ def decide(
     report: list[dict[str, object]] = []
     for name, answers in zip(operations, taken_for, strict=True):
         judged: dict[str, float] = {}
-        told: list[dict[str, object]] = []
+        rows_of_operation: list[dict[str, object]] = []
         for k, label in enumerate(classes):
             rows, limit = _judge_class(answers[:, labels == k], k, classes, check)
-            told.extend({"operation": name, "class": label, **row} for row in rows)
+            rows_of_operation.extend({"operation": name, "class": label, **row} for row in rows)
             if limit is not None:
                 judged[label] = limit
         refused = sum(limit == 0 for limit in judged.values())
         if refused > (0 if OPERATIONS[name].look else len(judged) / 2):
             judged = dict.fromkeys(judged, 0.0)
-            told = [{**row, "verdict": REFUSED} if row["verdict"] == SURVIVES else row for row in told]
-        report.extend(told)
+            rows_of_operation = [
+                {**row, "verdict": REFUSED} if row["verdict"] == SURVIVES else row for row in rows_of_operation
+            ]
+        report.extend(rows_of_operation)
         strictest = min(judged.values(), default=1.0)
         limits[name] = {label: judged.get(label, strictest) for label in classes}
     return LabelCheck(limits, report)

@@ -1,4 +1,4 @@
-"""One fold of the check that labels survive: train a classifier under the operations, judge the images it never saw."""
+"""One fold of the label check: train a classifier under the operations, judge the images that are held out."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,10 +36,10 @@ QUICK = 0.1  # batch norm's weight of the newest batch: the fixed model's 0.01 n
 
 @section
 class Check:
-    """How labels are checked; the params that reach every worker."""
+    """How labels are checked; the params that are passed to every worker."""
 
     folds: AtLeastTwo  # classifiers; each judges the images that it was not trained on
-    images_per_class: AtLeastTwo  # at most so many are drawn of a class, so that the cost does not grow with the source
+    images_per_class: AtLeastTwo  # at most so many are drawn per class, so that the cost does not grow with the source
     least_images: AtLeastTwo  # a class with fewer is not judged by itself
     epochs: Count
     batch: Count
@@ -76,7 +76,7 @@ def judge_fold(
         members: (N,) the samples to train on; the n others are judged.
         classes: K.
         operations: to be judged.
-        check: how.
+        check: the settings.
         seed: of weights, order, views and judged signs.
         tick: called once an epoch and once an operation judged.
 
@@ -92,7 +92,7 @@ def judge_fold(
         before = held
         for place, magnitude in enumerate(check.magnitudes, start=1):
             shown = apply_to_pixels(name, held, np.full(len(held), magnitude), generator)
-            # An operation without degrees gives the same images at every magnitude.
+            # An all-or-nothing operation gives the same images at every magnitude.
             same = np.array_equal(shown, before)
             result[row, place] = result[row, place - 1] if same else _answers(model, shown)
             before = shown
@@ -135,8 +135,8 @@ def _train(
 def copies_under(operations: Sequence[str], images: Pixels, check: Check, generator: torch.Generator) -> Pixels:
     """(N, H, W, C): a share of the images under each operation, at a uniform magnitude; the others untouched."""
     result = images.copy()
-    asked = torch.tensor([check.look_share if OPERATIONS[name].look else check.share for name in operations])
-    shares = asked * min(1.0, MOST / float(asked.sum()))
+    wanted = torch.tensor([check.look_share if OPERATIONS[name].look else check.share for name in operations])
+    shares = wanted * min(1.0, MOST / float(wanted.sum()))
     draws = torch.rand(len(images), generator=generator)
     which = torch.bucketize(draws, shares.cumsum(0), right=True).numpy()  # (N,) beyond the last: untouched
     magnitudes = torch.rand(len(images), generator=generator).numpy()

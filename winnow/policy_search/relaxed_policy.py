@@ -2,7 +2,7 @@
 
 Source: Hataya et al. (2020), Faster AutoAugment, section 3. Differs: probabilities and magnitudes are put back into
 their range after each step, where the authors clamp in the forward pass and lose the gradient outside; a stage does one
-operation, drawn by its softmax, and the gradient is the mixture's: a mixture of all never showed the critic a pure one.
+operation, drawn by its softmax, and the gradient is the mixture's: with a mixture the critic never sees a pure one.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class RelaxedPolicy(nn.Module):
         Args:
             images: (B, C, H, W) in [0, 1].
             sub_policy: (B,) int64, which sub-policy an image takes.
-            limit: (B, O) in [0, 1], the largest magnitude of each operation that an image's class survives.
+            limit: (B, O) in [0, 1], the largest magnitude of each operation that an image's class allows.
             generator: of the relaxed draws and of the operations'.
 
         Returns:

@@ -8,16 +8,16 @@ information of a stage u and its operation o. Source: Hataya et al. (2020), sect
 Differs: the penalty's norm runs over the whole image, not over channels; the search is counted in steps, since 20
 epochs over a few thousand images move no parameter far; one augmented batch serves the critic's step and then the
 policy's; several searches run side by side, each for its share of the sub-policies; the critic warms up on the classes.
-It forgets them: what keeps labels is the label check's limits. But in the one search that started cold, the critic
-turned against inverted images, which are few, and the policy made fewer of them
+It forgets them: labels are kept by the label check's limits. But in the one search without a warm-up, the critic
+scored inverted images, which are few, lower, and the policy made fewer of them
 (docs/log/2026-11-25-critic-warm-up.md).
 
-The terms with ``reach`` and ``variety`` are ours; 0 is the method as published. Matching the data's own density, the
-best policy does nothing at all, and a search that runs long enough finds that: every probability and magnitude sinks.
-The critic's slope is 1 per unit of distance where it sees a fake and less along the ways in which real images differ,
-so that a reward below 1 per unit makes the policy go far along those ways first. And the one operation that the critic
-minds least ends up in every stage, while copies teach by their differences: with I, stages are sure of their operation
-and keep others in use.
+The terms with ``reach`` and ``variety`` are ours; 0 is the method as published. The policy that best matches the data's
+own density changes nothing, and a search that runs long enough finds it: every probability and magnitude falls. The
+critic's slope is 1 per unit of distance where it sees a fake and less along the directions in which real images differ,
+so that a reward below 1 per unit makes the policy move far along those directions first. Without I, the operation that
+the critic penalises least ends up in every stage, although copies are useful by their differences; with I, each stage
+settles on one operation and the stages use different ones.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ Pixels = npt.NDArray[np.uint8]
 class Settings:
     """How to search."""
 
-    operations: list[str]  # offered to the search; names of winnow.operations
+    operations: list[str]  # offered to the search; names of ``OPERATIONS``
     sub_policies: Count  # in the policy, over all searches
     stages: Count  # operations, one after another, of a sub-policy
     searches: Count  # side by side, each with its own critic and its share of the sub-policies
@@ -85,17 +85,17 @@ def search(
     Args:
         images: (N, H, W, C) at the working size.
         labels: (N,) class indices below K.
-        limits: (K, O) the largest magnitude of each of the settings' operations that a class survives; 1 where free.
-        settings: how.
+        limits: (K, O) the largest magnitude of each of the settings' operations that a class allows; 1 without a limit.
+        settings: of the search.
         seed: of all draws.
 
     Returns:
-        The policy, and (T, 5) the means over the searches of what ``CURVE`` names, a row a step.
+        The policy, and (T, 5) the means over the searches of what ``CURVE`` names, one row per step.
 
     Raises:
         ValueError: fewer than two images.
 
-    Time O(T B), whatever N is; memory O(N) bytes of pixels a search.
+    Time O(T B), whatever N is; memory O(N) bytes of pixels per search.
     """
     if len(images) < 2:
         raise ValueError(f"a search needs at least 2 images, got {len(images)}")
@@ -127,7 +127,7 @@ def search_once(
 
 
 class Duel:
-    """A policy, its critic, and the data they meet over."""
+    """A policy, its critic, and their data."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class Duel:
         return loss.item(), penalty.item(), class_loss.item()
 
     def _step_policy(self, source: Tensor, augmented: Tensor, labels: Tensor) -> tuple[float, float]:
-        """Loss and class loss before the step; the critic stands still."""
+        """Loss and class loss before the step; the critic is frozen."""
         self.critic.requires_grad_(False)
         values, logits = self.critic(augmented)
         class_loss = functional.cross_entropy(logits, labels)

@@ -1,4 +1,4 @@
-"""A policy as people look at it: a table of its sub-policies, and originals beside augmented images."""
+"""A policy for people: a table of its sub-policies, and source images beside their copies."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,11 @@ from winnow.pictures.contact_sheet import contact_sheet
 TABLE = ("sub_policy", "stage", "operation", "probability", "magnitude", "classes_cut_back")
 
 
-CLASSES, COPIES, TILE = 12, 7, 88  # at most so many rows, so many copies a row, pixels a copy
+CLASSES, COPIES, TILE = 12, 7, 88  # rows at most, copies per row, pixels of a copy's side
 
 
 def policy_table(policy: Policy) -> list[list[object]]:
-    """A row a stage, as ``TABLE`` names; counts from 1, as people do."""
+    """One row per stage, with the columns of ``TABLE``; counted from 1."""
     return [
         [n, stage, step.operation, f"{step.probability:.3f}", f"{step.magnitude:.3f}", _cut_back(policy, step)]
         for n, steps in enumerate(policy.sub_policies, start=1)
@@ -23,12 +23,12 @@ def policy_table(policy: Policy) -> list[list[object]]:
 
 
 def _cut_back(policy: Policy, step: Step) -> int:
-    """Classes that survive less than the stage's magnitude; what an earlier stage of the operation used up aside."""
+    """Classes whose limit is below the stage's magnitude; what an earlier stage used up is not counted."""
     return sum(limit < step.magnitude for limit in policy.limits.get(step.operation, {}).values())
 
 
 def policy_sheet(policy: Policy, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.str_], *, seed: int) -> bytes:
-    """PNG bytes, a row a class: one image, and what the policy makes of it; "-" where a draw left it as it is.
+    """PNG bytes, one row per class: an image, and its copies by the policy; "-" where a draw changed nothing.
 
     Args:
         policy: sampled within its limits.

@@ -1,8 +1,8 @@
-"""A classifier at the working size, asked about images that it never saw: how likely is each class?
+"""A classifier at the working size, which gives class probabilities of images that it was not trained on.
 
 Wrong labels and junk show as a low probability of the label as it stands, as in confident learning (Northcutt et al.
-2021). The probability is the mean over an image and a few views of it that are moved a little: single looks at unseen
-images are either sure or lost.
+2021). The probability is the mean over an image and a few slightly moved views of it: from a single view of an unseen
+image, probabilities are mostly near 0 or 1.
 """
 
 import math
@@ -20,7 +20,7 @@ from winnow.transforms.geometry import warp
 SMOOTHING = 0.05  # of the targets: without it, the probabilities crowd at 0 and 1
 
 
-TURN_DEGREES, SHIFT, ZOOM = 6.0, 0.04, 0.06  # of the views looked at: inside what training showed
+TURN_DEGREES, SHIFT, ZOOM = 6.0, 0.04, 0.06  # of the views evaluated: within the ranges of training
 
 
 def train_classifier(
@@ -54,13 +54,13 @@ def class_probabilities(images: Pixels, classifier: Encoder, *, batch: int = 256
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     parts = []
     for part in torch.split(pixels, batch):
-        looks = [classifier.outputs(view).softmax(dim=1) for view in looked_at(part.to(device).float() / 255)]
-        parts.append(torch.stack(looks).mean(dim=0).cpu())
+        views = [classifier.outputs(view).softmax(dim=1) for view in views_of(part.to(device).float() / 255)]
+        parts.append(torch.stack(views).mean(dim=0).cpu())
     return torch.cat(parts).numpy()
 
 
-def looked_at(images: Tensor) -> Iterator[Tensor]:
-    """The images as they are, then eight views: turned and zoomed both ways, moved in four directions.
+def views_of(images: Tensor) -> Iterator[Tensor]:
+    """The images as they are, then eight views: rotated and zoomed both ways, moved in four directions.
 
     Args:
         images: (B, C, H, W) in [0, 1].

@@ -38,7 +38,7 @@ class Contrast:
 
 
 def contrastive_loss(contrast: Contrast) -> nn.Module:
-    """The loss asked for; called with (B, D) embeddings and (B,) labels."""
+    """The loss that ``contrast`` names; called with (B, D) embeddings and (B,) labels."""
     loss: nn.Module = (
         SupConLoss(temperature=contrast.temperature)
         if contrast.loss == "supcon"

@@ -1,4 +1,4 @@
-"""What train_encoder leaves behind, read back: the networks, and the fold that each of them never saw."""
+"""The outputs of train_encoder and embed, read back: networks with their folds, neighbours, probabilities."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +46,10 @@ def read_networks(folder: Path, *, classes: int) -> Networks:
 
     Args:
         folder: its output.
-        classes: K of the dataset that the networks will be asked about.
+        classes: K of the dataset that the networks are applied to.
 
     Raises:
-        UserError: a file is missing or damaged, or the classifiers know other classes.
+        UserError: a file is missing or damaged, or the classifiers have other classes.
     """
     table = read_table(folder / "folds.parquet", FOLDS)
     dealt = dict(zip(table["id"].to_pylist(), table["folds"].to_pylist(), strict=True))
@@ -97,7 +97,7 @@ def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices
     row_of = {identifier: row for row, identifier in enumerate(ids.tolist())}
     unknown = [identifier for identifier in root_ids.tolist() if identifier not in dealt or identifier not in row_of]
     if unknown:
-        raise UserError(f"{encoders} know nothing of image {unknown[0]} and {len(unknown) - 1} others; run `dvc repro`")
+        raise UserError(f"{encoders} has no fold of image {unknown[0]} and {len(unknown) - 1} others; run `dvc repro`")
     roots = np.array([row_of[identifier] for identifier in root_ids.tolist()], dtype=np.int64)
     return roots, np.array([dealt[identifier] for identifier in root_ids.tolist()], dtype=np.int64).T
 
@@ -125,7 +125,7 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
 
 
 def read_probabilities(path: Path, samples: pa.Table) -> Points:
-    """(N, K) what embed's classifiers say of the samples.
+    """(N, K) class probabilities of the samples, by embed's classifiers.
 
     Raises:
         UserError: it is about another dataset.

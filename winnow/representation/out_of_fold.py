@@ -1,9 +1,9 @@
-"""Out of fold: the encoder that places an image never saw it, nor the label it is asked to doubt.
+"""Out of fold: the encoder that embeds an image was trained on neither the image nor its label.
 
-Source images are dealt into folds, once a repeat; an encoder a fold learns from all the others and the label book. It
-places the fold's images, and their augmented copies, among those that it learnt from: its own space, since encoders
-have axes of their own. A wrong label seen in training would draw its image into the wrong cluster and hide there. The
-classifiers are dealt the same folds and say how likely each class is.
+Source images are dealt into folds, once per repeat; for each fold, an encoder is trained on all other folds and the
+label book. It embeds the fold's images, and their copies, among those that it was trained on: in its own space, since
+encoders do not share axes. A wrong label seen in training would draw its image into the wrong cluster, where it would
+not be found. The classifiers use the same folds and give the probability of each class.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,14 +45,14 @@ class Neighbours:
 def held_out(
     images: Pixels, roots: Indices, folds: Indices, encoders: Sequence[Sequence[Mapping[str, Tensor]]], *, k: int
 ) -> tuple[Points, Neighbours]:
-    """Every image placed by encoders that never saw it.
+    """Every image embedded by encoders that were not trained on it.
 
-    Only source images are neighbours, so that no copy votes, least of all for its own parent.
+    Only source images are neighbours, so that no copy votes, in particular not for its own source image.
 
     Args:
         images: (N, H, W, C).
         roots: (N,) row of the source image that each was made from; its own row for a source image.
-        folds: (R, N) fold by repeat, a copy's its root's; NO_FOLD for an image that every encoder learnt from.
+        folds: (R, N) fold by repeat, a copy's its root's; NO_FOLD for an image that every encoder was trained on.
         encoders: by repeat and fold, the state of the encoder that left this fold out.
         k: neighbours; fewer where fewer images are left.
 
@@ -61,8 +61,8 @@ def held_out(
         NO_FOLD is placed by the first encoder, among the others.
     """
     source = roots == np.arange(len(images))
-    asked = min([k, *(int((source & (row != fold)).sum()) - 1 for row in folds for fold in np.unique(row))])
-    if asked < 1:
+    available = min([k, *(int((source & (row != fold)).sum()) - 1 for row in folds for fold in np.unique(row))])
+    if available < 1:
         raise ValueError(f"neighbours need at least 2 source images outside every fold, got {int(source.sum())} in all")
     jobs = [
         (images, np.flatnonzero(source | (row == fold)), state)
@@ -70,7 +70,7 @@ def held_out(
         for fold, state in enumerate(states)
     ]
     spaces = iter(zip(jobs, run_jobs(place, jobs, steps=len(jobs), label="place: folds"), strict=True))
-    index = np.zeros((len(folds), len(images), asked), np.int64)
+    index = np.zeros((len(folds), len(images), available), np.int64)
     distance = np.zeros(index.shape, np.float32)
     aligned: Points | None = None
     first: Points | None = None
@@ -80,8 +80,8 @@ def held_out(
             places = np.zeros((len(images), points.shape[1]), np.float32)
             places[rows] = points
             inside = np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0)))
-            learnt = np.flatnonzero(source & (row != fold))
-            index[repeat, inside], distance[repeat, inside] = nearest(places, inside, learnt, asked)
+            trained_on = np.flatnonzero(source & (row != fold))
+            index[repeat, inside], distance[repeat, inside] = nearest(places, inside, trained_on, available)
             if repeat == 0:
                 first = places[source] if first is None else first
                 turn, _ = orthogonal_procrustes(places[source], first)
@@ -98,9 +98,9 @@ def held_out_probabilities(
     folds: Indices,
     classifiers: Sequence[Sequence[Mapping[str, Tensor]]],
 ) -> Points:
-    """(N, K) probability of each class by classifiers that never saw the image, mean over the repeats.
+    """(N, K) probability of each class by classifiers that were not trained on the image, mean over the repeats.
 
-    NaN for a class of which no classifier asked learnt an image: it cannot tell.
+    NaN for a class that none of these classifiers was trained on.
 
     Args:
         images: (N, H, W, C).
@@ -110,30 +110,30 @@ def held_out_probabilities(
         classifiers: by repeat and fold, the state of the classifier that left this fold out.
     """
     source = roots == np.arange(len(images))
-    asked = [
+    queried = [
         (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), labels[source & (row != fold)], state)
         for repeat, (row, states) in enumerate(zip(folds, classifiers, strict=True))
         for fold, state in enumerate(states)
     ]
-    jobs = [(images, np.flatnonzero(inside), state) for _, inside, _, state in asked]
+    jobs = [(images, np.flatnonzero(inside), state) for _, inside, _, state in queried]
     answers = run_jobs(classify, jobs, steps=len(jobs), label="classify: folds")
-    told = np.zeros((len(folds), len(images), answers[0].shape[1]), np.float32)
-    for (repeat, inside, learnt, _), answer in zip(asked, answers, strict=True):
-        told[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), learnt), answer, np.nan)
-    heard = ~np.isnan(told)
-    total: Points = np.where(heard, told, 0).sum(axis=0) / np.maximum(1, heard.sum(axis=0))
-    return np.where(heard.any(axis=0), total, np.float32(np.nan))
+    table = np.zeros((len(folds), len(images), answers[0].shape[1]), np.float32)
+    for (repeat, inside, trained_on, _), answer in zip(queried, answers, strict=True):
+        table[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), trained_on), answer, np.nan)
+    known = ~np.isnan(table)
+    total: Points = np.where(known, table, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    return np.where(known.any(axis=0), total, np.float32(np.nan))
 
 
 def classify(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
-    """(len(rows), K) class probabilities of some of the images, as a worker process finds them."""
+    """(len(rows), K) class probabilities of some of the images, computed in a worker process."""
     probabilities = class_probabilities(images[rows], _network(state))
     tick()
     return probabilities
 
 
 def place(images: Pixels, rows: Indices, state: Mapping[str, Tensor], tick: Callable[[], None]) -> Points:
-    """(len(rows), D) positions of some of the images, as a worker process finds them."""
+    """(len(rows), D) embeddings of some of the images, computed in a worker process."""
     points = embed(images[rows], _network(state))
     tick()
     return points
@@ -145,20 +145,20 @@ def _network(state: Mapping[str, Tensor]) -> Encoder:
     return network
 
 
-def nearest(points: Points, asking: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
+def nearest(points: Points, queries: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
     """(n, k) rows and distances of the nearest others, nearest first.
 
     Args:
         points: (N, D).
-        asking: (n,) rows of those that ask.
-        among: rows of those that may be found; one that asks is never its own neighbour.
+        queries: (n,) rows whose neighbours are found.
+        among: rows that may be neighbours; a query is never its own neighbour.
         k: neighbours; fewer where fewer are left.
     """
-    if not len(asking):
+    if not len(queries):
         return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
     found = NearestNeighbors(n_neighbors=min(k + 1, len(among)), algorithm="brute").fit(points[among])
-    distance, position = found.kneighbors(points[asking])
+    distance, position = found.kneighbors(points[queries])
     rows = among[position]  # (n, k + 1)
-    # An image may be among those it asks (the label book): it goes, whatever place it came at.
-    self_last = np.argsort(rows == asking[:, None], axis=1, kind="stable")[:, :k]
+    # A query may be among the candidates (the label book): it is removed, whatever its rank.
+    self_last = np.argsort(rows == queries[:, None], axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, self_last, 1), np.take_along_axis(distance, self_last, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Embeddings in two dimensions, for people to look at and for the rules that ask for a plane."""
+"""Embeddings in two dimensions, for people to look at and for the rules that need a plane."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ Plane = npt.NDArray[np.float64]
 PERPLEXITY = 30.0
 
 
-NEAREST = 10  # laid points that place a point which is only to be placed
+NEAREST = 10  # laid-out points whose median is the place of a further point
 
 
 def plane(points: Points, *, seed: int, placed: Points | None = None) -> tuple[Plane, Plane]:
@@ -26,7 +26,7 @@ def plane(points: Points, *, seed: int, placed: Points | None = None) -> tuple[P
     Args:
         points: (N, D), laid out.
         seed: of the start.
-        placed: (M, D), put at the median of their nearest laid points, which they leave where they are.
+        placed: (M, D), put at the median of their nearest laid-out points, which do not move.
     """
     count = len(points)
     others = np.zeros((0, points.shape[1]), np.float32) if placed is None else placed

@@ -1,6 +1,6 @@
 """What does not belong in a folder of numerals i to x: drawings, other numerals, blots, scraps and empty paper.
 
-Coordinates as in `winnow.numerals`: about one height tall, y down.
+Coordinates as in `winnow.synthetic.numerals`: about one height tall, y down.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from winnow.synthetic.pen import Points, Stroke
 BEYOND = ("xi", "xii", "xiii", "xiv", "xv", "xvi", "xx", "vx", "iix")
 
 
-# Letters and digits as polylines, several of them a pen's slip away from a numeral.
+# Letters and digits as polylines, several of them almost a numeral.
 GLYPHS: dict[str, list[list[tuple[float, float]]]] = {
     "N": [[(0, 1), (0, 0), (0.6, 1), (0.6, 0)]],
     "W": [[(0, 0), (0.25, 1), (0.45, 0.3), (0.65, 1), (0.9, 0)]],
@@ -88,7 +88,7 @@ def _tangle(rng: np.random.Generator, points: int) -> Points:
 
 
 def scribble(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
-    """The pen goes nowhere."""
+    """A random line without meaning."""
     return [Stroke(_tangle(rng, 160) * rng.uniform(0.6, 1.2, 2))]
 
 
@@ -125,7 +125,7 @@ def fragments(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 
 def blank(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
-    """Next to nothing."""
+    """An empty sheet, or one short line."""
     at = rng.uniform(0, 1, 2)
     return [Stroke(np.stack([at, at + rng.normal(0, 0.15, 2)]), weight=0.6)] if rng.random() < 0.6 else []
 

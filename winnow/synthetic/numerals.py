@@ -1,8 +1,8 @@
 """Roman numerals as strokes, by hands that each write in their own way.
 
-A hand is a vector of habits, drawn once; an image is one hand's attempt, drawn around those habits. Two pools drawn
-apart share no hand. `spread` says how far a pool's hands lie apart in geometry (slant, tilt, width, place): a
-model that saw a narrow pool meets in a wide one what shear, shift, rotation and zoom would have shown it.
+A hand is a vector of habits, drawn once; an image is one hand's attempt, drawn around those habits. Pools that are
+drawn separately share no hand. `spread` is how much a pool's hands differ in geometry (slant, tilt, width, place): a
+wide test pool has the variation that shear, shift, rotation and zoom add to a narrow training pool.
 
 Coordinates before placing: y down, from 0 at the top of a capital to 1 on the line; x from 0.
 """
@@ -17,7 +17,7 @@ from winnow.synthetic.pen import Ink, Paper, Points, Stroke
 CLASSES = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 
 
-LETTERFORMS = ("plain", "bars", "plain", "serif", "lower")  # in turn over a pool's hands, so that none goes missing
+LETTERFORMS = ("plain", "bars", "plain", "serif", "lower")  # in turn over a pool's hands, so that each occurs
 
 
 LOWER_TOP = 0.42  # height of a lower-case letter's top, below which it lies
@@ -62,7 +62,7 @@ def hands(rng: np.random.Generator, count: int, *, spread: float) -> list[Hand]:
     Args:
         rng: where their habits come from.
         count: writers.
-        spread: how far their geometry lies apart; 1 is what many people's scans show, 0 has all write alike.
+        spread: how much their geometry differs; 1 is what many people's scans show, at 0 all write alike.
     """
     return [_hand(rng, LETTERFORMS[number % len(LETTERFORMS)], spread) for number in range(count)]
 

@@ -17,7 +17,7 @@ from winnow.synthetic.junk import junk_strokes
 from winnow.synthetic.numerals import CLASSES, Hand, canvas_shape, hands, ink_of, numeral_strokes, paper_of, place
 from winnow.synthetic.pen import Pixels, Stroke, scan, write
 
-# What is taken for what: by the label that a numeral is filed under, the numerals that it may really be.
+# Which numerals are confused: by the label that an image is filed under, the numerals that it may really show.
 CONFUSABLE = {
     "i": ("ii", "v", "x"),
     "ii": ("i", "iii", "v"),
@@ -32,13 +32,13 @@ CONFUSABLE = {
 }
 
 
-CONFUSED = 0.85  # of the wrong labels; the others are slips to any class
+CONFUSED = 0.85  # share of the wrong labels; the others show any other class
 
 
 STREAMS = {"hands": 0, "faults": 1, "train": 2, "label_book": 3, "test": 4}
 
 
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say; a clock would change the bytes of equal sources
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; the current time would make equal sources differ
 
 
 SHEET_COLUMNS = 16
@@ -58,7 +58,7 @@ class Drawing:
 
     @property
     def name(self) -> str:
-        """Path inside the source; it says nothing of the truth."""
+        """Path inside the source; it does not reveal the truth."""
         return f"{self.split}/{self.label}/{self.number:04d}.png"
 
 
@@ -76,7 +76,7 @@ def writer_pool(seed: int, split: str, count: int, *, spread: float) -> list[Han
 
 
 def plan_clean(split: str, counts: Sequence[int]) -> list[Drawing]:
-    """Every class's images, each what its folder says."""
+    """Every class's images, each of the class of its folder."""
     return [
         Drawing(split, label, number, truth=label)
         for label, count in zip(CLASSES, counts, strict=True)
@@ -85,11 +85,11 @@ def plan_clean(split: str, counts: Sequence[int]) -> list[Drawing]:
 
 
 def plan_faulty(split: str, counts: Sequence[int], *, wrong_labels: float, junk: float, seed: int) -> list[Drawing]:
-    """The same with faults in random places, so that neither name nor place tells them.
+    """The same with faults in random places, so that neither name nor place reveals them.
 
     Args:
         split: the split.
-        counts: images a class as filed, faults included.
+        counts: images per class as filed, faults included.
         wrong_labels: share of all images that show another numeral than their folder says.
         junk: share of all images that show none of the ten numerals.
         seed: the source's.
@@ -157,7 +157,7 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
 
 
 def source_sheet(drawings: Sequence[Drawing], images: Mapping[str, Pixels]) -> bytes:
-    """PNG for people: a row a class, train left and test right; then wrong labels; then junk."""
+    """PNG for people: one row per class, train left and test right; then wrong labels; then junk."""
     clean = {
         (split, label): [d for d in drawings if (d.split, d.label, d.truth) == (split, label, label)]
         for label in CLASSES

@@ -10,14 +10,14 @@ from winnow.training.training import EVALUATION_BATCH, Labelled, Profile, evalua
 
 
 def answers(
-    data: Labelled, validation: Labelled, asked: Labelled, classes: int, profile: Profile, seed: int, tick: Tick
+    data: Labelled, validation: Labelled, queried: Labelled, classes: int, profile: Profile, seed: int, tick: Tick
 ) -> npt.NDArray[np.bool_]:
-    """(N,) true where the fixed model, trained on ``data``, is right about the images asked.
+    """(N,) true where the fixed model, trained on ``data``, classifies a queried image correctly.
 
     Args:
         data: trained on.
         validation: of the same dataset; chooses the epoch.
-        asked: the images it is judged on.
+        queried: the images that it is evaluated on.
         classes: K.
         profile: how it is trained.
         seed: of weights and orders.
@@ -25,7 +25,7 @@ def answers(
     """
     device = pick_device()
     model = train(data, validation, classes=classes, profile=profile, seed=seed, device=device, tick=tick).model
-    right: npt.NDArray[np.bool_] = evaluate(model, asked, device=device).predicted == asked.labels
+    right: npt.NDArray[np.bool_] = evaluate(model, queried, device=device).predicted == queried.labels
     return right
 
 
@@ -43,7 +43,7 @@ def features(
     Args:
         data: trained on.
         validation: chooses the epoch.
-        images: (N, H, W, C) looked at.
+        images: (N, H, W, C) whose features are computed.
         classes: K.
         profile: how it is trained.
         seed: of weights and orders.

@@ -1,7 +1,7 @@
 """The fixed model: Keras's ResNet-50 cut at ``conv2_block3_out``, as the 2021 Data-Centric AI Competition fixed it.
 
-Nobody may change it. It judges every arm, and HyDRA's trajectories train it too, so that a sample is valued by
-the model that it will be used with.
+It must not be changed. It judges every arm, and HyDRA's trajectories train it too, so that a sample is valued by the
+model that it will be used with.
 
 Source: the competition's trainer; He et al. (2016), table 1, first stage of ResNet-50. Differs from torchvision's
 ResNet in Keras's ways: convolutions carry a bias, batch norm has epsilon 1.001e-5 and momentum 0.99 (0.01 as PyTorch
@@ -42,7 +42,7 @@ def pick_device() -> torch.device:
 
 
 def half_precision(device: torch.device, *, wanted: bool) -> torch.autocast:
-    """Bfloat16 where it is wanted and faster than float32; emulated, it would be the slower one."""
+    """Bfloat16 where it is wanted and faster than float32; where it is emulated, it is slower."""
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_gains_by_bfloat16()
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted and native)
 
@@ -118,7 +118,7 @@ class Bottleneck(nn.Module):
 
 
 class FixedModel(nn.Module):
-    """The fixed model with one logit a class; 229,386 trainable parameters at 10 classes."""
+    """The fixed model with one logit per class; 229,386 trainable parameters at 10 classes."""
 
     def __init__(self, classes: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class FixedModel(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, 32, 32) to the (B, 256) averages that the head reads."""
         x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 64, 16, 16)
-        # Keras pads with zeros before pooling and PyTorch with minus infinity: equal, since a ReLU went before.
+        # Keras pads with zeros before pooling and PyTorch with minus infinity: equal after a ReLU.
         x = functional.max_pool2d(x, 3, stride=2, padding=1)  # (B, 64, 8, 8)
         return self.blocks(x).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
@@ -143,7 +143,7 @@ class FixedModel(nn.Module):
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
-    """Keras's start: Glorot-uniform weights, zero biases (Glorot & Bengio 2010, eq. 16)."""
+    """Keras's initialisation: Glorot-uniform weights, zero biases (Glorot & Bengio 2010, eq. 16)."""
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -156,7 +156,7 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
 
 
 def centre_views(images: Tensor) -> Tensor:
-    """(B, C, H, W) uint8 to (B, 3, 32, 32): the image as it is, as ``network.preprocess`` makes it."""
+    """(B, C, H, W) uint8 to (B, 3, 32, 32): the image without augmentation, as ``preprocess`` makes it."""
     pixels = images.float()
     return normalise(functional.interpolate(pixels, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=False))
 
@@ -164,8 +164,8 @@ def centre_views(images: Tensor) -> Tensor:
 def quick_statistics(classes: int, momentum: float, generator: torch.Generator) -> FixedModel:
     """The fixed model with batch-norm statistics that follow the weights faster.
 
-    The fixed 0.01 forgets over hundreds of steps; a checkpoint read in evaluation mode early in a run would be read at
-    statistics of weights long gone. Only the running statistics depend on it, not the training.
+    The fixed momentum of 0.01 averages over hundreds of steps; a checkpoint early in a run, in evaluation mode, would
+    use statistics of much older weights. Only the running statistics depend on it, not the training.
     """
     model = FixedModel(classes, generator)
     for module in model.modules():

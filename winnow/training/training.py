@@ -1,8 +1,8 @@
-"""The judge: the fixed model trained as the competition's trainer does, and what it then says about the test set.
+"""The judge: the fixed model trained as the competition's trainer does, and its evaluation on the test set.
 
 Arrays in, results out. ``competition`` is that trainer exactly; another profile may differ from it in the fields of
-``Profile`` and in nothing else. One difference lies outside: that trainer resizes the delivered image to 32 x 32 at
-once, while here every arm and the test set come at the working size of prepare.
+``Profile`` and in nothing else. One difference lies outside this module: that trainer resizes the delivered image to
+32 x 32 directly, while here every arm and the test set have the working size of prepare.
 
 Source: the 2021 Data-Centric AI Competition's trainer (TensorFlow 2, Keras).
 """
@@ -72,7 +72,7 @@ class Labelled:
 class Epoch:
     """One point of the training curve."""
 
-    train_loss: float  # mean over the epoch's images, as each batch met it
+    train_loss: float  # mean over the epoch's images, each at its own step
     val_accuracy: float
 
 
@@ -87,7 +87,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the model says about a labelled set."""
+    """The model's predictions for a labelled set, and their figures."""
 
     predicted: npt.NDArray[np.int64]  # (N,)
     accuracy: float
@@ -123,14 +123,14 @@ def train(
 ) -> Trained:
     """The fixed model after training, with the weights of the first epoch of the best validation accuracy.
 
-    Adam on the batch's mean cross-entropy; every epoch visits every image once in a new order, the last batch as
-    small as it comes. Running averages of batch norm are part of the weights chosen.
+    Adam on the batch's mean cross-entropy; every epoch visits every image once in a new order, and the last batch
+    may be smaller. Running averages of batch norm are part of the weights chosen.
 
     Args:
         data: the images trained on, at least one.
         validation: the images that choose the epoch, at least one.
         classes: K, the width of the output.
-        profile: how long and how fast.
+        profile: epochs, batch, learning rate and precision.
         seed: of the first weights and of every order.
         device: where to compute; the orders are drawn on the CPU, so they are the same everywhere.
         tick: called after every epoch.
@@ -139,7 +139,7 @@ def train(
         ValueError: one of the two sets is empty.
     """
     if not len(data.labels) or not len(validation.labels):
-        raise ValueError(f"training needs images on both sides, got {len(data.labels)} and {len(validation.labels)}")
+        raise ValueError(f"training needs train and val images, got {len(data.labels)} and {len(validation.labels)}")
     generator = torch.Generator().manual_seed(seed)
     model = FixedModel(classes, generator).to(device)
     batches, held_out = _Set(data, device), _Set(validation, device)
@@ -200,7 +200,7 @@ def set_update(optimiser: torch.optim.Adam, profile: Profile, *, step: int, step
 
 
 def evaluate(model: FixedModel, data: Labelled, *, device: torch.device) -> Evaluation:
-    """What the model says about every image, in float32 and evaluation mode.
+    """The model's predictions for every image, in float32 and evaluation mode.
 
     Args:
         model: moved to the device.

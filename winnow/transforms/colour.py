@@ -63,7 +63,7 @@ def sharpness(images: Tensor, strength: Tensor, generator: torch.Generator) -> T
 
 
 def solarize(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """The negative of every pixel at or above 1 - s; the gradient to s is the blend's with the whole negative."""
+    """The negative of every pixel at or above 1 - s; the gradient for s is that of the blend with the full negative."""
     wide = _wide(strength)
     changed = torch.where(images >= 1 - wide, 1 - images, images)
     return straight_through(changed, changed + wide * (1 - 2 * images.detach()))
@@ -72,7 +72,7 @@ def solarize(images: Tensor, strength: Tensor, generator: torch.Generator) -> Te
 def posterize(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     """Keep 8 - round(4 s) bits of each 8-bit value; the gradient passes straight through to the pixels and to s.
 
-    To s goes the gradient of the blend with the coarsest image, since a rounded count of bits has none.
+    The gradient for s is that of the blend with the coarsest image, since a rounded number of bits has none.
     """
     levels = (images.detach() * 255).round()
     step = 2 ** (POSTERIZE_BITS * _wide(strength.detach())).round()  # a power of two, (B, 1, 1, 1)

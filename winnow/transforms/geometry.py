@@ -1,8 +1,8 @@
 """Operations that move pixels: one affine map an image, sampled bilinearly, the border's own colour outside.
 
-All maps go about the image's centre, in pixels, so that a rotation stays one on an image that is not square. Each
-names where an output pixel is read: input = A output, as PIL's and torch's transforms do. The gradients that a value
-itself does not have (straight-through estimators) are here as well.
+All maps are about the image's centre, in pixels, so that a rotation stays one on an image that is not square. Each
+gives where an output pixel is read: input = A output, as PIL's and torch's transforms do. Straight-through estimators,
+for values that have no gradient of their own, are here as well.
 """
 
 import math
@@ -24,7 +24,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(value: Tensor, path: Tensor) -> Tensor:
-    """``value``, bit for bit, whose gradient is handed on as if it were ``path``'s.
+    """``value``, bit for bit, with the gradient of ``path``.
 
     Source: Bengio et al. (2013). The usual ``path + (value - path).detach()`` rounds; here a magnitude of 0 must leave
     a pixel exactly as it is.
@@ -38,9 +38,9 @@ def straight_through(value: Tensor, path: Tensor) -> Tensor:
 
 
 def clamp(images: Tensor) -> Tensor:
-    """Values put into [0, 1], with a gradient wherever they lay in it, 0 and 1 themselves included.
+    """Values clamped to [0, 1], with a gradient wherever they lay in it, 0 and 1 included.
 
-    torch's own has none at the edges (2.14), where most of a sheet of paper is.
+    torch's own clamp has none at the bounds (2.14), where most pixels of a white sheet are.
     """
     inside = (images >= 0) & (images <= 1)
     return straight_through(images.clamp(0, 1), images * inside)
@@ -59,10 +59,10 @@ Map = list[Tensor]  # the six entries of [A | t] row by row, each (B,), in pixel
 
 
 def border_colour(images: Tensor) -> Tensor:
-    """(B, C, 1, 1) median of each image's and channel's border pixels: its paper, whatever is written on it.
+    """(B, C, 1, 1) median of each image's and channel's border pixels: the colour of its background.
 
-    No edge replication: a stroke that touches the border would be drawn out into a bar. An even count has two middle
-    values; the lower is taken, so that no new colour is made.
+    Edge replication would extend a stroke that touches the border into a bar. An even count has two middle values; the
+    lower one is taken, so that no new colour is made.
     """
     inner = images.detach()
     rim = torch.cat([inner[:, :, 0], inner[:, :, -1], inner[:, :, 1:-1, 0], inner[:, :, 1:-1, -1]], dim=2)
@@ -109,7 +109,7 @@ def one_after_another(first: Map, second: Map) -> Map:
 
 
 def warp(images: Tensor, matrix: Map) -> Tensor:
-    """Each image read through its own affine map.
+    """Each image sampled through its own affine map.
 
     Args:
         images: (B, C, H, W).
@@ -153,10 +153,10 @@ def rotate_180(images: Tensor, strength: Tensor, generator: torch.Generator) -> 
 
 
 def switched(images: Tensor, changed: Tensor, strength: Tensor) -> Tensor:
-    """An operation without degrees: wholly ``changed`` at any strength above 0.
+    """An all-or-nothing operation: ``changed`` at any strength above 0.
 
-    Half a flip is two images on top of each other and half an inversion is a blank sheet, so no blend is ever shown.
-    The gradient to the pixels is that of ``changed``, the one to the strength is the blend's, x + s (changed - x).
+    Half a flip is two images on top of each other and half an inversion is a blank sheet, so images are never blended.
+    The gradient for the pixels is that of ``changed``, the one for the strength that of the blend x + s (changed - x).
     """
     way = (changed - images).detach()
     return straight_through(changed, changed + strength[:, None, None, None] * way)

@@ -2,8 +2,8 @@
 
 Ranges: shear 0.3, translate 0.45 of the width, rotate 30 degrees, noise of standard deviation 0.2; the others are
 AutoAugment's (Cubuk et al. 2019): enhancement factors 0.1 to 1.9, posterize down to 4 bits, solarize down to threshold
-0; cutout up to half the side. Signs are drawn per image. An operation without degrees (invert, the flips) is done
-wholly at every magnitude above 0, since a blend of the two images is neither.
+0; cutout up to half the side. Signs are drawn per image. An all-or-nothing operation (invert, the flips) is applied in
+full at every magnitude above 0, since a blend of the two images is neither.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,9 +31,9 @@ class Operation:
     name: str
     transform: Callable[[Tensor, Tensor, torch.Generator], Tensor]  # (B, C, H, W), (B,) strength, generator
     signed: bool  # the strength is the magnitude with a random sign
-    whole: bool = False  # without degrees: done wholly at every magnitude above 0
-    moves: Moves | None = None  # of an affine map: it is sampled once with those done beside it
-    look: bool = False  # gives every image a look that untouched ones lack, and no shape another form: the negative
+    whole: bool = False  # all or nothing: applied in full at every magnitude above 0
+    moves: Moves | None = None  # of an affine map; consecutive maps are multiplied and sampled once
+    look: bool = False  # gives every image an appearance that untouched ones lack and changes no shape: the negative
 
 
 def _affine(name: str, moves: Moves) -> Operation:
@@ -72,7 +72,7 @@ MOVING: Mapping[str, Moves] = MappingProxyType({name: o.moves for name, o in OPE
 
 
 def check_operations(names: Iterable[str]) -> None:
-    """Refuse a list of operations that is empty, repeats itself or names an unknown one.
+    """Reject a list of operations that is empty, repeats one or names an unknown one.
 
     Raises:
         ValueError: one sentence that starts with ``operations``.
@@ -93,7 +93,7 @@ def apply(name: str, images: Tensor, magnitude: Tensor, generator: torch.Generat
     Args:
         name: a key of ``OPERATIONS``.
         images: (B, C, H, W) floats in [0, 1]; C is 1 or 3.
-        magnitude: (B,) in [0, 1]; an image at exactly 0 comes back bit for bit, and its magnitude still has a gradient.
+        magnitude: (B,) in [0, 1]; an image at 0 stays the same bit for bit, and its magnitude still has a gradient.
         generator: of signs, noise and places.
 
     Returns:
@@ -123,7 +123,7 @@ def _with_sign(operation: Operation, magnitude: Tensor, generator: torch.Generat
 def move(images: Tensor, chains: Sequence[Sequence[tuple[str, float]]], generator: torch.Generator) -> Tensor:
     """Images after affine operations one after another, multiplied out and sampled a single time.
 
-    Sampled once a step, every step would blur the image a little, and cut off what a later one brings back.
+    Sampling at every step would blur the image a little each time, and cut off what a later step moves back inside.
 
     Args:
         images: (B, C, H, W) floats in [0, 1].
@@ -137,7 +137,7 @@ def move(images: Tensor, chains: Sequence[Sequence[tuple[str, float]]], generato
         ValueError: not a chain for every image, or an operation that is no affine map.
     """
     if len(chains) != len(images):
-        raise ValueError(f"a chain an image wanted, got {len(chains)} for {len(images)} images")
+        raise ValueError(f"one chain per image wanted, got {len(chains)} for {len(images)} images")
     if others := {name for chain in chains for name, _ in chain if name not in MOVING}:
         raise ValueError(f"only {', '.join(MOVING)} are affine maps, got {', '.join(sorted(others))}")
     one, zero = torch.ones(len(images)), torch.zeros(len(images))
@@ -190,7 +190,7 @@ def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Applied:
-    """An operation that an image underwent, at the magnitude it underwent it."""
+    """An operation that was applied to an image, and its magnitude."""
 
     operation: str
     magnitude: float

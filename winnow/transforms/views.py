@@ -1,6 +1,6 @@
 """Random views of images within given ranges: rotation, shear, zoom, shift, and for pairs inversion and noise.
 
-``random_affine`` is the augmentation that a person would choose by hand, the arm that a search has to beat.
+``random_affine`` is an augmentation that a person would choose by hand, which a policy search has to beat.
 ``random_pair_views`` are the views that the out-of-fold networks train on: shear, inversion, shift, rotation, zoom and
 Gaussian noise, as in the method. Each view is sampled once from the working size, the border's own colour outside.
 """
@@ -37,11 +37,11 @@ class Ranges:
     rotate_degrees: Degrees
     shift: Fraction  # of the width and of the height
     zoom: Fraction  # 0.1: between 0.9 and 1.1
-    shear: Fraction  # pixels sideways a pixel
+    shear: Fraction  # pixels sideways per pixel
 
 
 def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) -> tuple[Pixels, list[list[Applied]]]:
-    """Each image turned, sheared, zoomed and shifted at once, sampled a single time, the border's colour outside.
+    """Each image rotated, sheared, zoomed and shifted at once, sampled a single time, the border's colour outside.
 
     Args:
         pixels: (N, H, W, C) uint8.
@@ -49,7 +49,7 @@ def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) ->
         generator: of the draws.
 
     Returns:
-        (N, H, W, C) uint8, and by image what was done: degrees counterclockwise, pixels a pixel, a factor, and
+        (N, H, W, C) uint8, and by image what was applied: degrees counterclockwise, pixels per pixel, a factor, and
         fractions of width and height to the right and down.
     """
     draw = 2 * torch.rand((len(pixels), 5), generator=generator) - 1  # (N, 5) in [-1, 1]
@@ -75,7 +75,7 @@ def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) ->
 class PairViews:
     """How far a view may stray from its image; draws are uniform within."""
 
-    shear: Fraction  # pixels sideways a pixel
+    shear: Fraction  # pixels sideways per pixel
     invert: Fraction  # share of the views that are inverted
     shift: Fraction  # of the width and of the height
     rotate_degrees: Degrees

@@ -1,4 +1,4 @@
-"""Verdicts applied to a dataset: which images go and which change the label; copies follow their source image."""
+"""Verdicts applied to a dataset: which images are dropped or relabelled; copies follow their source image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,18 +21,18 @@ def keep_minimum(
     """The verdicts with ``LEAST`` images of every class kept in every split that had them: the best supported.
 
     Args:
-        verdicts: a row an image.
+        verdicts: one per image.
         labels: (N,) class indices before.
-        splits: (N,) split names; "" for images that need not stand for their class.
+        splits: (N,) split names; "" for images that do not count for the minimum.
     """
     result = list(verdicts)
     for split in sorted(set(splits.tolist()) - {""}):
         for label in np.unique(labels[splits == split]).tolist():
             rows = np.flatnonzero((splits == split) & (labels == label)).tolist()
-            going = sorted(
+            changed = sorted(
                 (row for row in rows if result[row].action != KEEP), key=lambda row: result[row].support, reverse=True
             )
-            for row in going[: max(0, LEAST[split] - (len(rows) - len(going)))]:
+            for row in changed[: max(0, LEAST[split] - (len(rows) - len(changed)))]:
                 result[row] = replace(result[row], action=KEEP, label=label, reason=result[row].reason + LAST_OF_CLASS)
     return result
 
@@ -70,21 +70,21 @@ def verdict_table(
 def apply_verdicts(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> pa.Table:
     """The samples after the verdicts.
 
-    A dropped image takes its copies along, a relabelled one gives them its new label.
+    The copies of a dropped image are dropped, those of a relabelled one get its new label.
 
     Args:
         samples: any, copies beside their source images.
         verdicts: of some of them.
         classes: K names.
     """
-    gone = set(_ids(verdicts, DROP))
+    dropped = set(_ids(verdicts, DROP))
     new = dict(
         zip(*(verdicts.filter(_is(verdicts, RELABEL))[name].to_pylist() for name in ("id", "label_after")), strict=True)
     )
     kept: list[dict[str, Any]] = []
     for row in samples.to_pylist():
         root = row["parent"] or row["id"]
-        if row["id"] not in gone and root not in gone:
+        if row["id"] not in dropped and root not in dropped:
             kept.append({**row, "label": new.get(root, row["label"])})
     return samples_table(kept, classes)
 
@@ -92,11 +92,11 @@ def apply_verdicts(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]
 def with_overrides(
     samples: pa.Table, overrides: Mapping[str, Override], *, round_name: str, stage: str
 ) -> tuple[pa.Table, pa.Table]:
-    """The samples with the overrides applied and nothing else, and the verdict table that says so, without support.
+    """The samples with the overrides applied and nothing else, and their verdict table, without support.
 
     Args:
         samples: any, copies beside their source images.
-        overrides: by id of a source image; those on images that are gone already change nothing here.
+        overrides: by id of a source image; those on images that were dropped before change nothing.
         round_name: for the verdict table.
         stage: for the verdict table.
     """

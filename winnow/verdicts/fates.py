@@ -1,6 +1,6 @@
 """What became of each image: its label as delivered and now, the verdicts on it, and the one that made it so.
 
-The report, the export, the comparison with the truth and the history commands all ask here.
+Used by the report, the export, the comparison with the truth and the history commands.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class Fate:
 
     @property
     def deciding(self) -> VerdictRow | None:
-        """The last verdict that made it what it is now; later ones belong to a round that the gate refused."""
+        """The last verdict that made it what it is now; later ones belong to a round that the gate rejected."""
         return self.last(self.label)
 
     @property
@@ -50,10 +50,9 @@ def fates(given: Mapping[str, str], ledger: pa.Table, now: Mapping[str, str] | N
     """Each image's fate.
 
     Args:
-        given: label before the first verdict, by id of every image asked about.
-        ledger: verdicts in order; rows about other ids are passed over.
-        now: by id the label in a dataset, which lacks what was dropped; without it, what the verdicts say is taken for
-            done.
+        given: label before the first verdict, by id of every image queried.
+        ledger: verdicts in order; rows about other ids are ignored.
+        now: by id the label in a dataset, which lacks what was dropped; without it, the verdicts are taken as applied.
     """
     on = verdicts_on(ledger, given)
     left = {identifier: _left(label, on[identifier]) for identifier, label in given.items()} if now is None else now
@@ -61,7 +60,7 @@ def fates(given: Mapping[str, str], ledger: pa.Table, now: Mapping[str, str] | N
 
 
 def verdicts_on(ledger: pa.Table, ids: Iterable[str]) -> dict[str, tuple[VerdictRow, ...]]:
-    """The verdicts on some images, in order; an image without any has none of them."""
+    """The verdicts on some images, in order; none for an image without any."""
     found: dict[str, list[VerdictRow]] = {identifier: [] for identifier in ids}
     for row in verdict_rows(ledger.filter(pc.is_in(ledger["id"], pa.array(sorted(found), pa.string())))):
         found[row.id].append(row)

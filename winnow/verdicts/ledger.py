@@ -1,8 +1,8 @@
 """Verdicts, their table, and the ledger of a dataset: every verdict that led to it, in order.
 
-Each cleansing stage writes a verdict table. Their concatenation is the ledger, which lies beside the samples
-(``<dataset>/ledger.parquet``) and travels with them, so that a refined dataset pulled alone can still say why an image
-is gone. A dataset as prepared has none yet.
+Each cleansing stage writes a verdict table. Their concatenation is the ledger, which is stored beside the samples
+(``<dataset>/ledger.parquet``), so that a refined dataset pulled alone still records why an image was dropped. A dataset
+as prepared has none.
 """
 
 from collections.abc import Iterable
@@ -74,10 +74,10 @@ def verdict_rows(table: pa.Table) -> list[VerdictRow]:
 
 
 def read_ledger(dataset: Path) -> pa.Table:
-    """The ledger of a dataset; no rows where nothing was decided yet.
+    """The ledger of a dataset; no rows where there are no verdicts yet.
 
     Raises:
-        UserError: the file is damaged or no ledger.
+        UserError: the file is damaged or not a ledger.
     """
     path = dataset / LEDGER
     if not path.exists():
@@ -91,7 +91,7 @@ def extend_ledger(ledger: pa.Table, tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def write_ledger(dataset: Path, ledger: pa.Table) -> None:
-    """Put the ledger beside a dataset's samples; an empty one is no file."""
+    """Write the ledger beside a dataset's samples; an empty one is not written."""
     if ledger.num_rows:
         write_table(dataset / LEDGER, ledger)
 

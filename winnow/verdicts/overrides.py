@@ -1,7 +1,7 @@
-"""What people's overrides mean for the images, and how verdicts give way to them.
+"""What people's overrides mean for the images, and how they replace verdicts.
 
-An override does not say what to do, but what must hold of an image. Where it holds, the image is kept, else put right;
-so every stage of every round can apply the same overrides, whatever the others did.
+An override does not name an action but what must hold of an image. Where it holds, the image is kept, else dropped or
+relabelled; so every stage of every round can apply the same overrides, whatever the others did.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 OVERRIDES: Columns = {
     "id": (pa.string(), "of a train or val image"),
-    "label": (pa.string(), "class that must hold; null: the image must be gone"),
+    "label": (pa.string(), "class that the image must have; null: it must be dropped"),
     "reason": (pa.string(), "as verdicts give it"),
-    "by": (pa.string(), "who said so"),
+    "by": (pa.string(), "who gave the override"),
 }
 OVERRIDES_SCHEMA = pa.schema([pa.field(name, kind, nullable=name == "label") for name, (kind, _) in OVERRIDES.items()])
 
@@ -29,12 +29,12 @@ OVERRIDES_SCHEMA = pa.schema([pa.field(name, kind, nullable=name == "label") for
 class Override:
     """What must hold of one image."""
 
-    label: str | None  # its class; None: it is gone
+    label: str | None  # its class; None: it is dropped
     reason: str
-    by: str  # who said so
+    by: str  # who gave the override
 
     def action_on(self, label: str) -> str:
-        """What makes it hold of the image as it is now."""
+        """The action by which it holds of an image that now has this label."""
         if self.label is None:
             return DROP
         return KEEP if self.label == label else RELABEL
@@ -65,7 +65,7 @@ def overrides_on(samples: pa.Table, overrides: Mapping[str, Override]) -> list[O
 def taken_away(
     labels: Sequence[str] | npt.NDArray[np.str_], overridden: Sequence[Override | None]
 ) -> npt.NDArray[np.bool_]:
-    """(N,) whether the override takes the image away from the label: drops it, or gives it another."""
+    """(N,) whether the override drops the image or gives it another label."""
     pairs = zip(labels, overridden, strict=True)
     return np.array([one is not None and one.action_on(label) != KEEP for label, one in pairs], dtype=bool)
 

@@ -1,8 +1,8 @@
-"""overrides.csv, read and checked: what people say of single images. An override wins over every verdict.
+"""overrides.csv, read and checked: people's decisions on single images. An override takes precedence over verdicts.
 
 Columns sample, action, label, by, note. ``sample`` is an id, or a name inside the source, of a train or val image as
 prepared; ``action`` is keep, drop or relabel; ``label`` is the class of a relabelled image and empty otherwise; ``by``
-and ``note`` stand in the verdict's reason. Names and labels are compared in Unicode's composed form (NFC).
+and ``note`` become part of the verdict's reason. Names and labels are compared in Unicode's composed form (NFC).
 """
 
 import csv
@@ -25,7 +25,7 @@ from winnow.verdicts.overrides import Override
 
 HEADER = ("sample", "action", "label", "by", "note")
 ACTIONS = (KEEP, DROP, RELABEL)
-UNNAMED = "unnamed"  # of an override that nobody signed
+UNNAMED = "unnamed"  # `by` of an override that names nobody
 CLASSES_SHOWN = 10  # that a message names
 
 
@@ -54,7 +54,7 @@ def read_override_rows(file: Path) -> list[OverrideRow]:
     """The rows of the file.
 
     Raises:
-        UserError: the file is missing, or ``parse_override_rows`` says what is wrong with it.
+        UserError: the file is missing or cannot be read, or ``parse_override_rows`` raises.
     """
     try:
         content = file.read_bytes()
@@ -66,17 +66,17 @@ def read_override_rows(file: Path) -> list[OverrideRow]:
 
 
 def parse_override_rows(content: bytes, where: str) -> list[OverrideRow]:
-    """The rows in file order, each sound by itself; empty ones are passed over.
+    """The rows in file order, each valid by itself; empty ones are skipped.
 
     Args:
         content: the file's bytes: CSV in UTF-8 with commas, as people and spreadsheet programs write it.
         where: the file as messages name it.
 
     Raises:
-        UserError: no such CSV, or a row that says nothing that can be done; with the line and the remedy.
+        UserError: no such CSV, or an invalid row; with the line and the remedy.
     """
     try:
-        _refuse_merge_marks(content, where)
+        _reject_merge_marks(content, where)
         rows = _rows(content.decode("utf-8-sig"), where)
         line, header = next(rows, (1, []))
     except UnicodeDecodeError:
@@ -89,7 +89,7 @@ def parse_override_rows(content: bytes, where: str) -> list[OverrideRow]:
     return [_override(cells, f"{where}, line {line}", line) for line, cells in rows]
 
 
-def _refuse_merge_marks(content: bytes, where: str) -> None:
+def _reject_merge_marks(content: bytes, where: str) -> None:
     for number, line in enumerate(content.splitlines(), start=1):
         if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
             raise UserError(f"{where}, line {number}: a merge conflict; keep the rows you want, delete the marks")
@@ -140,19 +140,19 @@ def read_overrides_csv(file: Path, prepared: Path) -> dict[str, Override]:
 
     Args:
         file: overrides.csv.
-        prepared: dataset as prepared: an image that a later one has lost is still known.
+        prepared: dataset as prepared, which still has the images that later ones dropped.
 
     Raises:
-        UserError: ``read_override_rows`` or ``resolve_overrides`` says what is wrong.
+        UserError: ``read_override_rows`` or ``resolve_overrides`` raises.
     """
     rows = read_override_rows(file)
     return resolve_overrides(rows, read_samples(prepared), str(file)) if rows else {}
 
 
 def resolve_overrides(rows: Sequence[OverrideRow], samples: pa.Table, where: str) -> dict[str, Override]:
-    """What the rows mean, by id of the image.
+    """The overrides of the rows, by id of the image.
 
-    Two rows may say the same about an image; the first is then the one that counts.
+    Two rows may agree about an image; the first one counts.
 
     Args:
         rows: of the file.
@@ -160,11 +160,11 @@ def resolve_overrides(rows: Sequence[OverrideRow], samples: pa.Table, where: str
         where: the file as messages name it.
 
     Raises:
-        UserError: a row means no train or val image or no class, contradicts another, or leaves a class fewer
+        UserError: a row names no train or val image or no class, contradicts another, or leaves a class fewer
             training images than it needs or the source no validation image; with the line and the remedy.
     """
     images = samples.select(["id", "name", "split", "label", "given_label"]).to_pylist()
-    # A name holds a slash and an id does not, so that none is taken for the other.
+    # A name holds a slash and an id does not, so that they cannot be confused.
     known = {_composed(row["name"]): row for row in images} | {row["id"]: row for row in images}
     classes = {_composed(name): name for name in class_names(samples)}
     found: dict[str, Override] = {}
@@ -183,7 +183,7 @@ def resolve_overrides(rows: Sequence[OverrideRow], samples: pa.Table, where: str
                 f"{place}: contradicts line {lines[row['id']]} about {shown(row['name'])}; delete one of the two rows"
             )
         lines.setdefault(row["id"], one.line)
-    _refuse_emptied(images, found, lines, where)
+    _reject_emptied(images, found, lines, where)
     return found
 
 
@@ -198,7 +198,7 @@ def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequenc
     split = wanted.strip().split("/")[0]
     if split in {name.split("/")[0] for name in names}:  # another split's image is another image
         names = [name for name in names if name.startswith(f"{split}/")]
-    # A name that differs from others in its number alone is no slip, but most likely an image of the test set.
+    # A name that differs from others in its number alone is most likely not misspelt but an image of the test set.
     numbered = re.sub("[0-9]+", "0", wanted.strip())
     others = [name for name in names if re.sub("[0-9]+", "0", name) != numbered]
     near = near or (difflib.get_close_matches(wanted.strip(), names, n=1) if len(others) == len(names) else [])
@@ -221,10 +221,10 @@ def _class(label: str, classes: Mapping[str, str], place: str) -> str:
     )
 
 
-def _refuse_emptied(
+def _reject_emptied(
     images: Sequence[Mapping[str, Any]], found: Mapping[str, Override], lines: Mapping[str, int], where: str
 ) -> None:
-    """Refuse overrides that leave nothing to judge an image by, to train a model with, or to choose one."""
+    """Reject overrides that leave too few images to judge others by, to train a model, or to choose its epoch."""
     groups = {row["id"]: f"train {row['label']}" if row["split"] == "train" else row["split"] for row in images}
     before, left = Counter(groups.values()), Counter[str]()
     for row in images:
@@ -234,7 +234,7 @@ def _refuse_emptied(
             left[f"train {label}" if row["split"] == "train" else row["split"]] += 1
     for row in sorted((row for row in images if row["id"] in found), key=lambda row: -lines[row["id"]]):
         group = groups[row["id"]]
-        if left[group] < min(LEAST[row["split"]], before[group]):  # a source that brings fewer is told of that
+        if left[group] < min(LEAST[row["split"]], before[group]):  # a source that has fewer raises elsewhere
             of_class = f" of class {shown(row['label'])}" if row["split"] == "train" else ""
             raise UserError(
                 f"{where}, line {lines[row['id']]}: leaves {left[group] or 'no'} {row['split']} image{of_class}, "
