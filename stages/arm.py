@@ -8,23 +8,14 @@ Params  judge.max_images
 from pathlib import Path
 
 from winnow.dataset.images import write_dataset
-from winnow.dataset.samples import column, only_splits, read_samples
-from winnow.pipeline.messages import UserError
+from winnow.dataset.samples import column, train_and_val
 from winnow.pipeline.stage import Sections, run_stage
 
 
 def main(max_images: int, *, dataset: Path, arm: Path) -> None:
     """Run the stage on the dataset given."""
-    samples = only_splits(read_samples(dataset), "train", "val")
+    samples = train_and_val(dataset, max_images=max_images)
     splits = column(samples, "split")
-    for split in ("train", "val"):
-        if split not in splits:
-            raise UserError(f"{dataset}: no {split} images are left, an arm needs some; cleanse less, or add images")
-    if samples.num_rows > max_images:
-        raise UserError(
-            f"{dataset}: an arm may hold {max_images} images in train and val together (judge.max_images), "
-            f"got {samples.num_rows}; augment less, or leave the arm out of compare.arms"
-        )
     write_dataset(arm, samples, shards_from=[dataset])
     print(f"arm: {arm.name} is {dataset}: {(splits == 'train').sum()} train and {(splits == 'val').sum()} val images")
 

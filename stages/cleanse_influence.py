@@ -32,9 +32,9 @@ from winnow.pipeline.fields import Count, Share, section
 from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
+from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, Verdict
-from winnow.verdicts.overrides import apply_overrides, count_text, overrides_on, read_overrides, taken_away
+from winnow.verdicts.overrides import count_text, overrides_on, read_overrides
 
 SHEET_IMAGES = 160
 
@@ -75,16 +75,13 @@ def main(
         _reason(int(voters), supported=float(quality[i]) if supported[i] else None)
         for i, voters in enumerate(against.sum(axis=1))
     ]
-    labels = label_indices(suspects)
     judged = [
         Verdict(DROP, None, reason, lowest) if harmful else Verdict(KEEP, label, reason, lowest)
         for label, harmful, reason, lowest in zip(
-            labels.tolist(), voted_out & ~supported, reasons, effect.min(axis=1).tolist(), strict=True
+            label_indices(suspects).tolist(), voted_out & ~supported, reasons, effect.min(axis=1).tolist(), strict=True
         )
     ]
-    stand_for_class = ~taken_away(column(suspects, "label"), overridden)
-    wanted = apply_overrides(judged, suspects, overridden)
-    final = keep_minimum(wanted, labels, np.where(stand_for_class, column(suspects, "split"), ""))
+    final = settle(judged, suspects, overridden)
     evidence = [_voters(against[i], effect[i], book) if free[i] else [] for i in range(len(free))]
     classes = class_names(samples)
     table = verdict_table(suspects, final, classes, evidence, round_name=round, stage="cleanse_influence")
@@ -92,11 +89,10 @@ def main(
     write_dataset(cleansed, apply_verdicts(samples, table, classes), shards_from=[dataset])
     dropped = table.filter(pa.array(column(table, "action") == DROP))
     write_bytes(sheet, _sheet(dataset, dropped.slice(0, SHEET_IMAGES)))
-    count, total = dropped.num_rows, table.num_rows
+    changed = [one.action != other.action for one, other in zip(judged, final, strict=True)]
     print(
-        f"cleanse_influence: dropped {count} of {total} images ({100 * count / total:.1f} %), "
-        f"kept {sum(one is not other for one, other in zip(wanted, final, strict=True))} as the last of their class"
-        f"{count_text(resolved)}"
+        f"cleanse_influence: dropped {len(dropped)} of {len(table)} images ({100 * len(dropped) / len(table):.1f} %), "
+        f"kept {np.sum(changed & free)} as the last of their class{count_text(resolved)}"
     )
 
 

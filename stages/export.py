@@ -13,26 +13,18 @@ A class whose name is no safe folder name is called class_<index>; the manifest 
 from pathlib import Path
 
 from winnow.dataset.images import stored_images
-from winnow.dataset.samples import column, only_splits, read_samples
+from winnow.dataset.samples import column, train_and_val
 from winnow.export import manifest, missing_classes
 from winnow.pipeline.files import fresh_folder, write_bytes, write_table
-from winnow.pipeline.messages import UserError, shown
+from winnow.pipeline.messages import shown
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.ledger import read_ledger
 
 
 def main(max_images: int, *, dataset: Path, export: Path) -> None:
     """Run the stage on the files given."""
-    samples = only_splits(read_samples(dataset), "train", "val")
+    samples = train_and_val(dataset, max_images=max_images)
     splits = column(samples, "split")
-    for split in ("train", "val"):
-        if split not in splits:
-            raise UserError(f"{dataset}: no {split} images are left, an export needs some; cleanse less, or add images")
-    if samples.num_rows > max_images:
-        raise UserError(
-            f"{dataset}: an export may hold {max_images} images in train and val together (judge.max_images), "
-            f"got {samples.num_rows}; augment less (augment.budget)"
-        )
     listed = manifest(samples, read_ledger(dataset))
     root = fresh_folder(export)
     for folder in sorted({Path(file).parent for file in listed["file"].to_pylist()}):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from winnow.dataset.images import read_images
-from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples
+from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples, train_and_val
 from winnow.evaluation.judge import (
     IMAGES_A_TICK,
     SeedFiles,
@@ -93,18 +93,13 @@ def read_task(params: Params, *, arm: Path, test: Path) -> Task:
     Raises:
         UserError: a split is empty, there are too many images, or the two do not name the same classes.
     """
-    samples, test_samples = read_samples(arm), read_samples(test)
+    samples, test_samples = train_and_val(arm, max_images=params.max_images), only_splits(read_samples(test), "test")
     classes = class_names(samples)
     if classes != class_names(test_samples):
         raise UserError(f"{arm} and {test} do not have the same classes; run `dvc repro prepare`")
-    sides = {split: only_splits(samples, split) for split in ("train", "val")}
-    sides["test"] = only_splits(test_samples, "test")
-    for split, side in sides.items():
-        if not side.num_rows:
-            raise UserError(f"{test if split == 'test' else arm}: no {split} images are left; the judge needs some")
-    count = sides["train"].num_rows + sides["val"].num_rows
-    if count > params.max_images:
-        raise UserError(f"{arm}: train and val may hold {params.max_images} images together, got {count}")
+    if not test_samples.num_rows:
+        raise UserError(f"{test}: no test images are left; the judge needs some")
+    sides = {split: only_splits(samples, split) for split in ("train", "val")} | {"test": test_samples}
     ids = {split: [str(identifier) for identifier in column(side, "id")] for split, side in sides.items()}
     data = {
         split: Labelled(read_images(test if split == "test" else arm, ids[split]), label_indices(side))

@@ -61,6 +61,21 @@ class Params:
         if self.trajectories % self.folds:
             raise ValueError(f"trajectories must be a multiple of folds ({self.folds}), got {self.trajectories}")
 
+    @property
+    def plan(self) -> Plan:
+        """What every trajectory shares."""
+        return Plan(
+            epochs=self.epochs,
+            batch=self.batch,
+            batch_norm_momentum=self.batch_norm_momentum,
+            sgd=self.sgd,
+            views=self.views,
+            checkpoint_epochs=self.checkpoint_epochs,
+            replay=self.gradients == "replay",
+            influence_batch=self.influence_batch,
+            bfloat16=self.precision == "bfloat16",
+        )
+
 
 def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, quality: Path) -> None:
     """Run the stage on the files given."""
@@ -70,18 +85,7 @@ def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence:
         raise UserError(
             f"{dataset} has no label_book images, so nothing can be valued; raise prepare.label_book_per_class"
         )
-    labels = label_indices(suspects)
-    plan = Plan(
-        epochs=params.epochs,
-        batch=params.batch,
-        batch_norm_momentum=params.batch_norm_momentum,
-        sgd=params.sgd,
-        views=params.views,
-        checkpoint_epochs=params.checkpoint_epochs,
-        replay=params.gradients == "replay",
-        influence_batch=params.influence_batch,
-        bfloat16=params.precision == "bfloat16",
-    )
+    labels, plan = label_indices(suspects), params.plan
     data = (
         read_images(dataset, suspects["id"].to_pylist()),
         labels,

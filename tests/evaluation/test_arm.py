@@ -24,7 +24,7 @@ def test_an_arm_has_train_and_val_alone_and_the_same_shards(tmp_path: Path) -> N
 
 def test_an_arm_with_too_many_images_is_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "dataset", {"train": 5, "val": 3, "label_book": 4})
-    with pytest.raises(UserError, match=r"may hold 7 images in train and val together \(judge.max_images\), got 8"):
+    with pytest.raises(UserError, match=r"train and val may hold 7 images together \(judge.max_images\), got 8"):
         arm_stage.main(7, dataset=dataset, arm=tmp_path / "arm")
     assert not (tmp_path / "arm").exists()
 

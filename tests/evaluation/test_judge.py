@@ -197,7 +197,7 @@ def test_the_stage_prints_a_line_an_arm_and_one_in_all(run: Run, capsys: pytest.
 
 
 def test_the_stage_refuses_what_cannot_be_judged(run: Run) -> None:
-    with pytest.raises(UserError, match="may hold 14 images together, got 15"):
+    with pytest.raises(UserError, match=r"may hold 14 images together \(judge.max_images\), got 15"):
         run(0, max_images=14)
     assert run(0, max_images=15) == [0]
     with pytest.raises(UserError, match=r"compare\.seeds must name at least one seed, and each once, got \[1, 1\]"):

@@ -15,9 +15,9 @@ from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_in
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import Columns, read_table
 from winnow.representation.out_of_fold import Neighbours, Points
-from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
+from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
-from winnow.verdicts.overrides import Override, apply_overrides, overrides_on, taken_away
+from winnow.verdicts.overrides import Override, overrides_on, taken_away
 
 SIGNALS: Columns = {
     "id": (pa.string(), "of a train or val image that no override drops or relabels"),
@@ -62,51 +62,38 @@ def cleanse(
         round_name: for the verdict table.
         stage: for the verdict table.
     """
-    classes, labels, ids = class_names(samples), label_indices(samples), column(samples, "id")
-    splits, parents = column(samples, "split"), column(samples, "parent")
-    suspects = np.flatnonzero(np.isin(splits, ("train", "val")))  # n rows
+    classes, labels = class_names(samples), label_indices(samples)
+    ids, parents = column(samples, "id"), column(samples, "parent")
+    suspects = np.flatnonzero(np.isin(column(samples, "split"), ("train", "val")))  # n rows
     index = near.index[:, suspects, : rule.k]  # (R, n, k)
     voted = labels[index].transpose(1, 0, 2).reshape(len(suspects), -1)  # (n, R k)
+    distance = near.distance[:, suspects, 0].mean(axis=0).astype(np.float64)
+    given = probability[suspects].astype(np.float64)
     roots = np.where(parents == "", ids, parents)[suspects]
     quality = np.array([label_quality.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
     source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
     judge = partial(
-        judge_labels,
-        voted=voted,
-        distance=near.distance[:, suspects, 0].mean(axis=0).astype(np.float64),
-        classes=classes,
-        rule=rule,
-        probability=probability[suspects].astype(np.float64),
-        copies=~source,
+        judge_labels, voted=voted, distance=distance, classes=classes, rule=rule, probability=given, copies=~source
     )
     judged_alone = judge(labels[suspects], label_quality=quality)
     overridden = overrides_on(judged, overrides)
-    stand_for_class = source & ~taken_away(column(judged, "label"), overridden)
-    verdicts = keep_minimum(
-        apply_overrides(judged_alone, judged, overridden),
-        labels[suspects],
-        np.where(stand_for_class, splits[suspects], ""),
-    )
     free = ~source & np.array([one is None for one in overridden], dtype=bool)
     # The valuation judged the label before; for a new one there is no label quality.
-    verdicts = _copies_along(
-        verdicts,
-        labels[suspects],
-        roots,
-        free,
-        lambda new, old: judge(new, label_quality=np.where(old, quality, np.nan)),
-    )
+    again = lambda new, old: judge(new, label_quality=np.where(old, quality, np.nan))  # noqa: E731
+    verdicts = _copies_along(settle(judged_alone, judged, overridden), labels[suspects], roots, free, again)
     evidence = [[] if one else ids[row].tolist() for row, one in zip(index[0], overridden, strict=True)]
     table = verdict_table(judged, verdicts, classes, evidence, round_name=round_name, stage=stage)
-    columns = {
-        "id": ids[suspects],
-        "neighbours": (voted == labels[suspects][:, None]).mean(axis=1),
-        "classifier": probability[suspects, labels[suspects]],
-        "label_quality": quality,
-        "support": [one.support for one in judged_alone],
-    }
-    signals = pa.table(columns).filter(pa.array(source & ~taken_away(column(judged, "given_label"), overridden)))
-    return Cleansed(table, apply_verdicts(samples, table, classes), signals)
+    signals = pa.table(
+        {
+            "id": ids[suspects],
+            "neighbours": (voted == labels[suspects][:, None]).mean(axis=1),
+            "classifier": probability[suspects, labels[suspects]],
+            "label_quality": quality,
+            "support": [one.support for one in judged_alone],
+        }
+    )
+    shown = source & ~taken_away(column(judged, "given_label"), overridden)
+    return Cleansed(table, apply_verdicts(samples, table, classes), signals.filter(pa.array(shown)))
 
 
 def _copies_along(

@@ -113,41 +113,37 @@ def judge_labels(
     """
     copied = np.zeros(len(labels), dtype=bool) if copies is None else copies
     shares = vote_shares(voted, classes=len(classes))  # (N, K)
-    own = shares[np.arange(len(labels)), labels]
-    judged = None
-    if "classifier" in rule.signals:
-        if probability is None:
-            raise ValueError("the rule names the classifier, but its probabilities are missing")
-        judged = probability
+    rows = np.arange(len(labels))
+    if "classifier" in rule.signals and probability is None:
+        raise ValueError("the rule names the classifier, but its probabilities are missing")
+    judged = probability if "classifier" in rule.signals else None
     support = _support(
         rule.signals,
-        neighbours=own,
-        classifier=None if judged is None else judged[np.arange(len(labels)), labels],
+        neighbours=shares[rows, labels],
+        classifier=None if judged is None else judged[rows, labels],
         label_quality=label_quality,
     )
     others = shares.copy() if judged is None else np.minimum(shares, np.nan_to_num(judged))
-    others[np.arange(len(labels)), labels] = 0
+    others[rows, labels] = 0
     rival = others.argmax(axis=1) if len(labels) else labels
     far, near = (
         class_limits(distance, labels, ~copied, classes=len(classes), deviations=deviations)
         for deviations in (rule.far, rule.near)
     )  # (K,)
+    belongs = (others[rows, rival] >= rule.relabel) & (distance <= near[rival]) & ~copied  # (N,)
     verdicts = []
     for i, label in enumerate(labels.tolist()):
-        share, name = float(others[i, rival[i]]), classes[rival[i]]
-        votes = f"{shares[i, rival[i]]:.0%} of its neighbours are {name}"
+        votes = f"{shares[i, rival[i]]:.0%} of its neighbours are {classes[rival[i]]}"
         votes += "" if judged is None else f", the classifier {_sees(judged[i], label, classes)}"
-        belongs = share >= rule.relabel and distance[i] <= near[rival[i]]
-        if support[i] < rule.support and belongs and not copied[i]:
-            verdicts.append(Verdict(RELABEL, int(rival[i]), votes, float(support[i])))
-        elif support[i] < rule.support:
-            reason = f"support {support[i]:.2f} for {classes[label]}, {votes}"
-            verdicts.append(Verdict(DROP, None, reason, float(support[i])))
+        known = float(support[i])
+        if known < rule.support:
+            lacking = Verdict(DROP, None, f"support {known:.2f} for {classes[label]}, {votes}", known)
+            verdicts.append(Verdict(RELABEL, int(rival[i]), votes, known) if belongs[i] else lacking)
         elif distance[i] > far[label]:
             reason = f"closest neighbour at {distance[i]:.2f}, the class allows {far[label]:.2f}"
-            verdicts.append(Verdict(DROP, None, reason, float(support[i])))
+            verdicts.append(Verdict(DROP, None, reason, known))
         else:
-            verdicts.append(Verdict(KEEP, label, f"support {support[i]:.2f}", float(support[i])))
+            verdicts.append(Verdict(KEEP, label, f"support {known:.2f}", known))
     return verdicts
 
 

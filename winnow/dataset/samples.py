@@ -121,6 +121,29 @@ def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
     return np.array([index[label] for label in samples["label"].to_pylist()], dtype=np.int64)
 
 
+def train_and_val(dataset: Path, *, max_images: int) -> pa.Table:
+    """The train and val samples of a dataset that is to be judged.
+
+    Args:
+        dataset: its folder.
+        max_images: that the judge allows in train and val together.
+
+    Raises:
+        UserError: a split is empty, or there are too many images.
+    """
+    samples = only_splits(read_samples(dataset), "train", "val")
+    splits = column(samples, "split")
+    for split in ("train", "val"):
+        if split not in splits:
+            raise UserError(f"{dataset}: no {split} images are left; cleanse less, or add images")
+    if samples.num_rows > max_images:
+        raise UserError(
+            f"{dataset}: train and val may hold {max_images} images together (judge.max_images), "
+            f"got {samples.num_rows}; augment less (augment.budget)"
+        )
+    return samples
+
+
 def only_source(samples: pa.Table) -> pa.Table:
     """The source images, without augmented copies, in table order."""
     return samples.filter(samples["parent"].is_null())

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset.samples import LEAST, class_names, column, only_source, samples_table
+from winnow.dataset.samples import LEAST, class_names, column, label_indices, only_source, samples_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VERDICT_SCHEMA, Verdict
-from winnow.verdicts.overrides import Override, overrides_on
+from winnow.verdicts.overrides import Override, apply_overrides, overrides_on, taken_away
 
 LAST_OF_CLASS = ", but is one of the last of its class here"
 
@@ -35,6 +35,21 @@ def keep_minimum(
             for row in changed[: max(0, LEAST[split] - (len(rows) - len(changed)))]:
                 result[row] = replace(result[row], action=KEEP, label=label, reason=result[row].reason + LAST_OF_CLASS)
     return result
+
+
+def settle(verdicts: Sequence[Verdict], samples: pa.Table, overridden: Sequence[Override | None]) -> list[Verdict]:
+    """The verdicts with overrides applied and the minimum of every class kept.
+
+    Copies, and images that an override takes away, do not stand for their class.
+
+    Args:
+        verdicts: (N,) of the stage's rule.
+        samples: (N,) rows that they are on.
+        overridden: (N,).
+    """
+    standing = (column(samples, "parent") == "") & ~taken_away(column(samples, "label"), overridden)  # (N,)
+    splits = np.where(standing, column(samples, "split"), "")
+    return keep_minimum(apply_overrides(verdicts, samples, overridden), label_indices(samples), splits)
 
 
 def verdict_table(
