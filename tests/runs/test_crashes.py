@@ -1,7 +1,7 @@
 """Stages stopped at each of their writes: what is there is whole, and the next run gives the same bytes.
 
-A write goes to a file beside, which then takes the place of the old one. A kill leaves the half of the one, and what was
-written before it; it is enumerated here, in the test's own process. Kills of real processes are in test_kills.py.
+A write goes to a file beside, which then takes the place of the old one. A kill leaves a half of that file, and what
+was written before it; here it is enumerated, in the test's own process. Kills of real processes are in test_kills.py.
 """
 
 import contextlib
@@ -50,9 +50,12 @@ def crash_at(number: int) -> Iterator[list[Path]]:
         replace(partial, path)
         written.append(path)
 
-    with mock.patch("winnow.pipeline.files.os.replace", counted):
-        with mock.patch("winnow.pipeline.workers.run_jobs", jobs_here), contextlib.suppress(CrashError):
-            yield written
+    with (
+        mock.patch("winnow.pipeline.files.os.replace", counted),
+        mock.patch("winnow.pipeline.workers.run_jobs", jobs_here),
+        contextlib.suppress(CrashError),
+    ):
+        yield written
 
 
 def contents(workspace: Workspace, stage: str) -> dict[Path, bytes]:
@@ -87,7 +90,6 @@ def test_a_crash_at_any_write_leaves_whole_files_and_the_next_run_gives_the_same
         left = contents(workspace, stage)
         assert sum(path.suffix == ".partial" for path in left) == 1
         assert {path: content for path, content in left.items() if path.suffix != ".partial"}.items() < whole.items()
-        with crash_at(-1) as again:
+        with crash_at(-1):
             run_here(workspace, stage)
         assert contents(workspace, stage) == whole
-        assert len(again) == (len(writes) if stage != "judge" or number < 4 else 0)
