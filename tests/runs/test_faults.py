@@ -38,8 +38,7 @@ def locked(workspace: Workspace) -> bytes:
 def back_to(workspace: Workspace, lock: bytes) -> bool:
     """Whether everything is as it was."""
     same = (workspace.folder / "dvc.lock").read_bytes() == lock
-    clean = workspace.run("git", "status", "--porcelain").stdout == ""
-    return same and clean and workspace.status() == {}
+    return same and not workspace.dirty() and workspace.status() == {}
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------
@@ -116,12 +115,7 @@ def test_a_tampered_input_stops_the_stage_with_a_reason(
     (way_back,) = re.findall("`dvc checkout --force ([^`]+)`", said)
     workspace.checkout(way_back)
     assert file.read_bytes() == before
-    bring_back(workspace)
-
-
-def bring_back(workspace: Workspace) -> None:
-    workspace.run("git", "checkout", "--quiet", "--", ".")
-    workspace.checkout()
+    workspace.bring_back()
 
 
 def test_a_tampered_input_is_a_sentence_of_the_stages_command(workspace: Workspace, locked: bytes) -> None:
@@ -136,7 +130,7 @@ def test_a_tampered_input_is_a_sentence_of_the_stages_command(workspace: Workspa
     (way_back,) = re.findall("`dvc (checkout --force [^`]+)`", done.stderr)
     workspace.dvc(*way_back.split())
     assert file.read_bytes() == before
-    bring_back(workspace)
+    workspace.bring_back()
     assert back_to(workspace, locked)
 
 

@@ -114,7 +114,7 @@ def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) ->
         workspace.dvc("repro", *(["--no-run-cache"] if number // 2 % 2 else []))
         assert (workspace.folder / "dvc.lock").read_bytes() == lock
         workspace.dvc("status", "--quiet")
-        assert workspace.run("git", "status", "--porcelain").stdout == ""
+        assert not workspace.dirty()
         assert not partial_files(workspace.folder)
     print(f"{landed} of {KILLS} kills met the stage at work")
     assert 2 * landed > KILLS
@@ -155,5 +155,5 @@ def test_dvc_killed_alone_leaves_no_process_and_the_next_run_gives_the_same_byte
     workspace.dvc("repro", "--no-run-cache")
     assert (workspace.folder / "dvc.lock").read_bytes() == lock
     assert workspace.status() == {}
-    assert workspace.run("git", "status", "--porcelain").stdout == ""
+    assert not workspace.dirty()
     assert not partial_files(workspace.folder)

@@ -38,4 +38,9 @@ def run_here(workspace: Workspace, stage: str) -> None:
         mock.patch.object(edge, "load_params", params),
         mock.patch.object(source, "ROOT", workspace.folder),
     ):
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        imported = sys.modules.pop(module, None)  # runpy warns of it
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        finally:
+            if imported:
+                sys.modules[module] = imported

@@ -1,5 +1,6 @@
 """A copy of the repository with a tiny source and tiny params, in which ``dvc repro`` runs in a minute."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -130,14 +131,23 @@ class Workspace:
 
     def status(self) -> dict[str, Any]:
         """By stage what changed; as ``dvc status`` tells it, which takes a second to start."""
-        with Repo(self.folder) as repo:
+        with contextlib.chdir(self.folder), Repo() as repo:
             changed: dict[str, Any] = repo.status()
         return changed
 
     def checkout(self, *targets: str) -> None:
         """Bring outputs back, all by default; as ``dvc checkout --force`` does, which takes a second to start."""
-        with Repo(self.folder) as repo:
+        with contextlib.chdir(self.folder), Repo() as repo:
             repo.checkout(targets=list(targets) or None, force=True)
+
+    def dirty(self) -> bool:
+        """Whether anything that git knows differs from what is committed, or is not committed."""
+        return bool(self.run("git", "status", "--porcelain").stdout)
+
+    def bring_back(self) -> None:
+        """All as it is committed."""
+        self.run("git", "checkout", "--quiet", "--", ".")
+        self.checkout()
 
     def repro(self) -> list[str]:
         """Run the pipeline; the stages that changed, in their order: run, or brought back from an earlier equal run."""
