@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull remote-demo test check coverage hooks lock faults fidelity results bench clean
+.PHONY: help run reproduce docs compare push pull remote-demo test test-all check coverage hooks lock faults fidelity results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -58,8 +58,14 @@ check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-test: check $(VENV)/.installed-remote ## every check and every test
-	$(RUN) -m pytest
+SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+CAMPAIGN := WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest --timeout 0 -m ''
+
+test: check $(VENV)/.installed-remote ## every check, and the tests that guard every change
+	$(RUN) -m pytest $(SHARED)
+
+test-all: check $(VENV)/.installed-remote ## every check and every test, the long campaigns as well [KILLS=32] [KILL_SEED=0]
+	$(CAMPAIGN) $(SHARED)
 
 coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote ## the tests with the lines that none of them reaches [TESTS=tests/influence]
 	$(RUN) -m pytest --cov --cov-report=term-missing $(TESTS)
@@ -80,7 +86,7 @@ lock: $(VENV)/.installed-dev ## requirements*.txt from requirements*.in; their p
 	done
 
 faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the disk, spoil files [KILLS=32] [KILL_SEED=0]
-	WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest --timeout 0 -s tests/runs/test_kills.py tests/runs/test_faults.py
+	$(CAMPAIGN) -s tests/runs/test_kills.py tests/runs/test_crashes.py tests/runs/test_faults.py
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.studies.fidelity

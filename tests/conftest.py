@@ -1,6 +1,8 @@
 """Shared fixtures."""
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,11 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no process waits for one that was started last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +44,20 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A tiny workspace in which everything ran once and is committed; a test that changes anything takes a copy."""
-    workspace = Workspace.new(tmp_path_factory.mktemp("finished") / "repository", TINY)
-    workspace.dvc("repro")
-    workspace.commit("everything ran")
+    """A tiny workspace in which everything ran once and is committed; a test that changes anything takes a copy.
+
+    Where pytest-xdist runs the tests in several processes, the first that needs it makes it for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    place.mkdir(exist_ok=True)
+    workspace = Workspace(place / "repository")
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "made").exists():
+            shutil.rmtree(workspace.folder, ignore_errors=True)  # of one that failed
+            Workspace.new(workspace.folder, TINY)
+            workspace.run("python", "-m", "winnow", "run")
+            workspace.commit("everything ran")
+            (place / "made").touch()
     return workspace

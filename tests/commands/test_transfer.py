@@ -21,6 +21,8 @@ from winnow.dataset.samples import read_samples
 
 FILES = 6  # of the large output
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., S3Server]]:

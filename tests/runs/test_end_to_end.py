@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -12,74 +14,62 @@ import pytest
 import yaml
 
 from bench.formats import FORMATS, Table, type_name
-from tests.support.workspace import TINY, Workspace
+from tests.support.stages import run_here, stages_in
+from tests.support.workspace import ALL, TINY, Workspace
 from winnow.commands.run import unrolled
 from winnow.dataset.samples import read_samples
 
 pytestmark = pytest.mark.slow
-ARMS = ["baseline", "hydra", "hydra-random", "hydra-faa", "hydra-faa-inversion", "full"]
-ALL = [
-    "draw",
-    "prepare",
-    "value@r1",
-    "cleanse_influence@r1",
-    "search_policy@r1",
-    "augment@r1",
-    "train_encoder@r1",
-    "embed@r1",
-    "cleanse_neighbours@r1",
-    "find_edge_cases@r1",
-    "augment_edge_cases@r1",
-    "cleanse_final@r1",
-    "gate@r1",
-    "refined",
-    "export",
-    *(f"arm@{arm}" for arm in ARMS),
-    *(f"judge@{arm}" for arm in ARMS),
-    "summarise",
-    "report",
-]
+ARMS = list(TINY["compare.arms"])
+SEEDS = TINY["compare.seeds"]
 
 
 @pytest.fixture(scope="module")
-def done(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace in which everything ran once."""
+def copied(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return finished.copy(tmp_path_factory.mktemp("end to end") / "first run")
 
 
+@pytest.fixture
+def done(copied: Workspace) -> Iterator[Workspace]:
+    """A workspace in which everything ran once; as committed again when the test has ended."""
+    yield copied
+    if copied.dirty():
+        copied.bring_back()
+
+
 def test_everything_ran(done: Workspace) -> None:
-    assert set(yaml.safe_load((done.folder / "dvc.lock").read_text())["stages"]) == set(ALL)
+    assert set(stages_in(done)) == set(ALL)
 
 
 def test_afterwards_nothing_is_to_be_done(done: Workspace) -> None:
-    assert done.dvc("status", "-q").returncode == 0
+    assert done.status() == {}
     assert done.repro() == []
-    assert done.run("git", "status", "--porcelain").stdout == ""
+    assert not done.dirty()
 
 
 def test_contracts_hold(done: Workspace) -> None:
     comparison = json.loads((done.folder / "metrics/comparison.json").read_text())
     assert list(comparison) == ARMS
-    assert set(comparison["hydra"]["accuracy"]) == {"mean", "low", "high", "seeds"}
-    assert set(comparison["hydra"]["gain"]) == {"mean", "low", "high"}
+    assert set(comparison["full"]["accuracy"]) == {"mean", "low", "high", "seeds"}
+    assert set(comparison["full"]["gain"]) == {"mean", "low", "high"}
     assert "gain" not in comparison["baseline"]
     refinement = json.loads((done.folder / "metrics/refinement.json").read_text())
     assert {"precision", "recall", "f1"} <= set(json.dumps(refinement).replace('"', " ").replace(":", " ").split())
-    scores = pq.read_table(done.folder / "data/r1/influence/scores.parquet")
+    scores = pq.read_table(done.folder / "data/r1/value/scores.parquet")
     samples = pq.read_table(done.folder / "data/prepared/samples.parquet").to_pylist()
     book = {row["id"] for row in samples if row["split"] == "label_book"}
-    assert set(scores.column_names) == {"id", "min", "mean", "score"} | book
+    assert set(scores.column_names) == {"id", "min", "mean", "label_quality", "score"} | book
     assert set(scores["id"].to_pylist()) == {row["id"] for row in samples if row["split"] in ("train", "val")}
     verdicts = pq.read_table(done.folder / "data/r1/cleanse_influence/verdicts.parquet").to_pylist()
     dropped = {row["id"] for row in verdicts if row["action"] == "drop"}
-    left = {row["id"] for row in pq.read_table(done.folder / "data/r1/influenced/samples.parquet").to_pylist()}
-    assert left == {row["id"] for row in samples} - dropped
+    left = read_samples(done.folder / "data/r1/cleanse_influence/dataset")["id"].to_pylist()
+    assert set(left) == {row["id"] for row in samples} - dropped
     for row in verdicts:
         assert row["reason"]
         assert set(row["evidence"]) <= book
         assert (row["action"] == "drop") <= bool(row["evidence"])
     for arm in comparison:
-        for seed in (0, 1):
+        for seed in SEEDS:
             figures = json.loads((done.folder / f"metrics/judge/{arm}/seed-{seed}.json").read_text())
             assert {"accuracy", "n_test", "n_train", "best_epoch", "loss", "recall"} <= set(figures)
             assert (done.folder / f"models/judge/{arm}/seed-{seed}.safetensors").exists()
@@ -101,8 +91,8 @@ def test_pixels_are_stored_once_however_many_datasets_carry_them(done: Workspace
     def shards(dataset: str) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (done.folder / dataset / "images").glob("*.parquet")}
 
-    assert shards("data/prepared") == shards("data/r1/influenced") == shards("data/arms/hydra")
-    assert shards("data/prepared").items() <= shards("data/refined").items() == shards("data/r1/accepted").items()
+    assert shards("data/prepared") == shards("data/r1/cleanse_influence/dataset") == shards("data/arms/baseline")
+    assert shards("data/prepared").items() <= shards("data/refined").items() == shards("data/r1/gate/dataset").items()
     (content,) = shards("data/prepared").values()
     cached = [path for path in (done.folder / ".dvc/cache").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size == len(content) and path.read_bytes() == content for path in cached) == 1
@@ -115,10 +105,33 @@ def test_metrics_and_plots_are_shown(done: Workspace) -> None:
     done.dvc("plots", "show", "--out", "plots")
     page = (done.folder / "plots/index.html").read_text()
     shutil.rmtree(done.folder / "plots")
-    for title in ("Test accuracy per arm", "Validation accuracy per epoch", "harm score"):
+    for title in ("Test accuracy per arm", "Validation accuracy per epoch", "Images per label quality"):
         assert title in page
 
 
+def same_again(first: Workspace, again: Workspace, stage: str) -> None:
+    """All that the stage wrote is the same, byte for byte."""
+    for out in stages_in(first)[stage]["outs"]:
+        files = [path for path in (first.folder / out["path"]).rglob("*") if path.is_file()]
+        for file in files or [first.folder / out["path"]]:
+            other = again.folder / file.relative_to(first.folder)
+            assert other.read_bytes() == file.read_bytes(), f"{stage}: {other}"
+
+
+def test_every_stage_gives_the_same_bytes_in_another_process(done: Workspace, tmp_path: Path) -> None:
+    """In this one, from the files of the stages that ran here before it, all outputs removed first."""
+    again = done.copy(tmp_path / "again")
+    for top in ("data", "models", "report"):
+        shutil.rmtree(again.folder / top)
+    for stage in ALL:
+        if stage == "judge":  # its fingerprint is of all modules that are loaded
+            again.run(sys.executable, *stages_in(done)[stage]["cmd"].split()[1:])
+        else:
+            run_here(again, stage)
+        same_again(done, again, stage)
+
+
+@pytest.mark.campaign
 def test_the_same_commit_gives_the_same_bytes(done: Workspace, tmp_path: Path) -> None:
     again = Workspace.new(tmp_path / "second run", TINY)
     again.repro()
@@ -126,88 +139,119 @@ def test_the_same_commit_gives_the_same_bytes(done: Workspace, tmp_path: Path) -
 
 
 def test_a_changed_threshold_reruns_only_what_depends_on_it(done: Workspace) -> None:
-    done.dvc("exp", "run", "-S", "cleanse_final.support=0.9")
+    output = done.dvc("exp", "run", "-S", "cleanse_final.support=0.9").stdout
+    after = ALL[ALL.index("cleanse_final@r1") : ALL.index("arm@baseline")]
+    assert re.findall(r"Running stage '(.+?)'", output) == [*after, "arm@full", "judge", "summarise", "report"]
     ran = yaml.safe_load((done.folder / "params.yaml").read_text())["cleanse_final"]["support"]
     assert ran == 0.9
     changed = json.loads(done.dvc("metrics", "diff", "--json").stdout)
     figures = changed["metrics/refinement.json"]["verdicts.r1.cleanse_final.drop"]
     assert figures["old"] < figures["new"] == figures["old"] + figures["diff"]
     assert all("seconds" not in name for named in changed.values() for name in named)  # no noise of timings
-    done.run("git", "checkout", "--quiet", "--", ".")
-    done.dvc("checkout")
-    done.set_params({"cleanse_final.support": 0.8})
-    after = ALL[ALL.index("cleanse_final@r1") : ALL.index("arm@baseline")]
-    assert done.repro() == [*after, "arm@full", "judge@full", "summarise", "report"]
-    done.run("git", "checkout", "--quiet", "--", ".")
-    done.dvc("checkout")
-    assert done.dvc("status", "-q").returncode == 0
+    done.bring_back()
+    assert done.status() == {}
 
 
-def test_a_persons_word_reruns_the_cleansing_and_no_valuing(done: Workspace) -> None:
+def test_an_override_reruns_the_cleansing_and_no_valuing(done: Workspace) -> None:
     samples = pq.read_table(done.folder / "data/prepared/samples.parquet").to_pylist()
-    word = next(row["id"] for row in samples if row["split"] == "train")
+    named = next(row["id"] for row in samples if row["split"] == "train")
     with (done.folder / "overrides.csv").open("a") as file:
-        file.write(f"{word},drop,,mia,\n")
-    stale = set(json.loads(done.dvc("status", "--json").stdout))
-    assert stale == {f"{name}@r1" for name in ("cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate")}
-    done.run("git", "checkout", "--quiet", "--", ".")
+        file.write(f"{named},drop,,mia,\n")
+    assert set(done.status()) == {"overrides"}
+    run_here(done, "overrides")
+    reading = {f"{name}@r1" for name in ("cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate")}
+    assert set(done.status()) == {"overrides", *reading}
 
 
-def test_further_rounds_rerun_nothing_of_those_before(done: Workspace) -> None:
-    for number in (2, 3):
-        done.set_params(unrolled(number))
-        own = [stage.replace("@r1", f"@r{number}") for stage in ALL if "@r1" in stage]
-        assert set(done.repro()) == {*own, "refined", "export", "arm@full", "judge@full", "summarise", "report"}
+def one_more_round(done: Workspace, number: int) -> None:
+    """Run so many rounds where one less had run: none of those is run again."""
+    done.set_params(unrolled(number))
+    own = [stage.replace("@r1", f"@r{number}") for stage in ALL if "@r1" in stage]
+    assert set(done.repro()) <= {*own, "refined", "export", "arm@full", "judge", "summarise", "report"}
+    assert {*own} <= set(stages_in(done))
     ledger = pq.read_table(done.folder / "data/refined/ledger.parquet")
-    assert set(ledger["round"].to_pylist()) <= {"r1", "r2", "r3"}
-    for name in ("r2", "r3"):
-        begun = pq.read_table(done.folder / f"data/{name}/influenced/samples.parquet")
-        assert begun["parent"].null_count == begun.num_rows  # a round starts from source images
-    done.run("git", "checkout", "--quiet", "--", ".")
-    done.dvc("checkout")
+    assert set(ledger["round"].to_pylist()) <= {f"r{n}" for n in range(1, number + 1)}
+    started = pq.read_table(done.folder / f"data/r{number}/cleanse_influence/dataset/samples.parquet")
+    assert started["parent"].null_count == started.num_rows  # a round starts from source images
 
 
-def test_a_new_seed_trains_that_seed_alone(done: Workspace) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (done.folder / "models").rglob("seed-0.safetensors")}
-    done.set_params({"compare.seeds": [0, 1, 2]})
+def test_a_further_round_reruns_nothing_of_the_one_before(done: Workspace) -> None:
+    one_more_round(done, 2)
+
+
+@pytest.mark.campaign
+def test_two_further_rounds_rerun_nothing_of_those_before(done: Workspace) -> None:
+    for number in (2, 3):
+        one_more_round(done, number)
+
+
+def test_a_new_arm_and_a_new_seed_train_nothing_that_was_trained(done: Workspace) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (done.folder / "models/judge").rglob("*") if path.is_file()}
+    arms = {**TINY["compare.arms"], "hydra": "data/r1/cleanse_influence/dataset"}
+    done.set_params({"compare.seeds": [*SEEDS, 2], "compare.arms": arms, "compare.judged": list(arms)})
     output = done.dvc("repro").stdout
-    assert output.count("1 trained, 2 reused") == len(ARMS)
+    assert re.findall(r"Running stage '(.+?)'", output) == ["arm@hydra", "judge", "summarise", "report"]
+    assert f"{len(SEEDS) + len(arms)} trained, {len(before) // 3} reused" in output
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    done.run("git", "checkout", "--quiet", "--", ".")
-    done.dvc("checkout")
+    assert list(json.loads((done.folder / "metrics/comparison.json").read_text())) == list(arms)
 
 
-def test_a_source_anywhere_and_a_missing_one(done: Workspace) -> None:
-    """A folder whose path holds spaces, brackets and a quote; then one that is not there."""
-    source = done.folder.parent / "my [own] source's (1)"
+# --- make run ---------------------------------------------------------------------------------------------------
+
+
+RUN = ["python", "-m", "winnow", "run"]
+
+
+@pytest.fixture
+def elsewhere(done: Workspace, tmp_path: Path) -> Path:
+    """A source of the user's own: bare classes, below a path that holds spaces, brackets and a quote."""
+    source = tmp_path / "my [own] source's (1)"
     with zipfile.ZipFile(done.folder / "data/synthetic.zip") as archive:
         archive.extractall(source, [name for name in archive.namelist() if name.startswith("train/")])
+    return source / "train"
+
+
+def test_a_source_that_is_missing_is_one_line_and_changes_nothing(done: Workspace) -> None:
     lines = (done.folder / "params.yaml").read_bytes()
-    command = ["python", "-m", "winnow", "run", "--source"]
-    missing = done.run(*command, "no/such/place", check=False)
+    missing = done.run(*RUN, "--source", "no/such/place", check=False)
     assert missing.returncode == 1
     assert missing.stderr.count("\n") == 1
     assert "no/such/place" in missing.stderr
     assert (done.folder / "params.yaml").read_bytes() == lines
-    output = done.run(*command, str(source / "train")).stdout
+
+
+def check_run(done: Workspace, source: Path) -> str:
+    """What ``make run SOURCE=...`` says; the source is in params.yaml."""
+    output = done.run(*RUN, "--source", str(source)).stdout
     assert "the label book is unverified" in output
     assert "error reduction" in output
-    assert yaml.safe_load((done.folder / "params.yaml").read_text())["dataset"]["source"] == str(source / "train")
-    done.run("git", "checkout", "--quiet", "--", ".")
-    done.dvc("checkout")
+    assert yaml.safe_load((done.folder / "params.yaml").read_text())["dataset"]["source"] == str(source)
+    return output
 
 
-def test_a_run_that_fails_puts_the_params_back(done: Workspace) -> None:
+def test_a_source_anywhere_is_prepared_and_checked_before_the_long_stages(done: Workspace, elsewhere: Path) -> None:
+    """The stages after it are frozen here; test_a_source_anywhere_runs_to_its_end runs them."""
+    file = done.folder / "dvc.yaml"
+    pipeline = yaml.safe_load(file.read_text())
+    for name, stage in pipeline["stages"].items():
+        stage.get("do", stage)["frozen"] = name not in ("synthesise", "prepare", "overrides")
+    file.write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    output = check_run(done, elsewhere)
+    assert re.findall(r"Running stage '(.+?)'", output) == ["prepare", "overrides"]
+
+
+@pytest.mark.campaign
+def test_a_source_anywhere_runs_to_its_end(done: Workspace, elsewhere: Path) -> None:
+    check_run(done, elsewhere)
+    assert done.status() == {}
+
+
+def test_a_run_that_fails_puts_the_params_back(done: Workspace, elsewhere: Path) -> None:
     lines = (done.folder / "params.yaml").read_bytes()
-    source = done.folder.parent / "half broken"
-    with zipfile.ZipFile(done.folder / "data/synthetic.zip") as archive:
-        archive.extractall(source, [name for name in archive.namelist() if name.startswith("train/i")])
-    for number, file in enumerate(sorted((source / "train/ii").iterdir())):
-        if number % 2:  # the headers are whole, so that only decoding finds it
-            file.write_bytes(file.read_bytes()[:-40])
-    failed = done.run("python", "-m", "winnow", "run", "--source", str(source), check=False)
+    for file in sorted(elsewhere.glob("*/*"))[::2]:  # the headers are whole, so that only decoding finds it
+        file.write_bytes(file.read_bytes()[:-40])
+    failed = done.run(*RUN, "--source", str(elsewhere), check=False)
     assert failed.returncode == 1
     assert (done.folder / "params.yaml").read_bytes() == lines
-    done.run("git", "checkout", "--quiet", "--", ".")
-    done.dvc("checkout")
+    done.bring_back()
     assert done.repro() == []

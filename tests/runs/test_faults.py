@@ -8,17 +8,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from dvc.repo import Repo, lock_repo
 
 from tests.support.processes import commands_below, ended, on_a_full_disk
-from tests.support.workspace import Workspace
-from winnow.commands.checks import check_lock
+from tests.support.stages import run_here, stages_in
+from tests.support.workspace import ALL, Workspace
+from winnow.commands.checks import check_lock, check_merged, check_params, check_sections
 from winnow.pipeline.messages import UserError
 
 pytestmark = pytest.mark.slow
@@ -38,40 +38,34 @@ def locked(workspace: Workspace) -> bytes:
 def back_to(workspace: Workspace, lock: bytes) -> bool:
     """Whether everything is as it was."""
     same = (workspace.folder / "dvc.lock").read_bytes() == lock
-    clean = workspace.run("git", "status", "--porcelain").stdout == ""
-    return same and clean and workspace.dvc("status", "--quiet", check=False).returncode == 0
-
-
-def stages_in(lock: bytes) -> dict[str, dict[str, Any]]:
-    stages: dict[str, dict[str, Any]] = yaml.safe_load(lock)["stages"]
-    return stages
+    return same and not workspace.dirty() and workspace.status() == {}
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------
 
 
 def test_an_output_edited_by_hand_is_seen_and_made_again(workspace: Workspace, locked: bytes) -> None:
-    table = workspace.folder / "data/r1/neighboured/samples.parquet"
+    table = workspace.folder / "data/r1/cleanse_neighbours/dataset/samples.parquet"
     before = table.read_bytes()
     table.write_bytes(before + b"edited")
-    assert "data/r1/neighboured" in workspace.dvc("status").stdout
+    assert "data/r1/cleanse_neighbours/dataset" in str(workspace.status())
     workspace.dvc("repro")
     assert table.read_bytes() == before
     assert back_to(workspace, locked)
 
 
-@pytest.mark.parametrize("output", ["data/r1/influenced", "data/refined", "models/r1/policy.json"])
-def test_an_output_gone_from_the_cache_is_made_again(workspace: Workspace, locked: bytes, output: str) -> None:
-    place = workspace.folder / output
-    outs = [out for stage in stages_in(locked).values() for out in stage["outs"] if out["path"] == output]
-    named = outs[0]["md5"]
-    (workspace.folder / ".dvc/cache/files/md5" / named[:2] / named[2:]).unlink()
-    workspace.run("rm", "-r", str(place))
-    failed = workspace.dvc("checkout", output, check=False)
+def test_outputs_gone_from_the_cache_are_made_again(workspace: Workspace, locked: bytes) -> None:
+    outs = {out["path"]: out["md5"] for stage in stages_in(workspace).values() for out in stage["outs"]}
+    lost = ["data/r1/cleanse_influence/dataset", "data/refined", "models/r1/policy.json"]
+    for output in lost:
+        named, place = outs[output], workspace.folder / output
+        (workspace.folder / ".dvc/cache/files/md5" / named[:2] / named[2:]).unlink(missing_ok=True)  # two may share it
+        workspace.run("rm", "-r", str(place))
+    failed = workspace.dvc("checkout", *lost, check=False)
     assert failed.returncode != 0
-    assert output in failed.stdout + failed.stderr
+    assert all(output in failed.stdout + failed.stderr for output in lost)
     workspace.dvc("repro")
-    assert place.exists()
+    assert all((workspace.folder / output).exists() for output in lost)
     assert back_to(workspace, locked)
 
 
@@ -84,40 +78,60 @@ def test_the_planted_pickle_would_show(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "unpickled").is_dir()
 
 
+INFLUENCED = "data/r1/cleanse_influence/dataset/samples.parquet"
+PLACED = "data/r1/embed"
+
+
 @pytest.mark.parametrize(
     ("path", "spoil", "stage", "words"),
     [
         ("models/r1/policy.json", lambda old: old.replace(b'"probability"', b'"chance"', 1), "augment@r1", "chance"),
         ("models/r1/policy.json", lambda old: old[:100], "augment@r1", "is not valid JSON"),
-        ("data/r1/influenced/samples.parquet", lambda old: old[:-20], "augment@r1", "no whole parquet|not a whole"),
-        ("data/r1/influenced/samples.parquet", lambda old: b"", "search_policy@r1", "not a whole parquet table"),
+        (INFLUENCED, lambda old: old[:-20], "augment@r1", "no whole parquet|not a whole"),
+        (INFLUENCED, lambda old: b"", "search_policy@r1", "not a whole parquet table"),
         ("data/prepared/images", lambda old: old[: len(old) // 2], "value@r1", "not a complete image shard"),
         ("models/r1/encoders/space-0-0.safetensors", lambda old: UNPICKLED, "embed@r1", "space-0-0.safetensors"),
         ("models/r1/policy.json", lambda old: UNPICKLED, "augment@r1", "is not valid JSON"),
-        ("data/r1/influenced/samples.parquet", lambda old: UNPICKLED, "augment@r1", "not a whole parquet table"),
+        (INFLUENCED, lambda old: UNPICKLED, "augment@r1", "not a whole parquet table"),
         ("models/r1/encoders/class-0-1.safetensors", lambda old: old[:-9], "cleanse_final@r1", "class-0-1.safetensors"),
-        ("data/r1/embeddings/classes.parquet", lambda old: old[9:], "cleanse_neighbours@r1", "classes.parquet"),
-        ("data/r1/influence/scores.parquet", lambda old: b"PAR1", "cleanse_influence@r1", "scores.parquet"),
-        ("data/r1/embeddings/neighbours.parquet", lambda old: b"PAR1", "cleanse_neighbours@r1", "neighbours.parquet"),
+        (f"{PLACED}/classes.parquet", lambda old: old[9:], "cleanse_neighbours@r1", "classes.parquet"),
+        ("data/r1/value/scores.parquet", lambda old: b"PAR1", "cleanse_influence@r1", "scores.parquet"),
+        (f"{PLACED}/neighbours.parquet", lambda old: b"PAR1", "cleanse_neighbours@r1", "neighbours.parquet"),
+        ("data/overrides.parquet", lambda old: UNPICKLED, "gate@r1", "overrides.parquet"),
     ],
 )
 def test_a_tampered_input_stops_the_stage_with_a_reason(
-    workspace: Workspace, locked: bytes, path: str, spoil: Callable[[bytes], bytes], stage: str, words: str
+    workspace: Workspace, path: str, spoil: Callable[[bytes], bytes], stage: str, words: str
 ) -> None:
     file = workspace.folder / path
     file = next(file.glob("*.parquet")) if file.is_dir() else file
     before = file.read_bytes()
     file.write_bytes(spoil(before))
-    done = workspace.run(*shlex.split(stages_in(locked)[stage]["cmd"]), check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    with pytest.raises(SystemExit) as stopped:
+        run_here(workspace, stage)
+    said = str(stopped.value)
     assert not (workspace.folder / "unpickled").exists()
-    assert any(word in done.stderr for word in words.split("|")), done.stderr
+    assert any(word in said for word in words.split("|")), said
+    (way_back,) = re.findall("`dvc checkout --force ([^`]+)`", said)
+    workspace.checkout(way_back)
+    assert file.read_bytes() == before
+    workspace.bring_back()
+
+
+def test_a_tampered_input_is_a_sentence_of_the_stages_command(workspace: Workspace, locked: bytes) -> None:
+    """As above, in a process of its own and with the advice followed to the letter."""
+    file = workspace.folder / "models/r1/policy.json"
+    before = file.read_bytes()
+    file.write_bytes(UNPICKLED)
+    done = workspace.run(*shlex.split(stages_in(workspace)["augment@r1"]["cmd"]), check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("augment: ")
+    assert done.stderr.count("\n") == 1
     (way_back,) = re.findall("`dvc (checkout --force [^`]+)`", done.stderr)
     workspace.dvc(*way_back.split())
     assert file.read_bytes() == before
-    workspace.run("git", "checkout", "--quiet", "--", ".")
-    workspace.dvc("checkout", "--force")
+    workspace.bring_back()
+    assert back_to(workspace, locked)
 
 
 def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, locked: bytes) -> None:
@@ -134,14 +148,17 @@ def test_a_merge_conflict_in_the_lock_says_how_to_end_it(workspace: Workspace, l
 @pytest.mark.parametrize(
     "end",
     [
-        pytest.param(b"", id="before the first byte"),
+        pytest.param(b"", id="before the first byte", marks=pytest.mark.campaign),
         pytest.param(b"    outs:\n    - path: data/refined\n      hash:", id="in a stage's outputs, unreadable"),
-        pytest.param(b"    outs:\n    - path: data/refined\n", id="in a stage's outputs, readable"),
+        pytest.param(
+            b"    outs:\n    - path: data/refined\n", id="in a stage's outputs, readable", marks=pytest.mark.campaign
+        ),
     ],
 )
 def test_a_lock_cut_short_is_mended_and_made_whole_again(
     workspace: Workspace, locked: bytes, end: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Every other cut: tests/commands/test_checks.py, without a pipeline."""
     assert end in locked
     (workspace.folder / "dvc.lock").write_bytes(locked[: locked.index(end) + len(end)])
     refused = workspace.dvc("status", check=False).returncode != 0
@@ -151,33 +168,45 @@ def test_a_lock_cut_short_is_mended_and_made_whole_again(
     assert back_to(workspace, locked)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        ("\ngate:", "\ngaet:", "gaet is unknown"),
-        ("\ngate:", "\nextra: {a: 1}\ngate:", "extra is unknown"),
-        ("votes:", "vote:", "cleanse_influence.vote is unknown"),
-        ("  guard: true", "  guard: 2", "cleanse_influence.guard must be bool"),
-        ("- shear_x\n", "- shear_z\n", "operations names 'shear_z', which is unknown"),
-        ("  budget: ", "  budget: 1 #", "augment.budget is 1"),
-        ("\ngate:", "\n<<<<<<< HEAD\ngate:", "merge conflict"),
-    ],
-)
+SLIPS = [
+    ("\ngate:", "\ngaet:", "gaet is unknown"),
+    ("\ngate:", "\nextra: {a: 1}\ngate:", "extra is unknown"),
+    ("votes:", "vote:", "cleanse_influence.vote is unknown"),
+    ("  guard: true", "  guard: 2", "cleanse_influence.guard must be bool"),
+    ("- rotate\n", "- rotat\n", "operations names 'rotat', which is unknown"),
+    ("\ngate:", "\n<<<<<<< HEAD\ngate:", "merge conflict"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "words"), SLIPS)
 def test_a_slip_in_the_params_is_one_sentence(
-    workspace: Workspace, locked: bytes, before: str, after: str, words: str
+    workspace: Workspace, tmp_path: Path, before: str, after: str, words: str
 ) -> None:
-    file = workspace.folder / "params.yaml"
-    text = file.read_text()
+    file, text = tmp_path / "params.yaml", (workspace.folder / "params.yaml").read_text()
     assert before in text
     file.write_text(text.replace(before, after, 1))
+    with pytest.raises(UserError, match=re.escape(words)):
+        check_all(file)
+
+
+def check_all(params: Path) -> None:
+    """As ``make run`` does before anything else."""
+    check_merged([params])
+    check_sections(params)
+    check_params(params)
+
+
+def test_what_the_images_do_not_allow_stops_a_run_before_any_training(workspace: Workspace, locked: bytes) -> None:
+    """The driver's own process, after the stages that it runs before the check."""
+    file = workspace.folder / "params.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("  budget: ", "  budget: 1 #", 1))
     done = workspace.run(sys.executable, "-m", "winnow", "run", check=False)
     file.write_text(text)
-    workspace.dvc("checkout")
-    workspace.run("git", "checkout", "--quiet", "--", ".")
     assert done.returncode == 1
-    assert words in done.stderr
+    assert "augment.budget is 1" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "stages.value" not in done.stdout  # before any training
+    assert "stages.value" not in done.stdout
     assert back_to(workspace, locked)
 
 
@@ -220,16 +249,20 @@ def test_a_lock_is_not_mended_while_dvc_may_be_writing_it(
 # --- a full disk ------------------------------------------------------------------------------------------------
 
 LIMIT = 400  # bytes a file may have: every stage writes a larger one
+FEW = ["prepare", "augment@r1", "judge", "report"]  # a reader, a writer of shards, workers, a page
 
 
-def test_a_full_disk_stops_every_writing_stage_and_the_way_back_works(workspace: Workspace, locked: bytes) -> None:
-    for name, stage in stages_in(locked).items():
-        if "@" in name and not name.endswith(("@r1", "@baseline")):
-            continue  # the same script
-        if name.startswith("judge"):  # it would find its seeds done, and write nothing
+@pytest.mark.parametrize(
+    "stages", [pytest.param(FEW, id="few"), pytest.param(ALL, id="every", marks=pytest.mark.campaign)]
+)
+def test_a_full_disk_stops_a_writing_stage_and_the_way_back_works(
+    workspace: Workspace, locked: bytes, stages: Sequence[str]
+) -> None:
+    for name in stages:
+        if name == "judge":  # it would find its seeds done, and write nothing
             for folder in ("models", "metrics"):
-                shutil.rmtree(workspace.folder / folder / "judge/baseline")
-        command, environment = shlex.split(stage["cmd"]), workspace.environment()
+                shutil.rmtree(workspace.folder / folder / "judge")
+        command, environment = shlex.split(stages_in(workspace)[name]["cmd"]), workspace.environment()
         done = on_a_full_disk(command, LIMIT, folder=workspace.folder, environment=environment)
         assert done.returncode == 1, f"{name}: {done.stderr}"
         assert "no room" in done.stderr, f"{name}: {done.stderr}"
@@ -237,7 +270,7 @@ def test_a_full_disk_stops_every_writing_stage_and_the_way_back_works(workspace:
         assert "git checkout dvc.lock metrics" in done.stderr
         assert "Traceback" not in done.stderr, f"{name}: {done.stderr}"
         workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")
-        workspace.dvc("checkout", "--force", "--quiet")
+        workspace.checkout()
     assert not list(workspace.folder.rglob("*.partial"))
     assert back_to(workspace, locked)
 
@@ -264,7 +297,7 @@ def test_a_full_cache_disk_leaves_what_was_there(workspace: Workspace, locked: b
     there.parent.mkdir(parents=True)
     shutil.copy(earlier, there)
     try:
-        (small_disk / "filler").write_bytes(b"x" * 970_000)
+        (small_disk / "filler").write_bytes(b"x" * 990_000)
         done = workspace.dvc("repro", "--force", "--single-item", "prepare", check=False)
         assert done.returncode != 0
         assert "No space left" in done.stdout + done.stderr
@@ -276,5 +309,5 @@ def test_a_full_cache_disk_leaves_what_was_there(workspace: Workspace, locked: b
     finally:
         (workspace.folder / ".dvc/config.local").unlink()
     workspace.run("git", "checkout", "--quiet", "dvc.lock", "metrics")
-    workspace.dvc("checkout", "--force")
+    workspace.checkout()
     assert back_to(workspace, locked)

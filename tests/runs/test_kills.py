@@ -1,6 +1,7 @@
-"""Stages killed at random moments: the next run gives the same bytes as if nothing had happened.
+"""Stages killed and interrupted: no process is left, and the next run gives the same bytes as if nothing had happened.
 
-``make faults`` runs the long campaign; here are a few kills. WINNOW_KILLS says how many, WINNOW_KILL_SEED which.
+The campaign kills every stage at random moments, WINNOW_KILLS times in all; WINNOW_KILL_SEED says at which. What a kill
+between any two writes of a stage leaves is in test_crashes.py.
 """
 
 import os
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from tests.support.processes import below, commands_below, ended, heed_interrupts
-from tests.support.workspace import Workspace, stage_names
+from tests.support.workspace import ALL, Workspace
 from winnow.commands.checks import check_lock
 
 KILLS = int(os.environ.get("WINNOW_KILLS", "3"))
@@ -59,10 +60,9 @@ def wait_for_stage(process: subprocess.Popen[str]) -> None:
 
 def forget_seeds(workspace: Workspace, stage: str) -> None:
     """The judge takes up whole seeds: without them it trains, and there is something to kill."""
-    name, _, arm = stage.partition("@")
-    if name == "judge":
+    if stage == "judge":
         for top in ("models", "metrics"):
-            shutil.rmtree(workspace.folder / top / "judge" / arm)
+            shutil.rmtree(workspace.folder / top / "judge")
 
 
 def undisturbed_seconds(workspace: Workspace, stage: str) -> float:
@@ -82,12 +82,12 @@ def still_alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 def plan() -> Iterator[tuple[int, str, float, bool]]:
     """Number, stage, moment as a share of the stage's time, and whether DVC alone is killed; every stage in turn."""
     draws = random.Random(SEED)
-    stages = stage_names()
-    order = draws.sample(stages, len(stages))
+    order = draws.sample(ALL, len(ALL))
     for number in range(KILLS):
         yield number, order[number % len(order)], draws.random(), number % 2 == 1
 
 
+@pytest.mark.campaign
 def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) -> None:
     lock = (workspace.folder / "dvc.lock").read_bytes()
     seconds: dict[str, float] = {}
@@ -114,8 +114,8 @@ def test_after_a_kill_the_next_run_gives_the_same_bytes(workspace: Workspace) ->
         workspace.dvc("repro", *(["--no-run-cache"] if number // 2 % 2 else []))
         assert (workspace.folder / "dvc.lock").read_bytes() == lock
         workspace.dvc("status", "--quiet")
-        assert workspace.run("git", "status", "--porcelain").stdout == ""
-        assert not [path for path in partial_files(workspace.folder)]
+        assert not workspace.dirty()
+        assert not partial_files(workspace.folder)
     print(f"{landed} of {KILLS} kills met the stage at work")
     assert 2 * landed > KILLS
 
@@ -124,16 +124,36 @@ def partial_files(folder: Path) -> list[Path]:
     return [path for top in ("data", "models", "metrics", "report") for path in (folder / top).rglob("*.partial")]
 
 
+def with_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """DVC's descendants, as soon as its stage has started workers."""
+    while not any("forkserver" in " ".join(words) for words in commands_below(process.pid)):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    return below(process.pid)
+
+
 def test_an_interrupt_leaves_a_sentence_and_no_process(workspace: Workspace) -> None:
     with ended(start(workspace, "value@r1")) as process:
-        while not any("forkserver" in " ".join(words) for words in commands_below(process.pid)):
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.02)
-        family = below(process.pid)
+        family = with_workers(process)
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "interrupted; nothing half-written is kept" in output
     assert "Traceback" not in output
     assert not still_alive(family)
-    workspace.dvc("repro")
+    workspace.checkout()
+
+
+def test_dvc_killed_alone_leaves_no_process_and_the_next_run_gives_the_same_bytes(workspace: Workspace) -> None:
+    lock = (workspace.folder / "dvc.lock").read_bytes()
+    forget_seeds(workspace, "judge")
+    with ended(start(workspace, "judge")) as process:
+        family = with_workers(process)
+        process.kill()
+        process.communicate()
+    assert not still_alive(family)
+    workspace.dvc("repro", "--no-run-cache")
+    assert (workspace.folder / "dvc.lock").read_bytes() == lock
+    assert workspace.status() == {}
+    assert not workspace.dirty()
+    assert not partial_files(workspace.folder)

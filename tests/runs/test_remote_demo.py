@@ -16,6 +16,8 @@ from tests.support.imports import ROOT
 from tests.support.repository import COUNTS
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:

@@ -15,6 +15,8 @@ from tests.support.repository import COUNTS, REFINED, Repository
 from tests.support.workspace import Workspace
 from winnow.dataset.samples import read_samples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Repository, Repository]]:
@@ -32,7 +34,7 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Reposi
         yield here, here.clone(folder / "there")
 
 
-@pytest.mark.parametrize("folder", ["data/r1/influenced", "data/refined"])
+@pytest.mark.parametrize("folder", ["data/r1/cleanse_influence/dataset", "data/refined"])
 def test_a_clone_pulls_what_it_names_and_no_more(
     travelled: tuple[Repository, Repository], tmp_path: Path, folder: str
 ) -> None:
@@ -78,7 +80,7 @@ def test_a_clone_has_nothing_to_do_and_a_changed_param_runs_what_it_must(
     there.run("git", "checkout", "--quiet", "--", ".")
 
 
-@pytest.mark.parametrize("folder", ["data/r1/influenced", "data/refined", "data/export"])
+@pytest.mark.parametrize("folder", ["data/r1/cleanse_influence/dataset", "data/refined", "data/export"])
 def test_another_project_gets_a_folder(travelled: tuple[Repository, Repository], tmp_path: Path, folder: str) -> None:
     """Neither Winnow nor a DVC repository: the address of the repository and the path are all it knows."""
     here, there = travelled

@@ -1,5 +1,6 @@
 """A copy of the repository with a tiny source and tiny params, in which ``dvc repro`` runs in a minute."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -8,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.repo import Repo
 
 from tests.support.imports import ROOT
 from winnow.verdicts.overrides_csv import HEADER
 
 TINY: dict[str, Any] = {
-    "synthesise.train_counts": [14, 12, 12, 14, 12, 12, 12, 12, 12, 12],
+    "synthesise.train_counts": [9, 8, 8, 8, 8, 8, 8, 8, 8, 8],
     "synthesise.label_book_counts": [1] * 10,
-    "synthesise.test_per_class": 3,
+    "synthesise.test_per_class": 2,
+    "prepare.working_pixels": 32,
     "value.trajectories": 2,
     "value.folds": 2,
-    "value.epochs": 2,
+    "value.epochs": 1,
     "value.checkpoint_epochs": 1,
     "cleanse_influence.votes": 4,
+    "search_policy.search.operations": ["rotate", "invert"],
     "search_policy.search.sub_policies": 4,
     "search_policy.search.steps": 2,
     "search_policy.search.classifier_steps": 1,
+    "search_policy.label_check.images_per_class": 10,
     "search_policy.label_check.epochs": 1,
-    "augment.budget": 200,
+    "search_policy.label_check.magnitudes": [0.5, 1.0],
+    "augment.budget": 120,
     "train_encoder.folds": 2,
     "train_encoder.contrast.training.epochs": 1,
     "train_encoder.contrast.training.batch": 16,
@@ -41,9 +47,10 @@ TINY: dict[str, Any] = {
     "find_edge_cases.profile.epochs": 1,
     "gate.seeds": [0],
     "gate.profile.epochs": 1,
-    "judge.max_images": 280,
-    "judge.profiles.quick.epochs": 2,
+    "judge.max_images": 160,
+    "judge.profiles.quick.epochs": 1,
     "compare.seeds": [0, 1],
+    "compare.arms": {"baseline": "data/prepared", "full": "data/refined"},
 }
 
 
@@ -56,11 +63,14 @@ NOBODYS_SETTINGS = {
 }
 
 
-def stage_names() -> list[str]:
-    """Every stage of the pipeline by the name it has below the first round and the first of the arms."""
+def _all_stages() -> list[str]:
+    """Every stage of the tiny pipeline, in the order of dvc.yaml, which is one in which they can run."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    first = {"${rounds}": "@r1", "${compare.arms}": "@baseline"}
-    return [name + first.get(stage.get("foreach", ""), "") for name, stage in stages.items()]
+    named = {"": [""], "${rounds}": ["@r1"], "${compare.arms}": [f"@{arm}" for arm in TINY["compare.arms"]]}
+    return [name + key for name, stage in stages.items() for key in named[stage.get("foreach", "")]]
+
+
+ALL = _all_stages()
 
 
 class Workspace:
@@ -118,6 +128,26 @@ class Workspace:
 
     def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def status(self) -> dict[str, Any]:
+        """By stage what changed; as ``dvc status`` tells it, which takes a second to start."""
+        with contextlib.chdir(self.folder), Repo() as repo:
+            changed: dict[str, Any] = repo.status()
+        return changed
+
+    def checkout(self, *targets: str) -> None:
+        """Bring outputs back, all by default; as ``dvc checkout --force`` does, which takes a second to start."""
+        with contextlib.chdir(self.folder), Repo() as repo:
+            repo.checkout(targets=list(targets) or None, force=True)
+
+    def dirty(self) -> bool:
+        """Whether anything that git knows differs from what is committed, or is not committed."""
+        return bool(self.run("git", "status", "--porcelain").stdout)
+
+    def bring_back(self) -> None:
+        """All as it is committed."""
+        self.run("git", "checkout", "--quiet", "--", ".")
+        self.checkout()
 
     def repro(self) -> list[str]:
         """Run the pipeline; the stages that changed, in their order: run, or brought back from an earlier equal run."""

@@ -1,0 +1,95 @@
+"""Stages stopped at each of their writes: what is there is whole, and the next run gives the same bytes.
+
+A write goes to a file beside, which then takes the place of the old one. A kill leaves a half of that file, and what
+was written before it; here it is enumerated, in the test's own process. Kills of real processes are in test_kills.py.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from tests.support.stages import run_here, stages_in
+from tests.support.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+class CrashError(BaseException):
+    """The end of the process, as no except clause of the code sees it."""
+
+
+@pytest.fixture(scope="module")
+def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A finished one, whose judge is one model's."""
+    workspace = finished.copy(tmp_path_factory.mktemp("crashes") / "repository")
+    workspace.set_params({"compare.judged": ["baseline"], "compare.seeds": [0]})
+    return workspace
+
+
+def jobs_here(function: Any, jobs: Any, *, steps: int, label: str) -> list[Any]:
+    """In place of run_jobs: what a job writes is written here."""
+    return [function(*job, lambda: None) for job in jobs]
+
+
+@contextlib.contextmanager
+def crash_at(number: int) -> Iterator[list[Path]]:
+    """Crash at the write of this number, counted from 0, with half of it written; the files written until then."""
+    written: list[Path] = []
+    replace = os.replace
+
+    def counted(partial: Path, path: Path) -> None:
+        if len(written) == number:
+            partial.write_bytes(partial.read_bytes()[: partial.stat().st_size // 2])
+            raise CrashError
+        replace(partial, path)
+        written.append(path)
+
+    with (
+        mock.patch("winnow.pipeline.files.os.replace", counted),
+        mock.patch("winnow.pipeline.workers.run_jobs", jobs_here),
+        contextlib.suppress(CrashError),
+    ):
+        yield written
+
+
+def contents(workspace: Workspace, stage: str) -> dict[Path, bytes]:
+    """All that stands below the stage's outputs, half-written files included."""
+    outs = [workspace.folder / out["path"] for out in stages_in(workspace)[stage]["outs"]]
+    beside = {out.parent / f".{out.name}.partial" for out in outs}
+    files = [file for out in outs for file in ([out] if out.is_file() else out.rglob("*"))]
+    return {file: file.read_bytes() for file in [*files, *beside] if file.is_file()}
+
+
+def remove_outputs(workspace: Workspace, stage: str) -> None:
+    """As DVC does before it runs a stage."""
+    for out in stages_in(workspace)[stage]["outs"]:
+        path = workspace.folder / out["path"]
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("stage", ["prepare", "augment@r1", "judge", "summarise"])
+def test_a_crash_at_any_write_leaves_whole_files_and_the_next_run_gives_the_same_bytes(
+    workspace: Workspace, stage: str
+) -> None:
+    remove_outputs(workspace, stage)
+    with crash_at(-1) as writes:
+        run_here(workspace, stage)
+    whole = contents(workspace, stage)
+    assert set(whole) == {workspace.folder / path for path in writes}
+    assert len(writes) == len(whole)
+    for number in range(len(writes)):
+        remove_outputs(workspace, stage)
+        with crash_at(number):
+            run_here(workspace, stage)
+        left = contents(workspace, stage)
+        assert sum(path.suffix == ".partial" for path in left) == 1
+        assert {path: content for path, content in left.items() if path.suffix != ".partial"}.items() < whole.items()
+        with crash_at(-1):
+            run_here(workspace, stage)
+        assert contents(workspace, stage) == whole

@@ -1,0 +1,46 @@
+"""Stages run here, in the test's own process, with the command that dvc.lock says and the params of their workspace.
+
+Where it is not the interpreter that is tested: one takes seconds to import what is imported here.
+"""
+
+import contextlib
+import functools
+import runpy
+import shlex
+import sys
+from typing import Any
+from unittest import mock
+
+import yaml
+
+import winnow.pipeline.stage as edge
+from tests.support.workspace import Workspace
+from winnow.intake import source
+
+
+def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    """What dvc.lock says of each stage."""
+    stages: dict[str, dict[str, Any]] = yaml.safe_load((workspace.folder / "dvc.lock").read_text())["stages"]
+    return stages
+
+
+def run_here(workspace: Workspace, stage: str) -> None:
+    """Run a stage as DVC did.
+
+    Raises:
+        SystemExit: it ended with a sentence, which is the exception's.
+    """
+    _, _, module, *options = shlex.split(stages_in(workspace)[stage]["cmd"])  # python -m stages.name
+    params = functools.partial(edge.load_params, file=workspace.folder / "params.yaml")
+    with (
+        contextlib.chdir(workspace.folder),
+        mock.patch.object(sys, "argv", [module, *options]),
+        mock.patch.object(edge, "load_params", params),
+        mock.patch.object(source, "ROOT", workspace.folder),
+    ):
+        imported = sys.modules.pop(module, None)  # runpy warns of it
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        finally:
+            if imported:
+                sys.modules[module] = imported
