@@ -16,6 +16,7 @@ import yaml
 import winnow.pipeline.stage as edge
 from tests.support.workspace import Workspace
 from winnow.intake import source
+from winnow.pipeline.params import load_params
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -31,7 +32,7 @@ def run_here(workspace: Workspace, stage: str) -> None:
         SystemExit: it ended with a sentence, which is the exception's.
     """
     _, _, module, *options = shlex.split(stages_in(workspace)[stage]["cmd"])  # python -m stages.name
-    params = functools.partial(edge.load_params, file=workspace.folder / "params.yaml")
+    params = functools.partial(load_params, file=workspace.folder / "params.yaml")
     with (
         contextlib.chdir(workspace.folder),
         mock.patch.object(sys, "argv", [module, *options]),

@@ -37,8 +37,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, H, W) to (B, channels_out, H / 2, W / 2)."""
-        x = functional.relu(self.widen_bn(self.widen(x)))
-        return functional.relu(x + self.refine_bn(self.refine(x)))
+        x = functional.relu_(self.widen_bn(self.widen(x)))
+        return functional.relu_(self.refine_bn(self.refine(x)).add_(x))
 
 
 class Encoder(nn.Module):
@@ -60,7 +60,7 @@ class Encoder(nn.Module):
     def outputs(self, images: Tensor) -> Tensor:
         """(B, D), of any length."""
         x = ((images - GREY_MEAN) / GREY_SPREAD).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 16, H / 2, W / 2)
+        x = functional.relu_(self.stem_bn(self.stem(x)))  # (B, 16, H / 2, W / 2)
         found: Tensor = self.head(self.blocks(x).mean(dim=(2, 3)))
         return found.float()
 

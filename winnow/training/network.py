@@ -112,9 +112,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, H, W) to (B, channels_out, H, W)."""
-        y = functional.relu(self.bn1(self.conv1(x)))
-        y = functional.relu(self.bn2(self.conv2(y)))
-        return functional.relu(self.bn3(self.conv3(y)) + self.shortcut(x))
+        y = functional.relu_(self.bn1(self.conv1(x)))
+        y = functional.relu_(self.bn2(self.conv2(y)))
+        return functional.relu_(self.bn3(self.conv3(y)).add_(self.shortcut(x)))
 
 
 class FixedModel(nn.Module):
@@ -132,8 +132,13 @@ class FixedModel(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, 32, 32) to the (B, 256) averages that the head reads."""
+<<<<<<< HEAD
         x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 64, 16, 16)
         # Keras pads with zeros before pooling and PyTorch with minus infinity: equal after a ReLU.
+=======
+        x = functional.relu_(self.stem_bn(self.stem(x)))  # (B, 64, 16, 16)
+        # Keras pads with zeros before pooling and PyTorch with minus infinity: equal, since a ReLU went before.
+>>>>>>> h-workers
         x = functional.max_pool2d(x, 3, stride=2, padding=1)  # (B, 64, 8, 8)
         return self.blocks(x).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
