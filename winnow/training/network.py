@@ -132,13 +132,8 @@ class FixedModel(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, 32, 32) to the (B, 256) averages that the head reads."""
-<<<<<<< HEAD
-        x = functional.relu(self.stem_bn(self.stem(x)))  # (B, 64, 16, 16)
-        # Keras pads with zeros before pooling and PyTorch with minus infinity: equal after a ReLU.
-=======
         x = functional.relu_(self.stem_bn(self.stem(x)))  # (B, 64, 16, 16)
-        # Keras pads with zeros before pooling and PyTorch with minus infinity: equal, since a ReLU went before.
->>>>>>> h-workers
+        # Keras pads with zeros before pooling and PyTorch with minus infinity: equal after a ReLU.
         x = functional.max_pool2d(x, 3, stride=2, padding=1)  # (B, 64, 8, 8)
         return self.blocks(x).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
