@@ -5,8 +5,20 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# Quoted for the shell whatever it holds: spaces, brackets, quotes.
+# Quoted for the shell, whatever it holds: spaces, brackets, quotes.
 quote = '$(subst ','\'',$(1))'
+
+# What a user sets, on the command line or in the environment: taken as it was written, since a path may hold $(...), and
+# not passed on to commands, for which make would expand it. A line break would begin another command.
+GIVEN := SOURCE SEEDS PROFILE ROUNDS TARGETS REMOTE REV DATASET TESTS UPGRADE KILLS KILL_SEED
+unexport $(GIVEN)
+define LINE_BREAK
+
+
+endef
+$(foreach name,$(GIVEN),$(if $(findstring $(LINE_BREAK),$(value $(name))),$(error $(name) must not hold a line break)))
+# $(call option,NAME,--option): the option with the value of NAME, quoted; nothing where NAME is not set.
+option = $(if $(value $(1)),$(2)=$(call quote,$(value $(1))))
 
 .DEFAULT_GOAL := help
 .PHONY: help run reproduce docs compare push pull remote-demo test test-all check coverage hooks lock faults fidelity results bench clean
@@ -29,25 +41,25 @@ $(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
 	@touch $@
 
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
-	@$(RUN) -m winnow run $(if $(SOURCE),--source $(call quote,$(SOURCE)))
+	@$(RUN) -m winnow run $(call option,SOURCE,--source)
 
 reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2]
-	@$(RUN) -m winnow reproduce $(if $(SOURCE),--source $(call quote,$(SOURCE))) \
-		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(RUN) -m winnow reproduce $(call option,SOURCE,--source) $(call option,SEEDS,--seeds) \
+		$(call option,PROFILE,--profile) $(call option,ROUNDS,--rounds)
 
 docs: $(VENV)/.installed ## regenerate docs/formats.md
 	@$(RUN) -m bench.formats
 
 compare: $(VENV)/.installed-remote ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
 	@echo 'metrics that differ:'
-	@$(RUN) -m dvc metrics diff --precision 4 $(call quote,$(or $(REV),main))
-	@echo && $(RUN) -m winnow diff $(call quote,$(or $(REV),main)) $(if $(DATASET),--dataset $(call quote,$(DATASET))) || test $$? -eq 1
+	@$(RUN) -m dvc metrics diff --precision 4 -- $(call quote,$(or $(value REV),main))
+	@echo && $(RUN) -m winnow diff $(call option,DATASET,--dataset) -- $(call quote,$(or $(value REV),main)) || test $$? -eq 1
 
 push: $(VENV)/.installed-remote ## dvc push, every checksum verified [TARGETS=...] [REMOTE=NAME]
-	@$(RUN) -m winnow push $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
+	@$(RUN) -m winnow push $(call option,REMOTE,--remote) $(call option,TARGETS,--targets)
 
 pull: $(VENV)/.installed-remote ## dvc pull, every checksum verified [TARGETS=...] [REMOTE=NAME]
-	@$(RUN) -m winnow pull $(TARGETS) $(if $(REMOTE),--remote $(REMOTE))
+	@$(RUN) -m winnow pull $(call option,REMOTE,--remote) $(call option,TARGETS,--targets)
 
 remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param
 	@$(RUN) -m bench.remote_demo
@@ -59,7 +71,7 @@ check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 	$(VENV)/bin/lint-imports --no-logo
 
 SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
-CAMPAIGN := WINNOW_KILLS=$(or $(KILLS),32) WINNOW_KILL_SEED=$(or $(KILL_SEED),0) $(RUN) -m pytest --timeout 0 -m ''
+CAMPAIGN := WINNOW_KILLS=$(call quote,$(or $(value KILLS),32)) WINNOW_KILL_SEED=$(call quote,$(or $(value KILL_SEED),0)) $(RUN) -m pytest --timeout 0 -m ''
 
 test: check $(VENV)/.installed-remote ## every check, and the tests that guard every change
 	$(RUN) -m pytest $(SHARED)
@@ -68,7 +80,7 @@ test-all: check $(VENV)/.installed-remote ## every check and every test, the lon
 	$(CAMPAIGN) $(SHARED)
 
 coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote ## the tests with the lines that none of them reaches [TESTS=tests/influence]
-	$(RUN) -m pytest --cov --cov-report=term-missing $(TESTS)
+	$(RUN) -m pytest --cov --cov-report=term-missing $(if $(value TESTS),-- $(call quote,$(value TESTS)))
 
 hooks: $(VENV)/.installed-dev ## the checks before every commit of this clone
 	$(RUN) -m pre_commit install
@@ -79,7 +91,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 
 lock: $(VENV)/.installed-dev ## requirements*.txt from requirements*.in; their pins stay where they can [UPGRADE=1]
 	@mkdir -p build && cat requirements*.txt > build/requirements.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements*.in --output-file build/requirements.txt
+	$(COMPILE) $(if $(value UPGRADE),--upgrade) requirements*.in --output-file build/requirements.txt
 	@for part in '' -dev -remote -bench; do \
 		cp build/requirements.txt requirements$$part.txt && \
 		$(COMPILE) requirements$$part.in --output-file requirements$$part.txt || exit; \

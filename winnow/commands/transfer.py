@@ -12,6 +12,7 @@ every object has arrived.
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -230,12 +231,19 @@ def main(command: str, words: Sequence[str]) -> None:
         prog=f"winnow {command}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="an output or a stage; all by default")
+    parser.add_argument(
+        "--targets", default="", dest="targets_quoted", metavar="LIST", help="more of them, quoted as in a shell"
+    )
     parser.add_argument("--remote", help="a remote's name; the default remote by default")
     options = parser.parse_intermixed_args(words)  # a target may follow --remote NAME
+    try:
+        targets = [*options.targets, *shlex.split(options.targets_quoted)]
+    except ValueError as error:
+        parser.error(f"--targets: {error}")
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         with Repo() as repo, lock_repo(repo):
-            done = {"push": push, "pull": pull}[command](repo, options.targets, options.remote)
+            done = {"push": push, "pull": pull}[command](repo, targets, options.remote)
     except (UserError, DvcException) as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
