@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ class Workspace:
 
     def checkout(self, *targets: str) -> None:
         """Bring outputs back, all by default; as ``dvc checkout --force`` does, which takes a second to start."""
-        with contextlib.chdir(self.folder), Repo() as repo:
+        with contextlib.chdir(self.folder), Repo() as repo, warnings.catch_warnings(category=DeprecationWarning):
+            warnings.simplefilter("ignore")  # of DVC's own
             repo.checkout(targets=list(targets) or None, force=True)
 
     def dirty(self) -> bool:
