@@ -1,6 +1,8 @@
 """The driver: params.yaml changed and put back, the source as stored."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
 from tests.support.processes import on_a_full_disk
 from winnow.commands.checks import check_classes, check_overrides, check_params
-from winnow.commands.run import changed_params, stored_source, unrolled
+from winnow.commands.run import changed_params, one_run, stored_source, unrolled
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
 
@@ -75,6 +77,20 @@ def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
     done = on_a_full_disk([sys.executable, "-c", code], 1000)
     assert "no room to write" in done.stderr
     assert file.read_bytes() == PARAMS
+
+
+def test_a_second_run_ends_at_once_and_names_the_first(tmp_path: Path) -> None:
+    lock = tmp_path / "tmp/run.lock"
+    code = f"from pathlib import Path; from winnow.commands.run import one_run\nwith one_run(Path({str(lock)!r})): "
+    command = [sys.executable, "-c", code + "print('ready', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "ready\n"
+        with pytest.raises(UserError, match=f"another run is going on here, process {first.pid}; wait"), one_run(lock):
+            pass
+        first.kill()  # however it ends, the next one may start
+    with one_run(lock):
+        assert lock.read_text() == str(os.getpid())
 
 
 def test_a_relative_source_counts_from_where_the_caller_stands() -> None:

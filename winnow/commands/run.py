@@ -9,6 +9,7 @@ any training. The options are written into params.yaml, which keeps its comments
 """
 
 import argparse
+import fcntl
 import io
 import json
 import os
@@ -29,6 +30,7 @@ from winnow.pipeline.files import ROOT, write_bytes
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import PARAMS, load_params, read_params
 
+RUN_LOCK = ROOT / ".dvc/tmp/winnow-run.lock"
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
 
 
@@ -41,6 +43,29 @@ def stored_source(given: str, caller: Path) -> str:
     if Path(given).is_absolute():
         return given
     return os.path.relpath(caller / given, ROOT)
+
+
+@contextmanager
+def one_run(file: Path = RUN_LOCK) -> Iterator[None]:
+    """Exclude other runs in this repository: two would change the same params.yaml, and both fail.
+
+    The system releases the lock when the process ends, however it ends.
+
+    Raises:
+        UserError: another run is going on.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            who = lock.read().strip() or "unknown"
+            raise UserError(f"another run is going on here, process {who}; wait until it ends, or end it") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 @contextmanager
@@ -120,18 +145,19 @@ def main(command: str, words: Sequence[str]) -> None:
         parser.add_argument("--rounds", type=int, default=2, help="how often the method is repeated")
     options = parser.parse_args(words)
     signal.signal(signal.SIGTERM, _interrupted)
+    changes: dict[str, Any] = {}
     try:
-        check_repository()
-        changes: dict[str, Any] = {}
-        if options.source:
-            changes["dataset.source"] = stored_source(options.source, Path.cwd())
-            check_source(changes["dataset.source"])
-        if command == "reproduce":
-            changes |= requested_changes(options.seeds, options.profile, options.rounds)
-        with changed_params(changes):
-            dvc("repro", "overrides")
-            check_classes()
-            dvc("repro")
+        with one_run():
+            check_repository()
+            if options.source:
+                changes["dataset.source"] = stored_source(options.source, Path.cwd())
+                check_source(changes["dataset.source"])
+            if command == "reproduce":
+                changes |= requested_changes(options.seeds, options.profile, options.rounds)
+            with changed_params(changes):
+                dvc("repro", "overrides")
+                check_classes()
+                dvc("repro")
     except UserError as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
