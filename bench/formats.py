@@ -21,7 +21,7 @@ from winnow.dataset.samples import SAMPLES
 from winnow.evaluation.comparison import COMPARISON
 from winnow.evaluation.detection import REFINEMENT
 from winnow.evaluation.gate import GATE
-from winnow.evaluation.judge import FIGURES, PREDICTION_COLUMNS
+from winnow.evaluation.seed_files import FIGURES, PREDICTION_COLUMNS
 from winnow.export import MANIFEST
 from winnow.intake.ingest import COUNTS
 from winnow.pipeline.files import ROOT, Columns, write_bytes

@@ -29,7 +29,7 @@ from winnow.pictures.plane import plane_view
 from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.representation.files import read_neighbours, read_probabilities
+from winnow.representation.predictions import read_neighbours, read_probabilities
 from winnow.verdicts.overrides import count_text, read_overrides
 
 

@@ -19,15 +19,8 @@ import torch
 
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples, train_and_val
-from winnow.evaluation.judge import (
-    IMAGES_A_TICK,
-    SeedFiles,
-    Task,
-    check_seeds,
-    judge_seed,
-    remove_others,
-    source_code,
-)
+from winnow.evaluation.judge import IMAGES_A_TICK, Task, judge_seed, source_code
+from winnow.evaluation.seed_files import SeedFiles, check_seeds, remove_others
 from winnow.pipeline.fields import section
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError

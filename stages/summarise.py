@@ -25,7 +25,7 @@ from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
 from winnow.evaluation.comparison import compare, mean_curves, read_arm
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.evaluation.detection import refine
-from winnow.evaluation.judge import SeedFiles
+from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.fields import section
 from winnow.pipeline.files import read_table, write_csv, write_json
 from winnow.pipeline.stage import Sections, run_stage

@@ -17,7 +17,8 @@ from tests.support.datasets import CLASSES, make_dataset
 from tests.support.profiles import COMPETITION, profile
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import read_samples
-from winnow.evaluation.judge import SeedFiles, source_code
+from winnow.evaluation.judge import source_code
+from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import ParamsError, load_params
 from winnow.training.network import FixedModel, preprocess

@@ -18,7 +18,7 @@ from tests.support.datasets import make_dataset
 from winnow.dataset.samples import read_samples
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
-from winnow.evaluation.judge import PREDICTIONS, SeedFiles
+from winnow.evaluation.seed_files import PREDICTIONS, SeedFiles
 from winnow.pipeline.files import write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger

@@ -23,9 +23,9 @@ from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.contrastive import Contrast
-from winnow.representation.files import read_neighbours, read_probabilities
 from winnow.representation.network import Training
 from winnow.representation.out_of_fold import NO_FOLD
+from winnow.representation.predictions import read_neighbours, read_probabilities
 from winnow.transforms.views import PairViews, Ranges
 
 VIEWS = PairViews(shear=0.1, invert=0.2, shift=0.05, rotate_degrees=5.0, zoom=0.05, noise=0.05)

@@ -9,7 +9,7 @@ import pytest
 from winnow.cleansing.cleanse import cleanse
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.samples import samples_table
-from winnow.representation.out_of_fold import Neighbours
+from winnow.representation.predictions import Neighbours
 from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 

@@ -18,7 +18,7 @@ from winnow.cleansing.cleanse import cleanse
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.samples import only_splits, samples_table
 from winnow.pipeline.messages import UserError
-from winnow.representation.out_of_fold import Neighbours
+from winnow.representation.predictions import Neighbours
 from winnow.verdicts.apply import apply_verdicts, verdict_table, with_overrides
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 from winnow.verdicts.overrides import Override, apply_overrides, overrides_on

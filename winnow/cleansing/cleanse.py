@@ -14,7 +14,7 @@ from winnow.dataset.images import read_images
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import Columns, read_table
-from winnow.representation.out_of_fold import Neighbours, Points
+from winnow.representation.predictions import Neighbours, Points
 from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 from winnow.verdicts.overrides import Override, overrides_on, taken_away

@@ -127,7 +127,7 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
 
 def check_params(params: Path = PARAMS) -> None:
     """Stop before anything long if a stage would reject its section of params.yaml."""
-    from winnow.evaluation.judge import check_seeds
+    from winnow.evaluation.seed_files import check_seeds
 
     for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
         sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
-from winnow.evaluation.judge import SeedFiles
+from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.messages import UserError
 
 COMPARISON = {  # key of metrics/comparison.json: meaning

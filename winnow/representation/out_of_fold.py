@@ -7,7 +7,6 @@ not be found. The classifiers use the same folds and give the probability of eac
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,26 +19,13 @@ from winnow.pipeline.workers import run_jobs
 from winnow.representation.classifier import class_probabilities
 from winnow.representation.contrastive import embed
 from winnow.representation.network import Encoder
+from winnow.representation.predictions import Indices, Neighbours, Points
 from winnow.training.network import pick_device
 
 NO_FOLD = -1  # the label book: every encoder learns from it
 
 
 Pixels = npt.NDArray[np.uint8]
-
-
-Points = npt.NDArray[np.float32]
-
-
-Indices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The nearest source images of every image, by repeat, nearest first."""
-
-    index: Indices  # (R, N, k) rows of the images
-    distance: Points  # (R, N, k) Euclidean, between unit vectors
 
 
 def held_out(

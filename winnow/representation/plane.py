@@ -20,7 +20,8 @@ NEAREST = 10  # laid-out points whose median is the place of a further point
 def plane(points: Points, *, seed: int, placed: Points | None = None) -> tuple[Plane, Plane]:
     """(N, 2) t-SNE of the points (van der Maaten & Hinton 2008), and (M, 2) places of others among them.
 
-    Equal for equal arguments: one thread, since with several, sums are added in an order that changes from run to run.
+    Equal for equal arguments. One thread: several give equal bytes as well, but wait for one another, and where other
+    programs run they take up to three times as long.
     Fewer than four points are laid on a line, and so are points that are all equal.
 
     Args:
