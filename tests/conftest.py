@@ -3,12 +3,12 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from tests.support.workspace import TINY, Workspace
 
@@ -33,13 +33,11 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Training here and not in a worker, but on one thread as there."""
-    threads = torch.get_num_threads()
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """What computes here does it in one thread, as in a worker: the processes that share the tests have a core each."""
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    threadpool_limits(1)
 
 
 @pytest.fixture(scope="session")

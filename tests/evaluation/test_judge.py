@@ -23,8 +23,6 @@ from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import ParamsError, load_params
 from winnow.training.network import FixedModel, preprocess
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Run:
     """The judge stage on a small arm, run here and not in workers, counting what it trains."""

@@ -198,7 +198,7 @@ def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int
     return int(request.param)
 
 
-@pytest.mark.usefixtures("jobs_here", "one_thread")
+@pytest.mark.usefixtures("jobs_here")
 def test_drawn_numerals_are_cut_where_an_operation_ruins_them(side: int) -> None:
     classes = ["i", "ii", "iv", "v", "vi", "x"]
     inversion = ["invert"] if side == 32 else []  # the most to learn: half the size needs more images for it
@@ -223,7 +223,7 @@ def test_drawn_numerals_are_cut_where_an_operation_ruins_them(side: int) -> None
     assert (mirrored["iv"], mirrored["vi"]) == ("vi", "iv")
 
 
-@pytest.mark.usefixtures("jobs_here", "one_thread", "side")
+@pytest.mark.usefixtures("jobs_here", "side")
 def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     images, _ = numerals(["i", "v"], 50)
     images = np.concatenate([images, 255 - images])  # the classes differ in nothing but ink and paper
@@ -237,7 +237,7 @@ def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     assert min(untouched) >= 0.95
 
 
-@pytest.mark.usefixtures("jobs_here", "one_thread", "side")
+@pytest.mark.usefixtures("jobs_here", "side")
 def test_inversion_is_allowed_where_ink_and_paper_tell_nothing() -> None:
     images, labels = numerals(["i", "x"], 60)
     names = [str(number) for number in range(len(labels))]

@@ -18,7 +18,6 @@ from winnow.training.network import FixedModel, _cpu_gains_by_bfloat16, preproce
 from winnow.training.training import Labelled, Profile, evaluate, set_update, train
 
 CPU = torch.device("cpu")
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def labelled(count: int, seed: int = 0, classes: int = 3) -> Labelled:
