@@ -16,6 +16,7 @@ from dvc.repo import Repo
 
 from winnow.dataset.samples import only_splits, read_samples
 from winnow.pipeline.files import write_bytes, write_table
+from winnow.verdicts.overrides import write_overrides
 
 
 def pretend_run(repository: Path, dataset: Path, environment: Mapping[str, str]) -> None:
@@ -32,6 +33,8 @@ def pretend_run(repository: Path, dataset: Path, environment: Mapping[str, str])
         path = repository / output
         if output.name == "scores.parquet":
             write_table(path, random_scores(dataset))
+        elif output.name == "overrides.parquet":
+            write_overrides(path, {})
         elif output.suffix:
             write_bytes(path, f"in place of {output}\n".encode())
         elif output.parts[0] == "data":
