@@ -147,8 +147,10 @@ class Workspace:
         return bool(self.run("git", "status", "--porcelain").stdout)
 
     def bring_back(self) -> None:
-        """All as it is committed."""
+        """All as it is committed, and nothing else but what git ignores."""
         self.run("git", "checkout", "--quiet", "--", ".")
+        for _ in range(2):  # what a new .gitignore named is seen when that is gone
+            self.run("git", "clean", "--quiet", "--force", "-d")
         self.checkout()
 
     def repro(self) -> list[str]:
