@@ -1,4 +1,4 @@
-"""Stages run here, in the test's own process, with the command that dvc.lock says and the params of their workspace.
+"""Stages run here, in the test's own process, with the command and the params of their workspace.
 
 Where it is not the interpreter that is tested: one takes seconds to import what is imported here.
 """
@@ -25,13 +25,13 @@ def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
     return stages
 
 
-def run_here(workspace: Workspace, stage: str) -> None:
-    """Run a stage as DVC did.
+def run_here(workspace: Workspace, stage: str, command: str | None = None) -> None:
+    """Run a stage as DVC did, or with the command given.
 
     Raises:
         SystemExit: it ended with a sentence, which is the exception's.
     """
-    _, _, module, *options = shlex.split(stages_in(workspace)[stage]["cmd"])  # python -m stages.name
+    _, _, module, *options = shlex.split(command or stages_in(workspace)[stage]["cmd"])  # python -m stages.name
     params = functools.partial(load_params, file=workspace.folder / "params.yaml")
     with (
         contextlib.chdir(workspace.folder),

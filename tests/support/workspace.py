@@ -136,6 +136,11 @@ class Workspace:
             changed: dict[str, Any] = repo.status()
         return changed
 
+    def commands(self) -> dict[str, str]:
+        """By stage its command, with dvc.yaml and params.yaml as they are now."""
+        with contextlib.chdir(self.folder), Repo() as repo:
+            return {stage.addressing: stage.cmd for stage in repo.index.stages}
+
     def checkout(self, *targets: str) -> None:
         """Bring outputs back, all by default; as ``dvc checkout --force`` does, which takes a second to start."""
         with contextlib.chdir(self.folder), Repo() as repo, warnings.catch_warnings(category=DeprecationWarning):
