@@ -6,7 +6,6 @@ campaign judges them at 32 x 32.
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import torch
 
 from tests.support.refusals import refused_params
+from tests.support.stages import jobs_here
 from winnow.intake.decode import stretch
 from winnow.policy_search import label_check, label_check_training
 from winnow.policy_search.label_check import LabelCheck, decide, find_limits
@@ -181,13 +181,9 @@ def test_a_class_of_one_image_does_not_stop_the_check() -> None:
 
 
 @pytest.fixture
-def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folds are judged here, one after another, so that what a test changes holds for them."""
-    monkeypatch.setattr(label_check, "run_jobs", run_here)
-
-
-def run_here(function: Callable[..., Any], jobs: Sequence[Any], *, steps: int, label: str) -> list[Any]:
-    return [function(*job, lambda: None) for job in jobs]
+def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test changes then holds for the folds as well."""
+    monkeypatch.setattr(label_check, "run_jobs", jobs_here)
 
 
 @pytest.fixture(params=[16, pytest.param(32, marks=pytest.mark.campaign)])
@@ -198,7 +194,7 @@ def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int
     return int(request.param)
 
 
-@pytest.mark.usefixtures("jobs_here")
+@pytest.mark.usefixtures("without_workers")
 def test_drawn_numerals_are_cut_where_an_operation_ruins_them(side: int) -> None:
     classes = ["i", "ii", "iv", "v", "vi", "x"]
     inversion = ["invert"] if side == 32 else []  # the most to learn: half the size needs more images for it
@@ -223,7 +219,7 @@ def test_drawn_numerals_are_cut_where_an_operation_ruins_them(side: int) -> None
     assert (mirrored["iv"], mirrored["vi"]) == ("vi", "iv")
 
 
-@pytest.mark.usefixtures("jobs_here", "side")
+@pytest.mark.usefixtures("without_workers", "side")
 def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     images, _ = numerals(["i", "v"], 50)
     images = np.concatenate([images, 255 - images])  # the classes differ in nothing but ink and paper
@@ -237,7 +233,7 @@ def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     assert min(untouched) >= 0.95
 
 
-@pytest.mark.usefixtures("jobs_here", "side")
+@pytest.mark.usefixtures("without_workers", "side")
 def test_inversion_is_allowed_where_ink_and_paper_tell_nothing() -> None:
     images, labels = numerals(["i", "x"], 60)
     names = [str(number) for number in range(len(labels))]

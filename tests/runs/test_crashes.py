@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -32,11 +31,6 @@ def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
     return workspace
 
 
-def jobs_here(function: Any, jobs: Any, *, steps: int, label: str) -> list[Any]:
-    """In place of run_jobs: what a job writes is written here."""
-    return [function(*job, lambda: None) for job in jobs]
-
-
 @contextlib.contextmanager
 def crash_at(number: int) -> Iterator[list[Path]]:
     """Crash at the write of this number, counted from 0, with half of it written; the files written until then."""
@@ -52,7 +46,6 @@ def crash_at(number: int) -> Iterator[list[Path]]:
 
     with (
         mock.patch("winnow.pipeline.files.os.replace", counted),
-        mock.patch("winnow.pipeline.workers.run_jobs", jobs_here),
         contextlib.suppress(CrashError),
     ):
         yield written

@@ -8,6 +8,7 @@ import functools
 import runpy
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
@@ -16,7 +17,10 @@ import yaml
 import winnow.pipeline.stage as edge
 from tests.support.workspace import Workspace
 from winnow.intake import source
+from winnow.pipeline import workers
 from winnow.pipeline.params import load_params
+from winnow.policy_search import label_check, search
+from winnow.representation import out_of_fold
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -25,8 +29,13 @@ def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
     return stages
 
 
+def jobs_here(function: Callable[..., Any], jobs: Sequence[Any], *, steps: int, label: str) -> list[Any]:
+    """In place of run_jobs: the jobs in this process, one after another."""
+    return [function(*job, lambda: None) for job in jobs]
+
+
 def run_here(workspace: Workspace, stage: str, command: str | None = None) -> None:
-    """Run a stage as DVC did, or with the command given.
+    """Run a stage as DVC did, or with the command given, and without workers.
 
     Raises:
         SystemExit: it ended with a sentence, which is the exception's.
@@ -34,11 +43,14 @@ def run_here(workspace: Workspace, stage: str, command: str | None = None) -> No
     _, _, module, *options = shlex.split(command or stages_in(workspace)[stage]["cmd"])  # python -m stages.name
     params = functools.partial(load_params, file=workspace.folder / "params.yaml")
     with (
+        contextlib.ExitStack() as stack,
         contextlib.chdir(workspace.folder),
         mock.patch.object(sys, "argv", [module, *options]),
         mock.patch.object(edge, "load_params", params),
         mock.patch.object(source, "ROOT", workspace.folder),
     ):
+        for module_with_jobs in (workers, out_of_fold, label_check, search):  # a stage's script is imported anew below
+            stack.enter_context(mock.patch.object(module_with_jobs, "run_jobs", jobs_here))
         imported = sys.modules.pop(module, None)  # runpy warns of it
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
