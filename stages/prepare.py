@@ -23,11 +23,11 @@ from pydantic import Field
 
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.intake.decode import PIXEL_LIMIT
 from winnow.intake.ingest import complete, count, ingest, keep_apart
 from winnow.intake.source import open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
+from winnow.pictures.decode import PIXEL_LIMIT
 from winnow.pipeline.fields import BelowOne, Count, OpenShare, Seed, section
 from winnow.pipeline.files import Columns, schema_of, stamp, write_json, write_table
 from winnow.pipeline.messages import UserError, shown

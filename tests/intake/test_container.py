@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.sources import make_folder, make_zip
 from winnow.intake.container import open_container
-from winnow.intake.decode import UnreadableError
+from winnow.pictures.decode import UnreadableError
 from winnow.pipeline.messages import UserError, shown
 
 FILES = {"train/a/1.png": b"one", "train/a/deep/2.png": b"two", "read me.txt": b"three"}

@@ -17,8 +17,8 @@ from tests.support.refusals import refused_params
 from tests.support.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
 from winnow.dataset.images import pixel_hash, read_images
 from winnow.dataset.samples import class_names, column, read_samples, sample_id
-from winnow.intake.decode import decode, stretch
 from winnow.intake.ingest import ingest
+from winnow.pictures.decode import decode, stretch
 from winnow.pipeline.files import ROOT, digest
 from winnow.pipeline.messages import UserError
 

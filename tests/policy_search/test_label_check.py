@@ -14,7 +14,7 @@ import torch
 
 from tests.support.refusals import refused_params
 from tests.support.stages import jobs_here
-from winnow.intake.decode import stretch
+from winnow.pictures.decode import stretch
 from winnow.policy_search import label_check, label_check_training
 from winnow.policy_search.label_check import LabelCheck, decide, find_limits
 from winnow.policy_search.label_check_training import Check, copies_under

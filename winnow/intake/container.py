@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from winnow.intake.decode import TOO_LARGE, UnreadableError
+from winnow.pictures.decode import TOO_LARGE, UnreadableError
 from winnow.pipeline.messages import UserError, shown
 
 UNOPENED = "cannot be opened"

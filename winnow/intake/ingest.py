@@ -16,7 +16,10 @@ from tqdm import tqdm
 from winnow.dataset.images import encode_png, pixel_hash
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import DAMAGED_IN_ZIP, UNOPENED
-from winnow.intake.decode import (
+from winnow.intake.layout import Entry, reject_untrained
+from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, reject_unreadable
+from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
+from winnow.pictures.decode import (
     DAMAGED,
     EMPTY,
     TOO_LARGE,
@@ -27,9 +30,6 @@ from winnow.intake.decode import (
     quiet,
     stretch,
 )
-from winnow.intake.layout import Entry, reject_untrained
-from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, reject_unreadable
-from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
 from winnow.pipeline.messages import UserError
 
 REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)

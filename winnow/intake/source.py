@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.intake.container import Container, open_container
-from winnow.intake.decode import UnreadableError, check_header, quiet
 from winnow.intake.layout import Entry, Layout, lay_out
 from winnow.intake.truth import TRUTH, Truth, parse_truth, unknown_labels
+from winnow.pictures.decode import UnreadableError, check_header, quiet
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, shown
 

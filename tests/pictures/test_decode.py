@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from tests.support.sources import encoded, noise_png
 from winnow.dataset.images import pixel_hash
 from winnow.intake import decode as module
-from winnow.intake.decode import UnreadableError, check_header, decode, quiet, stretch
+from winnow.pictures.decode import UnreadableError, check_header, decode, quiet, stretch
 
 LIMIT = 1_000_000
 
