@@ -14,7 +14,9 @@ from winnow.backbone.resize import normalised
 def extract(
     backbone: Backbone, batches: Iterable[npt.NDArray[np.uint8]], card: Card, device: torch.device
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Features of one batch after the other, in float32; on the CPU the same batch gives the same bytes.
+    """Features of one batch after the other, in float32.
+
+    On the CPU the same batch and number of threads give the same bytes; another batch size may differ in the last bits.
 
     Args:
         backbone: put into evaluation mode and onto the device.
@@ -28,6 +30,7 @@ def extract(
     backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     for batch in batches:
         with torch.inference_mode():  # not around the yield: it would hold in the caller too
-            pixels = normalised(torch.from_numpy(np.ascontiguousarray(batch)).to(device), card)  # (n, 3, S, S)
+            # A copy, since a memory map is read-only, which PyTorch warns of.
+            pixels = normalised(torch.from_numpy(np.array(batch)).to(device), card)  # (n, 3, S, S)
             found = backbone.features(pixels).float().cpu().numpy()  # (n, D)
         yield found

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from winnow.backbone.card import Card
 from winnow.backbone.packaged import PACKAGE, packaged_file, packaged_state
 from winnow.backbone.preprocessing import TIMM, TORCHVISION
-from winnow.backbone.state import put_state, read_state
 from winnow.backbone.user import user_network
+from winnow.backbone.weights import put_state, read_state
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 
@@ -26,15 +26,14 @@ class Backbone(nn.Module):
         super().__init__()
         self.network = network
         self.dimensions = 0  # D, once ``measure`` has run
-        self._own = inspect.ismethod(getattr(network, "features", None))
-        self._timm = not self._own and _is_timm(network)
+        self.reads = _reading(network)
         self._head = last_linear(network)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) normalised images to (B, D) features; see ``user_network`` for where they come from."""
-        if self._own:
+        if self.reads == "method":
             found: Any = self.network.features(x)  # type: ignore[operator]
-        elif self._timm:
+        elif self.reads == "timm":
             maps = self.network.forward_features(x)  # type: ignore[operator]
             found = self.network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
         else:
@@ -159,8 +158,13 @@ def _created(card: Card, user_folder: Path) -> nn.Module:
     return user_network(card.model, user_folder=user_folder)
 
 
-def _is_timm(network: nn.Module) -> bool:
-    return hasattr(network, "forward_features") and hasattr(network, "forward_head")
+def _reading(network: nn.Module) -> str:
+    """Where features come from: ``method``, ``timm`` or ``linear``, as ``user_network`` says; empty for nowhere."""
+    if inspect.ismethod(getattr(network, "features", None)):
+        return "method"
+    if hasattr(network, "forward_features") and hasattr(network, "forward_head"):
+        return "timm"
+    return "linear" if last_linear(network) else ""
 
 
 def _heads(network: nn.Module) -> tuple[str, ...]:
@@ -168,17 +172,16 @@ def _heads(network: nn.Module) -> tuple[str, ...]:
 
     There the last linear layer may be one that the features need.
     """
-    if inspect.ismethod(getattr(network, "features", None)):
-        return ()
-    if _is_timm(network):
+    reads = _reading(network)
+    if reads == "timm":
         named = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
         return (named,) if isinstance(named, str) else tuple(named)
-    return (last_linear(network),)
+    return (last_linear(network),) if reads == "linear" else ()
 
 
 def _measured(backbone: Backbone, card: Card) -> Backbone:
     """The backbone with its dimensions, after one black image, which also shows that it takes the card's size."""
-    if not (backbone._own or backbone._timm or backbone._head):
+    if not backbone.reads:
         raise UserError(
             f"model {card.model} has no linear layer; give it a method features, in a module of models/user"
         )

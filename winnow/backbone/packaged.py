@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from winnow.backbone.state import read_state
+from winnow.backbone.weights import read_state
 from winnow.pipeline.messages import UserError
 
 PACKAGE = "package:"

@@ -59,7 +59,7 @@ def fit(
     resized = _resized(image, (inner_width, inner_height), box, FILTERS[interpolation], antialias)
     content = np.asarray(resized).reshape(inner_height, inner_width, channels)
     if content.shape[:2] == (side, side):
-        return np.ascontiguousarray(content)
+        return content.copy()  # Pillow's own memory is read-only
     square = np.empty((side, side, channels), np.uint8)
     square[:] = fill
     square[top : top + inner_height, left : left + inner_width] = content

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -49,12 +48,20 @@ def user_network(model: str, *, user_folder: Path) -> nn.Module:
         except UserError:
             raise
         except Exception as error:  # the user's code may raise anything
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{os.path.relpath(place.filename, user_folder)}, line {place.lineno}"
-            raise UserError(f"model {model}: {type(error).__name__}: {error} ({where}); correct it") from error
+            raise UserError(f"model {model}: {_said(error, user_folder)}; correct it") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"model {model}: {factory}() must return a torch.nn.Module, got {type(network).__name__}")
     return network
+
+
+def _said(error: Exception, folder: Path) -> str:
+    """The error on one line, with the innermost line of the user's code."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename).resolve()
+        if file.is_relative_to(folder.resolve()):
+            return f"{said} ({file.relative_to(folder.resolve())}, line {frame.lineno})"
+    return said
 
 
 @contextlib.contextmanager
