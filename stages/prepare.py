@@ -1,13 +1,15 @@
-"""Turn any source into the datasets that every later stage reads: checked, decoded, split, without leaks.
+"""Turn any source into the datasets that every later stage reads: checked, split, without leaks, bytes as delivered.
 
 Reads   dataset.source of params.yaml (no option: a path may hold spaces, quotes and brackets): a folder or a zip,
         train/<class>/<image> with optional val/, label_book/, test/, truth.csv; or bare <class>/<image>
 Writes  --prepared  dataset: train, val, label_book; beside it rejected.parquet (name, reason of files that are no
-                    samples) and leaks.parquet (images left out because a higher split holds the same pixels)
+                    samples), leaks.parquet (images left out because a higher split holds one of their group) and
+                    leaks/, a dataset of the pictures of both
         --test      dataset: test alone
+        --model     JSON: the model that everything after is done with, and why it was chosen
         --truth     table: id, label (null for junk), noise; rows of train and val, none without truth.csv
         --metrics   counts of images, of rejected files by reason, of leaks by pair of splits, of duplicates
-Params  dataset.source, prepare
+Params  dataset.source, prepare, model, weights, pixels, frozen, resize
 
 A split that the source lacks is drawn: test from train (where train/ exists too, since nothing can be judged without
 one), then val from train, then the label book from val. A drawn label book is unverified, and a warning says so.
@@ -21,10 +23,20 @@ from typing import Annotated
 import pyarrow as pa
 from pydantic import Field
 
+from winnow.backbone.choice import facts_of, request_of, resolve
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.intake.ingest import complete, count, ingest, keep_apart
-from winnow.intake.source import open_source, resolve_source
+from winnow.intake.ingest import (
+    Leak,
+    Sample,
+    complete,
+    count,
+    delivered_images,
+    find_groups,
+    ingest,
+    keep_apart,
+)
+from winnow.intake.source import Source, open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
 from winnow.pictures.decode import PIXEL_LIMIT
@@ -43,7 +55,9 @@ LEAKS: Columns = {
     "name": (TEXT, "path inside the source"),
     "split": (TEXT, "split that it was delivered in"),
     "label": (TEXT, "class that it was delivered as"),
-    "kept_in": (TEXT, "split that holds the same pixels and keeps them"),
+    "kept_in": (TEXT, "split that keeps one of its group"),
+    "kept_id": (TEXT, "id of the first of these"),
+    "kind": (TEXT, "equal: the same pixels; group: near-duplicates, or listed together in groups.csv"),
 }
 TRUTH: Columns = {
     "id": (TEXT, "of a train or val image"),
@@ -58,7 +72,6 @@ class Params:
     """Section `prepare`."""
 
     seed: Seed  # of the draws of missing splits
-    working_pixels: Count  # width and height of every stored image
     val_fraction: OpenShare  # of a class's training images, where val/ is missing
     test_fraction: OpenShare  # of a class's images, where test/ is missing
     label_book_per_class: Count  # images drawn from val, where label_book/ is missing
@@ -67,35 +80,45 @@ class Params:
     max_image_pixels: Annotated[int, Field(ge=1, le=PIXEL_LIMIT)]
 
 
-def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path, metrics: Path) -> None:
+def main(
+    source: str,
+    params: Params,
+    model_name: str,
+    weights: str,
+    pixels: int,
+    frozen: bool,
+    resize: str,
+    *,
+    prepared: Path,
+    test: Path,
+    truth: Path,
+    model: Path,
+    metrics: Path,
+) -> None:
     """Run the stage on the source."""
-    path = resolve_source(source)
+    asked = {"model": model_name, "weights": weights, "pixels": pixels, "frozen": frozen, "resize": resize}
+    request = request_of(asked)
+    path, limit = resolve_source(source), params.max_image_pixels
     before = stamp(path)
     with open_source(path) as opened:
         listed = opened.truth() or {}
-        read, rejected = ingest(
-            opened,
-            side=params.working_pixels,
-            max_pixels=params.max_image_pixels,
-            max_unreadable=params.max_unreadable,
-        )
+        read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable)
+        card = resolve(request, facts_of(*zip(*((one.width, one.height, one.line_art) for one in read), strict=True)))
+        read = find_groups(read, opened, near=not card.competition, max_pixels=limit)
+        delivered, leaks = keep_apart(read, opened)
+        plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
+        samples = complete(delivered, plan, opened)
+        _write_datasets(samples, leaks, opened, prepared=prepared, test=test)
     if stamp(path) != before:
         raise UserError(f"{opened.where} was changed while it was read; run it again")
-    delivered, leaks = keep_apart(read, opened)
-    plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
-    samples = complete(delivered, plan, opened)
     drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
     matched = match_names(listed, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
     truths = {name: listed[row] for row, name in matched.items()}
 
-    for folder, splits in ((prepared, ("train", "val", "label_book")), (test, ("test",))):
-        chosen = [sample for sample in samples if sample.split in splits]
-        rows = samples_table([sample.row() for sample in chosen], opened.layout.classes)
-        write_dataset(folder, rows, images=((sample.id, sample.png) for sample in chosen))
     write_table(prepared / "rejected.parquet", _table(REJECTED_SCHEMA, rejected))
     write_table(
         prepared / "leaks.parquet",
-        _table(LEAKS_SCHEMA, [(leak.id, leak.name, leak.split, leak.label, split) for leak, split in leaks]),
+        _table(LEAKS_SCHEMA, [_leak_row(leak) for leak in leaks]),
     )
     known = [sample for sample in samples if sample.split in ("train", "val") and sample.name in truths]
     truth_rows = [(sample.id, truths[sample.name].label, truths[sample.name].noise) for sample in known]
@@ -105,7 +128,30 @@ def main(source: str, params: Params, *, prepared: Path, test: Path, truth: Path
     counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": len(listed) - len(matched)}
     counts |= {"truth_labels_unknown": unknown_labels(listed.values(), opened.layout.classes, opened.where)}
     write_json(metrics, counts)
+    write_json(model, card.to_json())
     announce(counts, rejected, drawn, prepared)
+    print(f"prepare: judged by {card.model} at {card.pixels} pixels; {card.why}")
+
+
+def _write_datasets(
+    samples: Sequence[Sample], leaks: Sequence[Leak], source: Source, *, prepared: Path, test: Path
+) -> None:
+    """Write the samples by split; and both pictures of every leak, which the report shows side by side."""
+    both = list({one.id: one for leak in leaks for one in (leak.sample, leak.kept)}.values())
+    chosen = {
+        prepared: [sample for sample in samples if sample.split != "test"],
+        test: [sample for sample in samples if sample.split == "test"],
+    }
+    if both:
+        chosen[prepared / "leaks"] = both
+    for folder, members in chosen.items():
+        rows = samples_table([sample.row() for sample in members], source.layout.classes)
+        write_dataset(folder, rows, images=delivered_images(source, members))
+
+
+def _leak_row(leak: Leak) -> tuple[str, ...]:
+    left_out, kept = leak.sample, leak.kept
+    return left_out.id, left_out.name, left_out.split, left_out.label, kept.split, kept.id, leak.kind
 
 
 def announce(
@@ -116,7 +162,8 @@ def announce(
     print(
         f"prepare: {images} images of {counts['classes']} classes ({counts['images_grey']} grey, "
         f"{counts['images_colour']} in colour); drawn here: {', '.join(drawn) or 'none'}; "
-        f"{counts['leaks_total']} left out because a higher split holds the same pixels"
+        f"{counts['leaks_total']} left out because a higher split holds the same image or one of its group; "
+        f"{counts['images_in_groups']} images in {counts['groups']} groups"
     )
     if rejected:
         kinds = ", ".join(f"{n} {words}" for words, n in Counter(words for _, words in rejected).most_common())
@@ -143,7 +190,15 @@ def _table(schema: pa.Schema, rows: Sequence[Sequence[object]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
 
 
-SECTIONS: Sections = {"source": ("dataset.source", str), "params": ("prepare", Params)}
+SECTIONS: Sections = {
+    "source": ("dataset.source", str),
+    "params": ("prepare", Params),
+    "model_name": ("model", str),
+    "weights": ("weights", str),
+    "pixels": ("pixels", int),
+    "frozen": ("frozen", bool),
+    "resize": ("resize", str),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -1,8 +1,11 @@
-"""The images of a dataset: immutable shards of PNGs beside the table of samples.
+"""The images of a dataset: immutable shards beside the table of samples, and arrays at the size that a model takes.
 
     <dataset>/images/<hash>.parquet    id, image {bytes, path}: the layout that Hugging Face's image feature reads
+    <dataset>/features/                of copies alone: features by id (``arrays``), where the model is frozen
 
-DVC stores a shard once however many datasets carry it.
+A source image is stored as it was delivered, whatever its format and size; a copy as it is analysed. What is computed
+on is read from data/pixels or data/features, where source images are decoded once, and a copy from its own dataset.
+DVC stores a shard once however many datasets carry it; in the workspace they are links to one file.
 """
 
 import hashlib
@@ -16,12 +19,50 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from winnow.pipeline.files import Columns, fresh_folder, schema_of, write_bytes, write_table
+from winnow.dataset.arrays import ArrayStore, gather
+from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, suffix_of
+from winnow.pipeline.files import Columns, fresh_folder, pass_on, schema_of, write_table
 from winnow.pipeline.messages import UserError
+
+SHARD: Columns = {
+    "id": (pa.string(), "of the sample"),
+    "image": (
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+        "a source image as delivered, a copy as analysed; and its id with the suffix of its format",
+    ),
+}
+SHARD_SCHEMA = schema_of(SHARD)
+
+SHARD_ROWS = 4096  # 64 x 64 line art is about 1 KB a PNG: a shard is a few MB, one object to push
+SHARD_BYTES = 2**26  # of images: photographs fill a shard sooner
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def iterate_images(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Id and bytes of each image wanted that the dataset has, shard by shard, so that one shard is in memory.
+
+    Args:
+        folder: of the dataset.
+        ids: in any order; an image comes once.
+
+    Raises:
+        UserError: a shard is damaged.
+    """
+    left = set(ids)
+    for shard in sorted((folder / "images").glob("*.parquet")) if left else ():
+        there = _read_shard(shard, folder, ["id"])["id"].to_pylist()
+        if left.isdisjoint(there):
+            continue
+        contents = _read_shard(shard, folder, ["id", "image"])["image"].combine_chunks().field("bytes")
+        for row, identifier in enumerate(there):
+            if identifier in left:
+                left.remove(identifier)
+                yield identifier, contents[row].as_py() or b""
 
 
 def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
-    """PNG bytes by id, in the order of ``ids``.
+    """Bytes by id, in the order of ``ids``: of source images as delivered, of copies as analysed.
 
     Args:
         folder: of the dataset.
@@ -31,101 +72,93 @@ def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
         UserError: an id has no image in the dataset's shards, or one of these is damaged.
     """
     wanted = dict.fromkeys(ids)
-    found: dict[str, bytes] = {}
-    for _, there, contents in read_shards(folder):
-        for row, identifier in enumerate(there):
-            if identifier in wanted and identifier not in found:
-                found[identifier] = contents[row].as_py()
-    missing = [identifier for identifier in wanted if identifier not in found]
+    found = dict(iterate_images(folder, wanted))
+    _demand(folder, [identifier for identifier in wanted if identifier not in found])
+    return {identifier: found[identifier] for identifier in wanted}
+
+
+def read_images(folder: Path, ids: Sequence[str], pixels: Path) -> Pixels:
+    """(N, S, S, C) pixels at the analysis size, in the order of ``ids``; C is 3 if any of them is in colour, else 1.
+
+    Args:
+        folder: of the dataset, from whose shards the copies are decoded.
+        ids: N of them.
+        pixels: folder of the stage ``pixels``, with the source images.
+
+    Raises:
+        UserError: an id has no pixels, or its image is damaged.
+    """
+    store = ArrayStore(pixels)
+    wanted = {identifier: position for position, identifier in enumerate(ids)}
+    images: Pixels | None = None  # filled in place: a list of images and a stack of it would need twice the memory
+    missing = set(wanted)
+    for identifier, image in _analysed(folder, list(wanted), store):
+        if images is None:
+            images = np.empty((len(wanted), *image.shape), np.uint8)
+        if image.shape[:2] != images.shape[1:3]:
+            raise UserError(
+                f"{folder}: {identifier} has another size than the rest; run `dvc checkout --force {folder}`"
+            )
+        if image.shape[-1] > images.shape[-1]:  # the first image in colour
+            images = np.repeat(images, image.shape[-1], axis=-1)
+        images[wanted[identifier]] = image
+        missing.remove(identifier)
+    _demand(folder, [identifier for identifier in wanted if identifier in missing])
+    return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
+
+
+def read_features(folder: Path, ids: Sequence[str], features: Path) -> npt.NDArray[np.float32]:
+    """(N, D) features of the backbone, in the order of ``ids``.
+
+    Args:
+        folder: of the dataset, which has those of its copies.
+        ids: N of them.
+        features: folder of the stage ``features``, with those of the source images.
+
+    Raises:
+        UserError: an id has no features.
+    """
+    stores = [ArrayStore(features), *(ArrayStore(part) for part in sorted((folder / COPIES).glob("*")))]
+    return gather(stores, ids, where=features).astype(np.float32, copy=False)
+
+
+COPIES = "features"  # folder of a dataset: by the stage that made copies, their features
+
+
+def _analysed(folder: Path, ids: Sequence[str], store: ArrayStore) -> Iterator[tuple[str, Pixels]]:
+    yield from ((identifier, store.row(identifier)) for identifier in ids if identifier in store)
+    for identifier, content in iterate_images(folder, [one for one in ids if one not in store]):
+        yield identifier, decode_stored(content, folder, identifier)
+
+
+def decode_stored(content: bytes, folder: Path, identifier: str) -> Pixels:
+    """(H, W, 1 or 3) pixels of an image from a dataset's shards, upright and in 8 bits.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return decode(content, max_pixels=PIXEL_LIMIT)
+    except UnreadableError:
+        raise UserError(
+            f"{folder}/images: the image of {identifier} is damaged; run `dvc checkout --force {folder}`"
+        ) from None
+
+
+def _read_shard(shard: Path, folder: Path, columns: list[str]) -> pa.Table:
+    try:
+        if not pq.read_schema(shard).equals(SHARD_SCHEMA):
+            raise KeyError
+        return pq.read_table(shard, columns=columns)
+    except (pa.ArrowException, OSError, KeyError):
+        raise UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`") from None
+
+
+def _demand(folder: Path, missing: Sequence[str]) -> None:
     if missing:
         raise UserError(
             f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout --force {folder}`"
         )
-    return {identifier: found[identifier] for identifier in wanted}
-
-
-SHARD: Columns = {
-    "id": (pa.string(), "of the sample"),
-    "image": (pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "a PNG, and `<id>.png`"),
-}
-SHARD_SCHEMA = schema_of(SHARD)
-
-
-SHARD_ROWS = 4096  # 64 x 64 line art is about 1 KB a PNG: a shard is a few MB, one object to push
-
-
-Pixels = npt.NDArray[np.uint8]
-
-
-def encode_png(pixels: Pixels) -> bytes:
-    """PNG bytes of one (H, W, 1) or (H, W, 3) image."""
-    sink = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(sink, format="PNG")
-    return sink.getvalue()
-
-
-def decode_png(content: bytes) -> Pixels:
-    """(H, W, 1) or (H, W, 3) uint8 pixels of a PNG; other formats fail, since Pillow runs programs to read some."""
-    pixels = np.asarray(Image.open(io.BytesIO(content), formats=("PNG",)))
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def read_images(folder: Path, ids: Sequence[str]) -> Pixels:
-    """(N, H, W, C) pixels of the samples, in the order of ``ids``; C is 3 if any of them is in colour, else 1.
-
-    Raises:
-        UserError: an id has no pixels in the dataset's shards.
-    """
-    wanted = {identifier: position for position, identifier in enumerate(ids)}
-    images: Pixels | None = None  # filled in place: a list of images and a stack of it would need twice the memory
-    missing = set(wanted)
-    for shard, ids_there, contents in read_shards(folder):
-        for row, identifier in enumerate(ids_there):
-            if identifier not in missing:
-                continue
-            image = _decode(contents[row].as_py(), shard, identifier)
-            if images is None:
-                images = np.empty((len(wanted), *image.shape), np.uint8)
-            if image.shape[:2] != images.shape[1:3]:
-                raise UserError(
-                    f"{shard}: {identifier} has another size than the rest; run `dvc checkout --force {folder}`"
-                )
-            if image.shape[-1] > images.shape[-1]:  # the first image in colour
-                images = np.repeat(images, image.shape[-1], axis=-1)
-            images[wanted[identifier]] = image
-            missing.remove(identifier)
-    if missing:
-        first = next(identifier for identifier in ids if identifier in missing)
-        raise UserError(
-            f"{folder}/images lacks {len(missing)} images, {first} first; run `dvc checkout --force {folder}`"
-        )
-    return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
-
-
-def read_shards(folder: Path) -> Iterator[tuple[Path, list[str], pa.Array]]:
-    """Each image shard of a dataset: its file, the ids in it, and their PNG bytes, in the same order.
-
-    Raises:
-        UserError: a shard is damaged.
-    """
-    for shard in sorted((folder / "images").glob("*.parquet")):
-        try:
-            table = pq.read_table(shard, columns=["id", "image"])
-            if not table.schema.equals(SHARD_SCHEMA):
-                raise KeyError
-        except (pa.ArrowException, OSError, KeyError):
-            raise UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`") from None
-        yield shard, table["id"].to_pylist(), table["image"].combine_chunks().field("bytes")
-
-
-def _decode(content: bytes | None, shard: Path, identifier: str) -> Pixels:
-    try:
-        pixels = decode_png(content or b"")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for damaged bytes
-        pixels = None
-    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-        raise UserError(f"{shard}: the image of {identifier} is damaged; run `dvc checkout --force {shard.parents[1]}`")
-    return pixels
 
 
 def write_dataset(
@@ -136,32 +169,57 @@ def write_dataset(
     Args:
         folder: made anew.
         samples: the table, carrying its class names.
-        images: id and PNG bytes of new pixels, in an order that is the same in every run.
-        shards_from: datasets whose shards are passed on byte for byte, if they hold a sample of the table.
+        images: id and bytes of new images, in an order that is the same in every run; taken one at a time.
+        shards_from: datasets whose shards are passed on byte for byte, if they hold a sample of the table, and whose
+            copies' features are.
     """
     shards = fresh_folder(folder) / "images"
     shards.mkdir()
     kept = set(samples["id"].to_pylist())
     for source in shards_from:
         for shard in sorted((source / "images").glob("*.parquet")):
-            if not kept.isdisjoint(pq.read_table(shard, columns=["id"])["id"].to_pylist()):
-                write_bytes(shards / shard.name, shard.read_bytes())
+            if not kept.isdisjoint(_read_shard(shard, source, ["id"])["id"].to_pylist()):
+                pass_on(shard, shards / shard.name)
+        for file in sorted((source / COPIES).glob("*/*")):
+            (folder / COPIES / file.parent.name).mkdir(parents=True, exist_ok=True)
+            pass_on(file, folder / COPIES / file.parent.name / file.name)
     batch: list[tuple[str, bytes]] = []
+    held = 0
     for item in images:
-        batch.append(item)
-        if len(batch) == SHARD_ROWS:
+        if batch and (len(batch) == SHARD_ROWS or held + len(item[1]) > SHARD_BYTES):
             _write_shard(shards, batch)
-            batch = []
+            batch, held = [], 0
+        batch.append(item)
+        held += len(item[1])
     if batch:
         _write_shard(shards, batch)
     write_table(folder / "samples.parquet", samples)  # last, so that a folder with a table is a whole dataset
 
 
 def _write_shard(shards: Path, batch: Sequence[tuple[str, bytes]]) -> None:
-    """One shard, named by its content, so that equal pixels are one object wherever they are stored."""
+    """One shard, named by its content, so that equal images are one object wherever they are stored."""
     name = hashlib.blake2b(b"".join(i.encode() + content for i, content in batch), digest_size=8).hexdigest()
-    rows = [{"id": i, "image": {"bytes": content, "path": f"{i}.png"}} for i, content in batch]
+    rows = [{"id": i, "image": {"bytes": content, "path": f"{i}{suffix_of(content)}"}} for i, content in batch]
     write_table(shards / f"{name}.parquet", pa.Table.from_pylist(rows, schema=SHARD_SCHEMA))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """PNG bytes of one (H, W, 1) or (H, W, 3) image."""
+    return _encoded(pixels, "PNG")
+
+
+def encode_jpeg(pixels: Pixels) -> bytes:
+    """JPEG bytes of one (H, W, 1) or (H, W, 3) image, at a quality that shows no blocks."""
+    return _encoded(pixels, "JPEG", quality=JPEG_QUALITY)
+
+
+JPEG_QUALITY = 95
+
+
+def _encoded(pixels: Pixels, kind: str, **options: int) -> bytes:
+    sink = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(sink, format=kind, **options)
+    return sink.getvalue()
 
 
 def pixel_hash(pixels: Pixels) -> str:

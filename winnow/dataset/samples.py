@@ -28,6 +28,9 @@ SAMPLES: Columns = {
     "operations": (pa.string(), "JSON list of {operation, magnitude}, in order; null for a source image"),
     "pixel_hash": (pa.string(), "of the decoded pixels at the delivered size; of a copy, of its own pixels"),
     "channels": (pa.int8(), "1 grey or 3 colour, as delivered"),
+    "width": (pa.int32(), "pixels as delivered, upright; of a copy, of its source image"),
+    "height": (pa.int32(), "likewise"),
+    "group": (pa.string(), "images that belong together, as near-duplicates do, share it: the id of the first of them"),
 }
 SCHEMA = schema_of(SAMPLES)
 

@@ -1,22 +1,27 @@
 """Every file of a source as a sample, or as a name and the reason why it is rejected.
 
 Files are read and decoded one at a time in as many threads as there are cores (PIL and zlib release the interpreter
-lock); a PNG at the working size stays in memory, about 1 KB of line art or 6 KB of photograph.
+lock). No image stays in memory: what is stored later is read once more, and must then be the same.
 """
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from winnow.dataset.images import encode_png, pixel_hash
+from winnow.backbone.choice import few_levels
+from winnow.dataset.images import pixel_hash
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import DAMAGED_IN_ZIP, UNOPENED
 from winnow.intake.layout import Entry, reject_untrained
+from winnow.intake.near_duplicates import CROPS, candidates, confirm, groups, perceptual_hash, same
+from winnow.intake.registration import thumbnail
 from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, reject_unreadable
 from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
 from winnow.pictures.decode import (
@@ -28,11 +33,12 @@ from winnow.pictures.decode import (
     UnreadableError,
     decode,
     quiet,
-    stretch,
 )
 from winnow.pipeline.messages import UserError
 
 REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)
+
+EQUAL = "equal"
 
 COUNTS = {  # key of metrics/prepare.json: meaning
     "images_<split>": "images of the split, drawn ones included",
@@ -40,10 +46,13 @@ COUNTS = {  # key of metrics/prepare.json: meaning
     "images_colour": "images in colour",
     "rejected_total": "files that are no samples",
     "rejected_<reason>": "of these, by reason",
-    "leaks_total": "images left out because a higher split holds the same pixels",
-    "leaks_<split>_in_<split>": "of these, by the split of delivery and the split that keeps the pixels",
+    "leaks_total": "images left out because a higher split holds one of their group",
+    "leaks_near": "of these, those that are not equal to it",
+    "leaks_<split>_in_<split>": "of these, by the split of delivery and the split that keeps the group",
     "train_copies_with_one_label": "training images whose pixels occur more than once, always under one label",
     "train_copies_with_two_labels": "the same under labels that contradict each other",
+    "groups": "groups of two or more images: equal ones, near-duplicates, and those that groups.csv lists together",
+    "images_in_groups": "images in them",
     "label_book_verified": "whether the source brought the label book; one drawn from val is not verified",
     "classes": "classes of the source",
     "truth_rows": "train and val images whose truth is known",
@@ -54,33 +63,32 @@ COUNTS = {  # key of metrics/prepare.json: meaning
 
 @dataclass(frozen=True)
 class Sample:
-    """One image at the working size."""
+    """One image of a source."""
 
     id: str
     name: str
+    key: str  # inside the container
     split: str
     label: str
-    png: bytes
     pixel_hash: str  # of the pixels as delivered
     channels: int  # 1 or 3, as delivered
+    width: int  # upright
+    height: int
+    line_art: bool  # grey with few levels
+    perceptual_hash: bytes  # alike for images that look alike
+    group: str = ""  # id of the first image that it belongs together with
 
     def row(self) -> dict[str, object]:
         """The sample as a row of a samples table."""
-        return {
-            **{name: getattr(self, name) for name in ("id", "name", "split", "label", "pixel_hash", "channels")},
-            "given_label": self.label,
-            "origin": "source",
-        }
+        names = ("id", "name", "split", "label", "pixel_hash", "channels", "width", "height", "group")
+        return {**{name: getattr(self, name) for name in names}, "given_label": self.label, "origin": "source"}
 
 
-def ingest(
-    source: Source, *, side: int, max_pixels: int, max_unreadable: float
-) -> tuple[list[Sample], list[tuple[str, str]]]:
+def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[list[Sample], list[tuple[str, str]]]:
     """Samples and rejected files (name, reason), each by name.
 
     Args:
         source: opened.
-        side: working size in pixels.
         max_pixels: a larger image is rejected by its header.
         max_unreadable: fraction of the images that may be unreadable; one more stops the run.
 
@@ -96,9 +104,20 @@ def ingest(
             pixels = decode(content, max_pixels=max_pixels)  # (H, W, C)
         except UnreadableError as error:
             return reason(entry, error)
-        png = encode_png(stretch(pixels, side=side))
-        identifier = sample_id(entry.name, content)
-        return Sample(identifier, entry.name, entry.split, entry.label, png, pixel_hash(pixels), pixels.shape[-1])
+        height, width, channels = pixels.shape
+        return Sample(
+            id=sample_id(entry.name, content),
+            name=entry.name,
+            key=entry.key,
+            split=entry.split,
+            label=entry.label,
+            pixel_hash=pixel_hash(pixels),
+            channels=channels,
+            width=width,
+            height=height,
+            line_art=few_levels(pixels),
+            perceptual_hash=perceptual_hash(pixels).tobytes(),
+        )
 
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
@@ -114,17 +133,76 @@ def ingest(
     return samples, sorted(faults + [(name, OUTSIDE) for name in source.layout.strays])
 
 
-def keep_apart(samples: Sequence[Sample], source: Source) -> tuple[list[Sample], list[tuple[Sample, str]]]:
-    """Samples whose pixels no higher split holds, and the leaks, each with the split that keeps its pixels.
+def delivered_images(source: Source, samples: Iterable[Sample]) -> Iterator[tuple[str, bytes]]:
+    """Id and bytes as delivered of each sample, read once more.
+
+    Raises:
+        UserError: an image is no longer what it was.
+    """
+    for sample in samples:
+        try:
+            content = source.container.read(sample.key)
+        except UnreadableError:
+            content = b""
+        if sample_id(sample.name, content) != sample.id:
+            raise UserError(f"{source.where} was changed while it was read; run it again")
+        yield sample.id, content
+
+
+def find_groups(samples: Sequence[Sample], source: Source, *, near: bool, max_pixels: int) -> list[Sample]:
+    """The samples with their groups: equal images, what groups.csv lists together, and near-duplicates.
+
+    Args:
+        samples: N of them.
+        source: where the candidates among them are read once more.
+        near: whether near-duplicates are looked for; of line art and tiny images only equal ones are alike enough.
+        max_pixels: as for ``ingest``.
+    """
+
+    def thumbnails(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        contents = (content for _, content in delivered_images(source, [samples[row] for row in rows.tolist()]))
+        return np.stack([thumbnail(decode(content, max_pixels=max_pixels)) for content in contents])
+
+    names = [sample.name for sample in samples]
+    pairs = [same([sample.pixel_hash for sample in samples]), same(source.groups(names))]
+    if near and samples:
+        hashes = np.stack([np.frombuffer(sample.perceptual_hash, np.uint8) for sample in samples])
+        found = candidates(hashes.reshape(len(samples), len(CROPS), -1))
+        pairs.append(confirm(found, thumbnails))
+    first = groups(len(samples), np.concatenate(pairs))
+    return [replace(sample, group=samples[row].id) for sample, row in zip(samples, first.tolist(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An image that is left out since a higher split holds one of its group."""
+
+    sample: Sample
+    kept: Sample  # the first of its group in that split
+
+    @property
+    def kind(self) -> str:
+        """Whether the two images are equal, or belong together otherwise."""
+        return EQUAL if self.sample.pixel_hash == self.kept.pixel_hash else "group"
+
+
+def keep_apart(samples: Sequence[Sample], source: Source) -> tuple[list[Sample], list[Leak]]:
+    """Samples that share a group with none in a higher split, and the leaks.
 
     Raises:
         UserError: a class has no readable training image, or none but leaks.
     """
     where, classes = source.where, source.layout.classes
     reject_untrained(classes, {s.label for s in samples if s.split == "train"}, where, " that can be read")
-    keepers = find_leaks([sample.split for sample in samples], [sample.pixel_hash for sample in samples])
+    keepers = find_leaks([sample.split for sample in samples], [sample.group for sample in samples])
     kept = [sample for sample, keeper in zip(samples, keepers, strict=True) if keeper is None]
-    leaks = [(sample, keeper) for sample, keeper in zip(samples, keepers, strict=True) if keeper is not None]
+    holders = {(sample.group, sample.split): sample for sample in reversed(kept)}
+    equal = {(sample.pixel_hash, sample.split): sample for sample in reversed(kept)}
+    leaks = [
+        Leak(sample, equal.get((sample.pixel_hash, keeper)) or holders[sample.group, keeper])
+        for sample, keeper in zip(samples, keepers, strict=True)
+        if keeper is not None
+    ]
     trained = {sample.label for sample in kept if sample.split == "train"}
     reject_untrained(classes, trained, where, " but copies of those in val/, label_book/ or test/")
     return kept, leaks
@@ -136,8 +214,8 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
     Raises:
         UserError: there are too few images to draw a missing split.
     """
-    labels, hashes = [sample.label for sample in samples], [sample.pixel_hash for sample in samples]
-    splits = draw_missing([sample.split for sample in samples], labels, hashes, plan)
+    labels, hashes, together = zip(*((one.label, one.pixel_hash, one.group) for one in samples), strict=True)
+    splits = draw_missing([sample.split for sample in samples], labels, hashes, together, plan)
     for split in PRECEDENCE:
         if split not in splits:
             raise UserError(
@@ -149,11 +227,12 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
 
 
 def count(
-    samples: Sequence[Sample], rejected: Sequence[tuple[str, str]], leaks: Sequence[tuple[Sample, str]]
+    samples: Sequence[Sample], rejected: Sequence[tuple[str, str]], leaks: Sequence[Leak]
 ) -> dict[str, int | bool]:
     """The counts of metrics/prepare.json; every key is present in every run, so that two runs can be compared."""
     splits, reasons = Counter(sample.split for sample in samples), Counter(words for _, words in rejected)
-    pairs = Counter((leak.split, keeper) for leak, keeper in leaks)
+    pairs = Counter((leak.sample.split, leak.kept.split) for leak in leaks)
+    sizes = Counter(sample.group for sample in samples)
     train = [sample for sample in samples if sample.split == "train"]
     agreeing, contradicting = count_duplicates([s.label for s in train], [s.pixel_hash for s in train])
     return {
@@ -163,7 +242,10 @@ def count(
         "rejected_total": len(rejected),
         **{f"rejected_{words.replace(' ', '_')}": reasons[words] for words in REASONS},
         "leaks_total": len(leaks),
+        "leaks_near": sum(leak.kind != EQUAL for leak in leaks),
         **{f"leaks_{low}_in_{high}": pairs[low, high] for low, high in combinations(PRECEDENCE, 2)},
         "train_copies_with_one_label": agreeing,
         "train_copies_with_two_labels": contradicting,
+        "groups": sum(size > 1 for size in sizes.values()),
+        "images_in_groups": sum(size for size in sizes.values() if size > 1),
     }

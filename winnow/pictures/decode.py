@@ -37,6 +37,9 @@ UNSUPPORTED = "unsupported pixel format"
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO")
 
 
+SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "DIB": ".bmp"}  # others: the format's name
+
+
 PIXEL_LIMIT = 178_000_000  # PIL itself rejects larger ones, whatever a caller allows
 
 
@@ -91,6 +94,17 @@ def check_header(file: BinaryIO, *, max_pixels: int) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise UnreadableError(TOO_LARGE)
     return image
+
+
+def suffix_of(content: bytes) -> str:
+    """The usual suffix of an image's format, with its dot.
+
+    Raises:
+        UnreadableError: no known format.
+    """
+    with quiet():
+        kind = check_header(io.BytesIO(content), max_pixels=PIXEL_LIMIT).format or ""
+    return SUFFIXES.get(kind, f".{kind.lower()}")
 
 
 def decode(content: bytes, *, max_pixels: int) -> Pixels:

@@ -1,6 +1,7 @@
 """Files that stages write and read: writes are atomic, and equal content gives equal bytes."""
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -62,6 +65,25 @@ def write_table(path: Path, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", store_schema=True)
     write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write a .npy file atomically; equal arrays give equal bytes."""
+    sink = io.BytesIO()
+    np.save(sink, array, allow_pickle=False)
+    write_bytes(path, sink.getvalue())
+
+
+def pass_on(file: Path, to: Path) -> None:
+    """The file under another path too: one copy on the disk where the file system can link, else a copy.
+
+    Files here are replaced and never changed in place, so that a link is as good as a copy.
+    """
+    to.unlink(missing_ok=True)
+    try:
+        os.link(file, to)
+    except OSError:  # another file system, or one without links
+        write_bytes(to, file.read_bytes())
 
 
 def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> pa.Table:

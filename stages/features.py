@@ -1,0 +1,49 @@
+"""Run the model's backbone once over every source image; heads are trained on its features.
+
+A part of the images whose features are there is not computed again: an image that is added or changed costs its own
+part alone, and a run that was stopped goes on where it was. The competition's model has no features that stay the same.
+
+Reads   --prepared  dataset: train, val, label_book
+        --pixels    arrays by id, at the model's size
+        --model     JSON: the model
+        --user      folder with the user's own code and weights
+Writes  --features  arrays by id: index.parquet (id, array, row) and (n, D) float16 arrays; none for the competition
+"""
+
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from winnow.backbone.card import read_card
+from winnow.dataset.arrays import INDEX_SCHEMA
+from winnow.dataset.samples import read_samples
+from winnow.model.extraction import Extraction, extract_features
+from winnow.pipeline.files import write_table
+from winnow.pipeline.stage import Sections, run_stage
+
+
+def main(*, prepared: Path, pixels: Path, model: Path, user: Path, features: Path) -> None:
+    """Run the stage on the dataset given."""
+    card = read_card(model)
+    ids = [] if card.competition else read_samples(prepared)["id"].to_pylist()
+    features.mkdir(parents=True, exist_ok=True)
+    there = {file.name for file in features.glob("*.npy")}
+    began = time.monotonic()
+    parts = list(extract_features(Extraction(card, user), [pixels], ids, features))
+    seconds = time.monotonic() - began
+    computed = sum(len(part) for part, name in parts if name not in there)
+    for name in there - {name for _, name in parts}:
+        (features / name).unlink()
+    rows = [
+        {"id": one, "array": name, "row": position} for part, name in parts for position, one in enumerate(part)
+    ]
+    write_table(features / "index.parquet", pa.Table.from_pylist(rows, schema=INDEX_SCHEMA))
+    speed = f", {computed / seconds:.0f} images a second" if computed else ""
+    print(f"features: {len(ids)} images by {card.model}; {computed} computed, {len(ids) - computed} reused{speed}")
+
+
+SECTIONS: Sections = {}
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, SECTIONS)

@@ -1,0 +1,78 @@
+"""How much nearer an image's neighbours of one class are than its neighbours of all others, class by class.
+
+The mean similarity to the k nearest images of a class, minus that to the k nearest of the other classes. It is a label's
+evidence from the features alone; for labels that are not the image's own, it says what they would have. Source: the
+relative distance of SelfClean (Gröger et al. 2023), with the means of k neighbours for the nearest, and for any class.
+
+A group of near-duplicates has one vote, and does not vouch for its own images; it contradicts them, though, where it
+carries other labels.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Features = npt.NDArray[np.float32]
+
+BLOCK = 1024  # images whose similarities to all others are in memory
+FAR = -2.0  # below any cosine: what does not vote
+
+
+def unit_features(features: Features) -> Features:
+    """(N, D) rows of unit length, standardised first: a feature that is large everywhere says nothing."""
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return (scaled / np.where(length > 0, length, 1)).astype(np.float32)
+
+
+def class_contrasts(
+    features: Features, labels: Indices, groups: Indices, voters: npt.NDArray[np.bool_], *, classes: int, k: int
+) -> Array:
+    """(N, K) for every image and class; NaN where a class, or all others, have no voter.
+
+    Args:
+        features: (N, D) rows of unit length.
+        labels: (N,) class indices.
+        groups: (N,) equal for images that belong together.
+        voters: (N,) images that vote: no copies.
+        classes: K.
+        k: nearest voters of each class and of the others; fewer where there are fewer.
+
+    Time O(N^2 D), memory O(N BLOCK).
+    """
+    voting = _one_a_group(labels, groups, voters)
+    voted, theirs = labels[voting], groups[voting]
+    result = np.full((len(labels), classes), np.nan)
+    for start in range(0, len(features), BLOCK):
+        rows = slice(start, start + BLOCK)
+        similarity = features[rows] @ features[voting].T  # (n, V)
+        own = groups[rows, None] == theirs[None]
+        for label in range(classes):
+            inside = voted == label
+            if not inside.any() or inside.all():
+                continue
+            # Of its own group, an image hears those that contradict the label asked for.
+            mine = np.where(own[:, inside], FAR, similarity[:, inside])
+            same_label = own[:, ~inside] & (labels[rows, None] == voted[None, ~inside])
+            others = np.where(same_label, FAR, similarity[:, ~inside])
+            result[rows, label] = _nearest_mean(mine, k) - _nearest_mean(others, k)
+    return result
+
+
+def _one_a_group(labels: Indices, groups: Indices, voters: npt.NDArray[np.bool_]) -> Indices:
+    """Rows that vote: the first voter of each group and label."""
+    rows = np.flatnonzero(voters)
+    _, first = np.unique(np.stack([groups[rows], labels[rows]]), axis=1, return_index=True)
+    return rows[np.sort(first)]
+
+
+def _nearest_mean(similarity: npt.NDArray[np.float32], k: int) -> Array:
+    """(n,) mean of the k largest; of fewer where fewer vote, NaN where none does."""
+    most = min(k, similarity.shape[1])
+    largest = np.partition(similarity, similarity.shape[1] - most, axis=1)[:, -most:].astype(np.float64)
+    counted = largest > FAR
+    count = counted.sum(axis=1)
+    total = np.where(counted, largest, 0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

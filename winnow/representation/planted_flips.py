@@ -1,0 +1,119 @@
+r"""How wrong labels would look on this source: every label is exchanged for every other, and the signals are read again.
+
+Signals that are out of fold (a classifier's probabilities, how much nearer the images of a class are than all others)
+do not know an image's own label, so that they say what they would say if it were another: planting a wrong label needs
+no new training. The scores of all planted labels are the distribution of wrong labels on the source at hand. With
+$F$ the share of planted labels, and $G$ the share of given ones, with at most a score,
+
+    support     F(score of the given label): near 1 where hardly a wrong label scores as well
+    faults      min over t of G(t) / F(t): no more of the given labels than this can be wrong, since G >= faults F
+    threshold   the support that maximises the expected F1, 2 faults F / (faults + G), among those at which the expected
+                share of sound images below, (G - faults F) / (1 - faults), is within a bound
+
+It is learning from known wrong and unlabelled examples (Elkan and Noto 2008; the estimate of the share as in Blanchard
+et al. 2010), with labels for classes: where the signals cannot tell, F and G are alike in the tail, and nothing is
+below the threshold. Images of no class score like wrong labels, or a little better.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+QUANTILES = np.linspace(0.3, 0.9, 25)  # of the planted scores, at which the share of faults is bounded
+LEAST = 8  # given labels; fewer say nothing about their own distribution
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What planting wrong labels says about the given ones."""
+
+    scores: Array  # (N, K) of every label of every image, all signals together
+    planted: Array  # (N (K - 1),) scores of wrong labels, ascending
+    faults: float  # estimated share of the given labels that are wrong
+    threshold: float  # support below which a label is taken for wrong
+
+    def support(self, labels: Indices) -> Array:
+        """(N,) in [0, 1]: share of the planted wrong labels that score no better than these labels do."""
+        return self.support_of(self.scores[np.arange(len(labels)), labels])
+
+    def support_of(self, scores: Array) -> Array:
+        """The same of any scores."""
+        rank = np.searchsorted(self.planted, scores, side="right")
+        share: Array = rank / max(1, len(self.planted))
+        return share
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the given labels' values of a signal lie, by which signals are made comparable."""
+
+    middle: float
+    spread: float
+
+    def of(self, values: Array) -> Array:
+        """Values in spreads from the middle; what is unknown counts as the middle."""
+        return np.nan_to_num((values - self.middle) / self.spread)
+
+
+def scale_of(given: Array) -> Scale:
+    """The scale of a signal by its values for the given labels, those that are known."""
+    known = given[np.isfinite(given)]
+    spread = float(known.std()) if len(known) else 0.0
+    return Scale(float(np.median(known)) if len(known) else 0.0, spread if spread > 0 else 1.0)
+
+
+def plant_flips(
+    signals: Sequence[Array], labels: Indices, judged: npt.NDArray[np.bool_], *, most_sound: float
+) -> Planted:
+    """Support, share of faults and threshold of a source.
+
+    Args:
+        signals: each (N, K): what it gives every label of every image, out of fold, higher is better; NaN is unknown.
+        labels: (N,) given.
+        judged: (N,) images by which the distributions are measured; copies and the label book are not among them.
+        most_sound: share of the sound images that may fall below the threshold, as expected.
+    """
+    rows = np.arange(len(labels))
+    scores: Array = np.zeros((len(labels), signals[0].shape[1]))
+    for signal in signals:
+        scores += scale_of(signal[rows, labels][judged]).of(signal)
+    others = np.ones(scores.shape, dtype=bool)
+    others[rows, labels] = False
+    planted = np.sort(scores[judged][others[judged]])
+    given = np.sort(scores[rows, labels][judged])
+    faults, threshold = share_and_threshold(given, planted, most_sound=most_sound)
+    return Planted(scores, planted, faults, threshold)
+
+
+def share_and_threshold(given: Array, planted: Array, *, most_sound: float) -> tuple[float, float]:
+    """The estimated share of faults, and the support below which a label is taken for wrong; both 0 without data.
+
+    Args:
+        given: (n,) scores of the given labels, ascending.
+        planted: (m,) scores of planted wrong labels, ascending.
+        most_sound: as for ``plant_flips``.
+    """
+    if len(given) < LEAST or not len(planted):
+        return 0.0, 0.0
+    at = np.quantile(planted, QUANTILES)
+    below, wrong = _share(given, at), _share(planted, at)
+    faults = float(np.min(below / wrong))
+    below, wrong = np.arange(1, len(given) + 1) / len(given), _share(planted, given)
+    found = np.minimum(faults * wrong, below)  # share of all images that are faults and lie below
+    sound = (below - found) / max(1e-9, 1 - faults)
+    f1 = np.where(sound <= most_sound, 2 * found / (faults + below), 0.0)
+    best = int(f1.argmax())
+    if not f1[best] > 0:
+        return faults, 0.0
+    return faults, float(np.nextafter(wrong[best], 2.0))
+
+
+def _share(ascending: Array, at: Array) -> Array:
+    """Share of the values that are at most each of ``at``."""
+    share: Array = np.searchsorted(ascending, at, side="right") / len(ascending)
+    return share
