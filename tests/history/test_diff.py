@@ -31,7 +31,7 @@ from winnow.commands.diff import DATASET, answer, diff
 from winnow.dataset import images as stored
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.history.revision import WORKSPACE, open_revision, read_pngs
+from winnow.history.revision import WORKSPACE, open_revision, read_pictures
 from winnow.history.verdicts import read_verdicts
 from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
@@ -185,7 +185,7 @@ def test_no_shard_is_read_after_the_last_picture_is_found(root: Path, monkeypatc
     shards = sorted((root / "data/refined/images").glob("*"))
     (held,) = pq.read_table(shards[0])["id"].to_pylist()
     shards[1].write_bytes(b"nonsense")
-    assert list(read_pngs(open_revision("workspace", root), "data/refined", [held])) == [held]
+    assert list(read_pictures(open_revision("workspace", root), "data/refined", [held])) == [held]
 
 
 def test_a_picture_that_no_shard_holds_is_said_to_be_missing(root: Path, tmp_path: Path) -> None:

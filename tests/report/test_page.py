@@ -16,7 +16,8 @@ from stages.report import Params
 from tests.support.refusals import refused_params
 from tests.support.runs import Run, arms, interval, verdict
 from winnow.dataset.images import encode_png
-from winnow.pictures.contact_sheet import PNG_BYTES, SIDE, picture_uri
+from winnow.pictures.embed import PNG_BYTES, picture_uri
+from winnow.pictures.thumbnail import SIDE
 from winnow.report.figures import EDGE, interval_figure
 from winnow.report.page import Plane, headline, visible
 from winnow.report.plane import report_plane

@@ -18,10 +18,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from winnow.dataset.streaming import images_in_shard
 from winnow.history.version_0_1 import other_name
+from winnow.pictures.decode import UnreadableError
+from winnow.pictures.embed import Picture, embed
 from winnow.pipeline.messages import UserError, shown
 
 WORKSPACE = "workspace"  # as DVC names it
@@ -83,24 +85,36 @@ def read_columns(revision: Revision, path: str, columns: Sequence[str] | None = 
             if not lacking:
                 return table.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{revision.name}: {path} is not a whole parquet table ({shown(str(error).splitlines()[0])}); "
-            f"delete {os.path.relpath(file)} and get it again with `dvc pull` or `dvc repro`"
-        ) from None
+        raise _damaged(revision, path, file, error) from None
     raise UserError(f"{revision.name}: {path} has no column {lacking[0]}; name a dataset with --dataset")
 
 
-def read_pngs(revision: Revision, dataset: str, ids: Sequence[str]) -> dict[str, bytes]:
-    """PNG bytes by id, of those of the ids that the dataset's shards hold; no more shards are read than needed."""
-    wanted, found = set(ids), dict[str, bytes]()
-    shards = [path for path in revision.files(f"{dataset}/images") if path.endswith(".parquet")]
-    for path in shards:
-        if wanted <= found.keys():
+def read_pictures(revision: Revision, dataset: str, ids: Sequence[str]) -> dict[str, Picture]:
+    """Pictures for a page by id, of those of the ids that the dataset's shards hold.
+
+    No more shards are read than needed, and of these a few images at once, since photographs are large.
+
+    Raises:
+        UserError: a shard is not to be had, or it or an image is damaged.
+    """
+    missing, found = set(ids), dict[str, Picture]()
+    for path in (path for path in revision.files(f"{dataset}/images") if path.endswith(".parquet")):
+        if not missing:
             break
-        table = read_columns(revision, path, ["id", "image"])
-        rows = table.filter(pc.is_in(table["id"], pa.array(sorted(wanted), pa.string())))
-        found |= {row["id"]: row["image"]["bytes"] for row in rows.to_pylist()}
+        file = revision.file(path)
+        try:
+            found |= {one: embed(content) for one, content in images_in_shard(file, frozenset(missing))}
+        except (pa.ArrowException, OSError, KeyError, UnreadableError) as error:
+            raise _damaged(revision, path, file, error) from None
+        missing -= found.keys()
     return found
+
+
+def _damaged(revision: Revision, path: str, file: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{revision.name}: {path} is not a whole parquet table ({shown(str(error).splitlines()[0])}); "
+        f"delete {os.path.relpath(file)} and get it again with `dvc pull` or `dvc repro`"
+    )
 
 
 class Workspace:
