@@ -18,7 +18,8 @@ from typing import Any
 from winnow.commands.terminal import aligned, run_command, support_text, write_page
 from winnow.history.changes import COLUMNS, KINDS, Change, Changes, compare
 from winnow.history.page import Picture, Section, gallery
-from winnow.history.revision import WORKSPACE, Revision, open_revision, read_columns, read_pictures, repository_path
+from winnow.history.pictures import read_pictures
+from winnow.history.revision import WORKSPACE, Revision, open_revision, read_columns, repository_path
 from winnow.history.verdicts import read_verdicts
 from winnow.pictures.embed import Picture as Shown
 from winnow.pipeline.files import ROOT

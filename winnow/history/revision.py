@@ -20,10 +20,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winnow.dataset.streaming import images_in_shard
 from winnow.history.version_0_1 import other_name
-from winnow.pictures.decode import UnreadableError
-from winnow.pictures.embed import Picture, embed
 from winnow.pipeline.messages import UserError, shown
 
 WORKSPACE = "workspace"  # as DVC names it
@@ -85,32 +82,12 @@ def read_columns(revision: Revision, path: str, columns: Sequence[str] | None = 
             if not lacking:
                 return table.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(revision, path, file, error) from None
+        raise damaged_table(revision, path, file, error) from None
     raise UserError(f"{revision.name}: {path} has no column {lacking[0]}; name a dataset with --dataset")
 
 
-def read_pictures(revision: Revision, dataset: str, ids: Sequence[str]) -> dict[str, Picture]:
-    """Pictures for a page by id, of those of the ids that the dataset's shards hold.
-
-    No more shards are read than needed, and of these a few images at once, since photographs are large.
-
-    Raises:
-        UserError: a shard is not to be had, or it or an image is damaged.
-    """
-    missing, found = set(ids), dict[str, Picture]()
-    for path in (path for path in revision.files(f"{dataset}/images") if path.endswith(".parquet")):
-        if not missing:
-            break
-        file = revision.file(path)
-        try:
-            found |= {one: embed(content) for one, content in images_in_shard(file, frozenset(missing))}
-        except (pa.ArrowException, OSError, KeyError, UnreadableError) as error:
-            raise _damaged(revision, path, file, error) from None
-        missing -= found.keys()
-    return found
-
-
-def _damaged(revision: Revision, path: str, file: Path, error: Exception) -> UserError:
+def damaged_table(revision: Revision, path: str, file: Path, error: Exception) -> UserError:
+    """The error for a table whose bytes are here, and cannot be read."""
     return UserError(
         f"{revision.name}: {path} is not a whole parquet table ({shown(str(error).splitlines()[0])}); "
         f"delete {os.path.relpath(file)} and get it again with `dvc pull` or `dvc repro`"

@@ -29,7 +29,7 @@ CARDS_OPEN = 12  # of a group; the others begin folded
 FILES_SHOWN = 25  # rejected files and leaks, each
 
 
-BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "group": "of one group"}
+BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "group": "an image of the same group"}
 
 
 RESIZED = {"letterbox": "letterboxed", "centre": "the centre cropped", "stretch": "stretched"}
