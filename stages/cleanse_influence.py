@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.cleansing.influence_rule import harmful_votes
-from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import (
     QUALITY_SCHEMA,
     class_names,
@@ -27,6 +27,7 @@ from winnow.dataset.samples import (
     only_splits,
     read_samples,
 )
+from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.fields import Count, Share, section
 from winnow.pipeline.files import read_table, write_bytes, write_table
@@ -98,8 +99,8 @@ def main(
 
 def _sheet(dataset: Path, verdicts: pa.Table) -> bytes:
     """PNG bytes: the images with their labels."""
-    pictures = read_images(dataset, verdicts["id"].to_pylist())
-    return contact_sheet(list(pictures), verdicts["label_before"].to_pylist(), columns=16, tile=64)
+    pictures = read_thumbnails(dataset, verdicts["id"].to_pylist())
+    return contact_sheet(list(pictures.values()), verdicts["label_before"].to_pylist(), columns=16, tile=64)
 
 
 def _effects(

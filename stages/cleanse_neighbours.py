@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from winnow.cleansing.cleanse import cleanse, counts_text, read_label_quality, verdict_sheet
 from winnow.cleansing.neighbour_rule import Rule
-from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, only_source, read_samples
+from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.plane import plane_view
 from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
@@ -79,7 +80,7 @@ def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.
         [judged[identifier]["label_before"] for identifier in ids],
         class_names(samples),
         [judged[identifier]["label_after"] for identifier in ids],
-        list(read_images(dataset, ids)),
+        lambda shown: list(read_thumbnails(dataset, [ids[number] for number in shown]).values()),
     )
 
 

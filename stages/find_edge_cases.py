@@ -17,6 +17,7 @@ import pyarrow as pa
 from winnow.augmentation.edge_cases import Rule, find_edge_cases
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import Columns, write_bytes, write_table
@@ -73,16 +74,18 @@ def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> Non
         }
     )
     write_table(edge_cases, table)
+    ids = column(source, "id")
     shown = [
-        rows[np.argsort(-found.distance[rows], kind="stable")][:COLUMNS]
+        ids[rows[np.argsort(-found.distance[rows], kind="stable")][:COLUMNS]].tolist()
         for rows in (np.flatnonzero(found.edge & (column(source, "label") == label)) for label in class_names(samples))
     ]
-    blank = np.full(pixels.shape[1:], 255, np.uint8)
+    small = read_thumbnails(dataset, [one for row in shown for one in row], TILE)
+    blank = np.full((TILE, TILE), 255, np.uint8)
     pictures: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     captions: list[str] = []
-    for label, rows in zip(class_names(samples), shown, strict=True):
-        pictures += [*(pixels[i] for i in rows), *[blank] * (COLUMNS - len(rows))]
-        captions += [*[label] * len(rows), *[""] * (COLUMNS - len(rows))]
+    for label, row in zip(class_names(samples), shown, strict=True):
+        pictures += [*(small[one] for one in row), *[blank] * (COLUMNS - len(row))]
+        captions += [*[label] * len(row), *[""] * (COLUMNS - len(row))]
     write_bytes(sheet, contact_sheet(pictures, captions, columns=COLUMNS, tile=TILE))
     print(f"find_edge_cases: {found.edge.sum()} of {source.num_rows} training images are edge cases")
 

@@ -2,7 +2,9 @@
 
 Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
         --refinement  counts of verdicts; figures against the truth where it is known
-        --prepared    dataset as delivered; rejected.parquet and leaks.parquet beside it
+        --model       JSON: the model that values, cleanses and judges, and why it
+        --prepared    dataset as delivered; rejected.parquet and leaks.parquet beside it, and in leaks/ the leaked
+                      images with those that they belong to, if stored
         --refined     dataset as it is now, with its ledger
         --round       name of the round whose map and sheets are shown
         --embeddings  table: id, embedding, x, y; of this round
@@ -19,16 +21,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import NonNegativeInt
 
-from winnow.dataset.images import stored_images
 from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
-from winnow.pictures.contact_sheet import picture_uri, png_uri
 from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import read_table, write_bytes
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of
 from winnow.report.figures import class_balance, outcome
-from winnow.report.page import Known, Plane, Report, Sheet, render
-from winnow.report.plane import report_plane
+from winnow.report.leaks import read_leaks
+from winnow.report.page import FILES_SHOWN, Known, Plane, Report, Sheet, render
+from winnow.report.pictures import both_sizes, limits, pictures_of, sheet_uri, shown_verdicts
+from winnow.report.plane import PICTURE_BYTES, PIXELS, report_plane
 from winnow.verdicts.fates import fates
 from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
 
@@ -47,6 +49,7 @@ def main(
     *,
     comparison: Path,
     refinement: Path,
+    model: Path,
     prepared: Path,
     refined: Path,
     round: str,
@@ -60,42 +63,52 @@ def main(
     ledger = read_ledger(refined)
     chapters = chapters_of(by_stage(ledger), known=labels_by_id(samples), cap=params.cards)
     given, left = (labels_by_id(only_splits(side, "train", "val")) for side in (samples, now))
+    at_most = _limits(chapters, params.evidence)
     report = Report(
         comparison=json.loads(comparison.read_bytes()),
         refinement=json.loads(refinement.read_bytes()),
+        model=json.loads(model.read_bytes()),
         outcome=outcome(fates(given, ledger, left), now),
         balance=class_balance(samples, now),
         chapters=chapters,
-        known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)]),
+        known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)], at_most),
         ledger_files=dict.fromkeys(by_stage(ledger), (refined / LEDGER).as_posix()),
         plane=_plane(round, embeddings, prepared, samples, list(rounds), ledger, chapters),
-        sheets=[Sheet(round, path.stem, png_uri(path.read_bytes())) for path in sheets],
+        sheets=[Sheet(round, path.stem, sheet_uri(path.read_bytes())) for path in sheets],
         gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
         rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
-        leaks=read_table(prepared / "leaks.parquet", columns=["name", "split", "label", "kept_in"]).to_pylist(),
+        leaks=read_leaks(prepared, samples, limit=at_most[0]),
         prepared=prepared.as_posix(),
         evidence_shown=params.evidence,
     )
     html = render(report)
     write_bytes(page, html)
-    shown = sum(len(group.shown) for chapter in chapters for group in chapter.groups)
-    print(f"report: {page}, {len(html) / 2**20:.1f} MB, {shown} verdicts shown")
+    print(f"report: {page}, {len(html) / 2**20:.1f} MB, {len(shown_verdicts(chapters))} verdicts shown")
 
 
-def _known(chapters: list[Chapter], evidence: int, datasets: list[tuple[Path, pa.Table]]) -> dict[str, Known]:
+def _limits(chapters: list[Chapter], evidence: int) -> tuple[int, int]:
+    """Bytes that a card's picture and one of evidence may take, so that the page stays small."""
+    verdicts = shown_verdicts(chapters)
+    witnesses = sum(len(verdict.evidence[:evidence]) for verdict in verdicts)
+    return limits(len(verdicts) + 2 * FILES_SHOWN, witnesses)  # a leak has two pictures as large as a card's
+
+
+def _known(
+    chapters: list[Chapter], evidence: int, datasets: list[tuple[Path, pa.Table]], at_most: tuple[int, int]
+) -> dict[str, Known]:
     """What the cards show, by id; the first dataset that has an image gives its label.
 
     Evidence that no dataset has any more, an augmented copy that was dropped, is left out.
     """
-    verdicts = [verdict for chapter in chapters for group in chapter.groups for verdict in group.shown]
-    wanted = {identifier for verdict in verdicts for identifier in (verdict.id, *verdict.evidence[:evidence])}
+    verdicts = shown_verdicts(chapters)
+    cards = {verdict.id for verdict in verdicts}
+    witnesses = {identifier for verdict in verdicts for identifier in verdict.evidence[:evidence]}
     known: dict[str, Known] = {}
     for folder, samples in datasets:
-        rows = [row for row in samples.to_pylist() if row["id"] in wanted - known.keys()]
-        pictures = stored_images(folder, [row["id"] for row in rows])
-        known |= {
-            row["id"]: Known(row["name"], row["label"], row["split"], picture_uri(pictures[row["id"]])) for row in rows
-        }
+        wanted = (cards | witnesses) - known.keys()
+        rows = {row["id"]: row for row in samples.to_pylist() if row["id"] in wanted}
+        pictures = both_sizes(folder, cards & rows.keys(), witnesses & rows.keys(), at_most=at_most)
+        known |= {one: Known(row["name"], row["label"], row["split"], *pictures[one]) for one, row in rows.items()}
     return known
 
 
@@ -119,7 +132,7 @@ def _plane(
         round_name,
         embeddings,
         fate=fates(labels, ledger.filter(pc.equal(ledger["round"], round_name))),
-        pngs=stored_images(prepared, labels),
+        pictures=lambda shown: pictures_of(prepared, shown, PIXELS, limit=PICTURE_BYTES),
         classes=class_names(samples),
         chapters=[chapter for chapter in chapters if chapter.round_name == round_name],
     )

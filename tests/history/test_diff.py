@@ -1,6 +1,7 @@
 """The diff between revisions of a small repository: text, JSON, HTML, exit codes, where the data comes from."""
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
 from tests.support.history import (
     BOOK,
@@ -31,7 +33,8 @@ from winnow.commands.diff import DATASET, answer, diff
 from winnow.dataset import images as stored
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.history.revision import WORKSPACE, open_revision, read_pngs
+from winnow.history.pictures import read_pictures
+from winnow.history.revision import WORKSPACE, open_revision
 from winnow.history.verdicts import read_verdicts
 from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
@@ -185,7 +188,37 @@ def test_no_shard_is_read_after_the_last_picture_is_found(root: Path, monkeypatc
     shards = sorted((root / "data/refined/images").glob("*"))
     (held,) = pq.read_table(shards[0])["id"].to_pylist()
     shards[1].write_bytes(b"nonsense")
-    assert list(read_pngs(open_revision("workspace", root), "data/refined", [held])) == [held]
+    assert list(read_pictures(open_revision("workspace", root), "data/refined", [held])) == [held]
+
+
+def photograph(tint: int) -> bytes:
+    sink = io.BytesIO()
+    Image.new("RGB", (640, 480), (tint, 90, 30)).save(sink, format="JPEG")
+    return sink.getvalue()
+
+
+def test_photographs_are_shown_at_160_pixels(root: Path, tmp_path: Path) -> None:
+    rows = [row("train/i/new.jpg"), row("train/i/tiny.png")]
+    images = [(rows[0]["id"], photograph(200)), (rows[1]["id"], png(NAMES[0]))]
+    write_dataset(root / "data/refined", samples_table(rows, CLASSES), images=images)
+    answer(["two", "--html", str(tmp_path / "page.html")], root)
+    html = (tmp_path / "page.html").read_text()
+    kind, content = re.findall(
+        r'<img class="large" src="data:image/(\w+);base64,([^"]*)" alt="train/i/new.jpg">', html
+    )[0]
+    image = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert image.size == (160, 120)
+    assert image.format == kind.upper()
+    assert '<img src="data:image/png;base64,' in html  # a tiny image is drawn as before
+
+
+def test_a_damaged_picture_says_what_to_do(root: Path, tmp_path: Path) -> None:
+    rows = [row("train/i/new.jpg")]
+    write_dataset(root / "data/refined", samples_table(rows, CLASSES), images=[(rows[0]["id"], photograph(1)[:400])])
+    with pytest.raises(
+        UserError, match=rf"workspace: the image of {rows[0]['id']} in data/refined/images/.* is damaged"
+    ):
+        answer(["two", "--html", str(tmp_path / "page.html")], root)
 
 
 def test_a_picture_that_no_shard_holds_is_said_to_be_missing(root: Path, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.history.test_diff import Page
 from tests.support.history import (
     BOOK,
+    CLASSES,
     HOSTILE,
     NAMES,
     TESTED,
@@ -18,13 +20,17 @@ from tests.support.history import (
     identify,
     make_history,
     png,
+    row,
     second,
     verdict,
     write_verdicts,
 )
 from tests.support.workspace import Workspace
 from winnow.commands.why import answer
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import samples_table
 from winnow.history.story import Delivered, find, suggest
+from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
 
 
@@ -136,6 +142,30 @@ def test_the_page_shows_the_sample_and_the_evidence(root: Path, tmp_path: Path) 
     assert "http:" not in (tmp_path / "page.html").read_text()
     assert repr(HOSTILE[1]) in page.texts
     assert any("harms <i>2</i> images" in text for text in page.texts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("exact", "val holds the same pixels, and keeps them"),
+        ("near", "val holds nearly the same picture, and keeps it"),
+        ("group", "val holds an image of the same group, and keeps it"),
+    ],
+)
+def test_a_leak_is_shown_with_the_image_that_keeps_it_out(root: Path, tmp_path: Path, kind: str, words: str) -> None:
+    kept, out = identify(NAMES[0]), identify(NAMES[1])
+    leak = {"id": "f" * 16, "name": "train/i/7.png", "split": "train", "label": "i", "kept_in": "val"}
+    leak |= {"kept_id": kept, "kind": kind}
+    write_table(root / "data/prepared/leaks.parquet", pa.Table.from_pylist([leak]))
+    assert answer(["train/i/7.png", "--html", str(tmp_path / "page.html")], root)[0].endswith(words)
+    assert Page((tmp_path / "page.html").read_bytes()).pictures == []
+    table = samples_table([row(NAMES[0]), row(NAMES[1], id="f" * 16)], CLASSES)
+    images = [(kept, png(NAMES[0])), ("f" * 16, png(NAMES[1])), (out, png(NAMES[1]))]
+    write_dataset(root / "data/prepared/leaks", table, images=images)
+    answer(["train/i/7.png", "--html", str(tmp_path / "page.html")], root)
+    page = Page((tmp_path / "page.html").read_bytes())
+    assert page.pictures == [png(NAMES[1]), png(NAMES[0])]
+    assert "kept in val" in page.texts
 
 
 @pytest.mark.parametrize(

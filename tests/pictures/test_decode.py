@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from tests.support.sources import encoded, noise_png
 from winnow.dataset.images import pixel_hash
-from winnow.intake import decode as module
+from winnow.pictures import decode as module
 from winnow.pictures.decode import UnreadableError, check_header, decode, quiet, stretch
 
 LIMIT = 1_000_000

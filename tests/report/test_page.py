@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from stages import report as stage
 from stages.report import Params
 from tests.support.refusals import refused_params
 from tests.support.runs import Run, arms, interval, verdict
-from winnow.dataset.images import encode_png
-from winnow.pictures.contact_sheet import PNG_BYTES, SIDE, picture_uri
+from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.samples import samples_table
+from winnow.pictures.embed import picture_uri
+from winnow.pipeline.files import write_table
+from winnow.pipeline.messages import UserError
 from winnow.report.figures import EDGE, interval_figure
 from winnow.report.page import Plane, headline, visible
+from winnow.report.pictures import PAGE_BYTES, limits
 from winnow.report.plane import report_plane
 from winnow.verdicts.fates import Fate
 
@@ -336,23 +341,106 @@ def test_the_axis_of_a_point_has_a_length(accuracy: float) -> None:
     assert EDGE <= figure.marks[0].mean <= 100 - EDGE
 
 
-def test_small_pictures_stay_as_they_are_and_photographs_shrink() -> None:
-    small = encode_png(np.zeros((64, 64, 1), np.uint8))
-    assert base64.b64decode(picture_uri(small).split(",")[1]) == small
-    photograph = encode_png(np.random.default_rng(0).integers(0, 256, (128, 200, 3), dtype=np.uint8))
-    kind, _, content = picture_uri(photograph).partition(",")
-    assert kind == "data:image/webp;base64"
-    image = Image.open(io.BytesIO(base64.b64decode(content)))
-    assert image.size == (SIDE, round(SIDE * 128 / 200))
-    assert len(base64.b64decode(content)) < len(photograph) / 4
-    assert len(photograph) > PNG_BYTES
-
-
-def test_what_is_no_png_is_never_opened_as_something_else() -> None:
+def photograph(run: Run, row: dict[str, Any], height: int = 300) -> None:
+    """Make the image of a sample a JPEG of 400 pixels across."""
     sink = io.BytesIO()
-    Image.new("L", (8, 8)).save(sink, format="EPS")
-    with pytest.raises(UnidentifiedImageError):
-        picture_uri(sink.getvalue())
+    pixels = np.random.default_rng(height).integers(0, 256, (height, 400, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(sink, format="JPEG")
+    run.images[row["id"]] = sink.getvalue()
+
+
+def size_of(image: dict[str, str | None]) -> tuple[int, int]:
+    return Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition(",")[2]))).size
+
+
+def test_photographs_are_shown_at_160_pixels_and_tiny_images_as_they_are(run: Run) -> None:
+    first, second, third, *_ = run.suspects
+    photograph(run, second)
+    photograph(run, first, height=800)
+    photograph(run, run.suspects[4])
+    page = read(run.write().report(evidence=4))
+    cards = [image for image in page.all("img") if image.get("class") == "picture"]
+    shown = {str(image["alt"]).split(",")[0]: (image["width"], size_of(image)) for image in cards}
+    assert shown == {
+        second["name"]: ("160", (160, 120)),
+        first["name"]: ("160", (80, 160)),
+        third["name"]: ("96", (16, 16)),
+    }
+    evidence = [image for image in page.all("img") if str(image["alt"]).startswith("neighbour")]
+    assert sorted((str(image["width"]), size_of(image)) for image in evidence) == [
+        ("44", (16, 16)),
+        ("44", (16, 16)),
+        ("68", (112, 84)),
+    ]
+
+
+def test_a_damaged_photograph_says_what_to_do(run: Run) -> None:
+    photograph(run, run.suspects[0])
+    run.images[run.suspects[0]["id"]] = run.images[run.suspects[0]["id"]][:300]
+    run.write()
+    with pytest.raises(UserError, match=rf"the image of {run.suspects[0]['id']} is damaged .*`dvc checkout --force"):
+        run.report()
+
+
+def test_the_model_that_judges_and_why_are_told(run: Run) -> None:
+    text = read(run.write().report()).text
+    assert "Judged by competition, trained from scratch, 64 x 64 pixels, stretched : both sides of every image" in text
+    run.model = {"model": "timm:x", "weights": "default", "pixels": 224, "resize": "centre", "frozen": True, "why": ""}
+    text = read(run.write().report()).text
+    assert "Judged by timm:x, weights default, frozen, 224 x 224 pixels, the centre cropped ." in text
+
+
+def test_estimated_faults_and_what_stopped_at_a_ranking_are_told(run: Run) -> None:
+    assert "Estimated share" not in read(run.write().report()).text
+    run.refinement = {"estimated_faults": 0.042, "touched_share": 0.031, "stopped": ["r1 cleanse_neighbours"]}
+    text = read(run.write().report()).text
+    assert "Estimated share of faulty images: 4.2 % ; share dropped or relabelled: 3.1 %" in text
+    assert text.count("It stopped at a ranking for people") == 1
+    stopped = text.index("It stopped at a ranking")
+    assert text.index("r1 , cleanse neighbours") < stopped < text.index("r1 , cleanse final")
+
+
+def test_leaks_are_shown_with_both_pictures_where_these_are_stored(run: Run) -> None:
+    kept, out = run.suspects[0], [f"{number:016x}" for number in range(3)]
+    run.leaks = [
+        {"id": one, "name": f"train/i/{one}.jpg", "split": "train", "label": "i", "kept_in": "val"} for one in out
+    ]
+    run.write()
+    others = [kept["id"], "e" * 16, None]
+    rows = [
+        leak | {"kept_id": other, "kind": kind}
+        for leak, other, kind in zip(run.leaks, others, ("near", "group", "exact"), strict=True)
+    ]
+    write_table(run.path("data/prepared/leaks.parquet"), pa.Table.from_pylist(rows))
+    page = read(run.report())
+    assert f"train val {kept['name']} nearly the same picture" in page.text
+    assert "holds nearly the same picture, or an image of the same group, or the same pixels" in page.text
+    assert not [image for image in page.all("img") if str(image["alt"]).startswith(("left out", "kept in"))]
+    photograph(run, kept)
+    stored = {out[0]: run.images[kept["id"]], kept["id"]: run.images[kept["id"]], out[1]: run.images[run.book[0]]}
+    table = samples_table([kept | {"id": one} for one in stored], run.classes)
+    write_dataset(run.path("data/prepared/leaks"), table, images=list(stored.items()))
+    page = read(run.report())
+    pictured = [image for image in page.all("img") if str(image["alt"]).startswith(("left out", "kept in"))]
+    assert [(image["alt"], size_of(image)) for image in pictured] == [
+        (f"left out: {rows[0]['name']}", (160, 120)),
+        ("kept in val", (160, 120)),
+        (f"left out: {rows[1]['name']}", (16, 16)),
+    ]
+
+
+def test_the_page_of_large_photographs_stays_within_its_bound(tmp_path: Path) -> None:
+    for large, small in ((0, 0), (1, 0), (338, 1152), (338, 0), (50, 200), (3000, 12_000)):
+        card, witness = limits(large, small)
+        assert large * card + small * witness <= PAGE_BYTES * 3 / 4
+    run = Run(tmp_path)
+    for row in run.suspects:
+        photograph(run, row)
+    run.verdicts["r1", "cleanse_final"] = [verdict(row, "drop", evidence=run.book) for row in run.suspects]
+    run.write()
+    whole = run.report().stat().st_size
+    pictures = len(run.suspects) * 160 * 120
+    assert whole < 400_000 + pictures  # a JPEG of theirs has 200 KB
 
 
 def test_visible_text_is_one_line_and_printable() -> None:

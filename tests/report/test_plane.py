@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.dataset.images import encode_png
+from winnow.pictures.embed import embed
 from winnow.pictures.plane import FRAME, THUMBNAIL, class_colours, plane_positions, plane_view
 from winnow.report.chapters import Chapter, Group
 from winnow.report.page import Plane, card_id
-from winnow.report.plane import report_plane
+from winnow.report.plane import PICTURE_BYTES, PIXELS, report_plane
 from winnow.verdicts.fates import Fate
 from winnow.verdicts.ledger import VerdictRow
 
@@ -25,8 +26,9 @@ def drawn(*chapters: Chapter) -> Plane:
     ids = [f"{number}" for number in range(5)]
     embeddings = pa.table({"id": [*ids, "copy"], "x": [*X, 5.0], "y": [*Y, 5.0]})
     fate = dict(zip(ids, FATES, strict=True))
-    pngs = dict.fromkeys(ids, encode_png(np.full((4, 8, 1), 128, np.uint8)))
-    return report_plane("r1", embeddings, fate=fate, pngs=pngs, classes=CLASSES, chapters=chapters)
+    picture = embed(encode_png(np.full((4, 8, 1), 128, np.uint8)))
+    pictures = lambda shown: dict.fromkeys(shown, picture)  # noqa: E731
+    return report_plane("r1", embeddings, fate=fate, pictures=pictures, classes=CLASSES, chapters=chapters)
 
 
 def test_every_delivered_image_is_a_dot_or_a_picture_in_its_labels_colour() -> None:
@@ -73,9 +75,12 @@ def test_two_thousand_images_take_no_more_room_than_as_a_png() -> None:
         for number, (one, label) in enumerate(zip(ids, labels, strict=True))
     }
     pngs = {one: encode_png(image) for one, image in zip(ids, pixels, strict=True)}
+    pictures = lambda shown: {one: embed(pngs[one], PIXELS, limit=PICTURE_BYTES) for one in shown}  # noqa: E731
     plane = report_plane(
-        "r1", pa.table({"id": ids, "x": x, "y": y}), fate=fate, pngs=pngs, classes=CLASSES, chapters=[]
+        "r1", pa.table({"id": ids, "x": x, "y": y}), fate=fate, pictures=pictures, classes=CLASSES, chapters=[]
     )
-    picture = plane_view(x, y, labels, CLASSES, [image.label for image in fate.values()], list(pixels))
+    picture = plane_view(
+        x, y, labels, CLASSES, [image.label for image in fate.values()], lambda shown: list(pixels[shown])
+    )
     svg = sum(len(path) for path in plane.dots.values()) + sum(len(one.uri) + 140 for one in plane.pictures)
     assert svg + 60 * len(plane.marks) <= len(picture) * 4 / 3

@@ -18,6 +18,14 @@ from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger, read_ledger, w
 STAGES = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")
 COUNTS = {"train": 18, "val": 9, "label_book": 6}
 Row = dict[str, Any]
+COMPETITION = {
+    "model": "competition",
+    "weights": "none",
+    "pixels": 64,
+    "resize": "stretch",
+    "frozen": False,
+    "why": "both sides of every image have at most 64 pixels",
+}
 
 
 def interval(mean: float, half: float = 0.02) -> dict[str, float]:
@@ -52,6 +60,7 @@ class Run:
     colour: bool = False
     comparison: dict[str, Any] = field(default_factory=lambda: arms(0.6, 0.7, 0.8))
     refinement: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=lambda: dict(COMPETITION))
     rejected: list[Row] = field(default_factory=list)
     leaks: list[Row] = field(default_factory=list)
     gates: dict[str, bool] = field(default_factory=lambda: {"r1": True, "r2": True})
@@ -108,6 +117,7 @@ class Run:
             write_table(self.path(f"data/prepared/{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
         write_json(self.path("metrics/comparison.json"), self.comparison)
         write_json(self.path("metrics/refinement.json"), {"verdicts": {}} | self.refinement)
+        write_json(self.path("data/model.json"), self.model)
         keys = [(name, stage) for name, accepted in self.gates.items() if accepted for stage in STAGES]
         told = {key: self.verdicts.get(key) or [verdict(self.suspects[-1])] for key in keys}
         tables = [
@@ -137,6 +147,7 @@ class Run:
             {name: {"input": "data/prepared"} for name in self.gates},
             comparison=self.path("metrics/comparison.json"),
             refinement=self.path("metrics/refinement.json"),
+            model=self.path("data/model.json"),
             prepared=self.path("data/prepared"),
             refined=self.path("data/refined"),
             round=last,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.cleansing.neighbour_rule import Rule, judge_labels
-from winnow.dataset.images import read_images
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
+from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import Columns, read_table
 from winnow.representation.predictions import Neighbours, Points
@@ -153,5 +153,5 @@ def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes
     source = set(only_source(samples)["id"].to_pylist())
     rows = [row for row in verdicts.to_pylist() if row["action"] != KEEP and row["id"] in source][:SHEET_IMAGES]
     captions = [f"{row['label_before']} > {row['label_after'] or '-'}" for row in rows]
-    pictures = read_images(dataset, [row["id"] for row in rows])
-    return contact_sheet(list(pictures), captions, columns=SHEET_COLUMNS, tile=TILE)
+    pictures = read_thumbnails(dataset, [row["id"] for row in rows])
+    return contact_sheet(list(pictures.values()), captions, columns=SHEET_COLUMNS, tile=TILE)

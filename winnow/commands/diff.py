@@ -18,8 +18,10 @@ from typing import Any
 from winnow.commands.terminal import aligned, run_command, support_text, write_page
 from winnow.history.changes import COLUMNS, KINDS, Change, Changes, compare
 from winnow.history.page import Picture, Section, gallery
-from winnow.history.revision import WORKSPACE, Revision, open_revision, read_columns, read_pngs, repository_path
+from winnow.history.pictures import read_pictures
+from winnow.history.revision import WORKSPACE, Revision, open_revision, read_columns, repository_path
 from winnow.history.verdicts import read_verdicts
+from winnow.pictures.embed import Picture as Shown
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import plain
 
@@ -62,19 +64,19 @@ def as_json(changes: Changes, *, dataset: str, old: str, new: str) -> str:
     return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def as_html(changes: Changes, title: str, pngs: dict[str, bytes]) -> bytes:
+def as_html(changes: Changes, title: str, shown: dict[str, Shown]) -> bytes:
     """The comparison with the pictures of what changed.
 
     Args:
         changes: as compared.
         title: of the page.
-        pngs: by id; a sample that is not in it is shown without a picture.
+        shown: pictures by id; a sample that is not in it is shown without a picture.
     """
     sections = []
     for kind in KINDS:
         of_kind: list[Change] = getattr(changes, kind)
         pictures = [
-            Picture(plain(change.name), (_labels(change, kind), _cause(change)), pngs.get(change.id))
+            Picture(plain(change.name), (_labels(change, kind), _cause(change)), shown.get(change.id))
             for change in of_kind
         ]
         sections.append(Section(f"{kind} ({len(of_kind):,})", pictures=pictures))
@@ -119,11 +121,11 @@ def _table(changes: Changes) -> list[tuple[str, ...]]:
     return [HEADER, *rows]
 
 
-def _pictures(changes: Changes, old: Revision, new: Revision, dataset: str) -> dict[str, bytes]:
-    """PNG bytes by id; the new side has most of them, since shards are handed on when samples are dropped."""
+def _pictures(changes: Changes, old: Revision, new: Revision, dataset: str) -> dict[str, Shown]:
+    """Pictures by id; the new side has most of them, since shards are handed on when samples are dropped."""
     ids = {change.id for kind in KINDS for change in getattr(changes, kind)}
-    found = read_pngs(new, dataset, sorted(ids))
-    return found | read_pngs(old, dataset, sorted(ids - found.keys()))
+    found = read_pictures(new, dataset, sorted(ids))
+    return found | read_pictures(old, dataset, sorted(ids - found.keys()))
 
 
 def answer(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:

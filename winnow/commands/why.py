@@ -15,11 +15,15 @@ from pathlib import Path
 from winnow.commands.diff import DATASET
 from winnow.commands.terminal import aligned, run_command, support_text, write_page
 from winnow.history.page import Picture, Section, gallery
-from winnow.history.revision import WORKSPACE, Revision, open_revision, read_pngs, repository_path
-from winnow.history.story import Row, Story, read_records, tell
+from winnow.history.pictures import read_pictures
+from winnow.history.revision import WORKSPACE, Revision, open_revision, repository_path
+from winnow.history.story import LEAKS, Row, Story, read_records, tell
+from winnow.pictures.embed import Picture as Shown
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import plain
 from winnow.verdicts.ledger import VerdictRow
+
+BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "group": "an image of the same group"}
 
 
 def as_text(story: Story, dataset: str) -> str:
@@ -37,19 +41,23 @@ def as_text(story: Story, dataset: str) -> str:
     return "\n".join([*lines, "", f"now: {where_now(story, dataset)}"])
 
 
-def as_html(story: Story, dataset: str, pngs: dict[str, bytes]) -> bytes:
+def as_html(story: Story, dataset: str, shown: dict[str, Shown]) -> bytes:
     """The story with the pictures of the sample and of the evidence.
 
     Args:
         story: as told.
         dataset: where it was looked for.
-        pngs: by id; a sample that is not in it is shown without a picture.
+        shown: pictures by id; a sample that is not in it is shown without a picture.
     """
     file = story.file
-    sections = [Section("delivered", _delivery(story), [Picture(plain(file.name), [], pngs.get(file.id or ""))])]
+    sections = [Section("delivered", _delivery(story), [Picture(plain(file.name), [], shown.get(file.id or ""))])]
+    if file.kept_id in shown:
+        sections.append(Section(f"kept in {file.kept_in}", [], [Picture(file.kept_id, [], shown[file.kept_id])]))
     for verdict in story.fate.verdicts:
         known = [story.evidence[other] for other in verdict.evidence if other in story.evidence]
-        pictures = [Picture(plain(row["name"]), [plain(row["label"]), row["id"]], pngs.get(row["id"])) for row in known]
+        pictures = [
+            Picture(plain(row["name"]), [plain(row["label"]), row["id"]], shown.get(row["id"])) for row in known
+        ]
         unknown = [f"evidence {plain(other)}, in no dataset here" for other in _unknown(story, verdict)]
         sections.append(Section(verdict.where, [_words(verdict), *unknown], pictures))
     if story.children:
@@ -64,7 +72,8 @@ def where_now(story: Story, dataset: str) -> str:
     if file.rejected:
         return f"rejected at prepare: {file.rejected}"
     if file.kept_in:
-        return f"left out at prepare: {file.kept_in} holds the same pixels, and keeps them"
+        same = BELONGING.get(file.kind, file.kind)
+        return f"left out at prepare: {file.kept_in} holds {same}, and keeps {'them' if file.kind == 'exact' else 'it'}"
     if file.split == "test":
         return "in the test set, which is never refined"
     drop = story.fate.last(None)
@@ -141,12 +150,15 @@ def _operations(row: Row) -> str:
     return ", ".join(f"{plain(str(step['operation']))} {step['magnitude']}" for step in steps) or "no operation"
 
 
-def _pictures(story: Story, workspace: Revision) -> dict[str, bytes]:
-    """PNG bytes by id, of the sample and of the evidence."""
-    pngs: dict[str, bytes] = {}
+def _pictures(story: Story, workspace: Revision) -> dict[str, Shown]:
+    """Pictures by id, of the sample and of the evidence."""
+    shown: dict[str, Shown] = {}
     for folder in dict.fromkeys(story.homes.values()):
-        pngs |= read_pngs(workspace, folder, [other for other, home in story.homes.items() if home == folder])
-    return pngs
+        shown |= read_pictures(workspace, folder, [other for other, home in story.homes.items() if home == folder])
+    if story.file.kept_in:
+        wanted = [one for one in (story.file.id, story.file.kept_id) if one]
+        shown |= read_pictures(workspace, LEAKS, wanted)
+    return shown
 
 
 def answer(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from winnow.pictures.contact_sheet import png_uri
+from winnow.pictures.embed import Picture as Shown
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Picture:
 
     title: str
     lines: Sequence[str]
-    png: bytes | None  # None where no picture is stored
+    shown: Shown | None  # None where no picture is stored
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,5 @@ def gallery(title: str, lines: Sequence[str], sections: Sequence[Section]) -> by
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = png_uri
     template = environment.get_template("page.html.j2")
     return template.render(title=title, lines=lines, sections=sections).encode("utf-8", "backslashreplace")

@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from winnow.history.version_0_1 import other_name
@@ -83,24 +82,16 @@ def read_columns(revision: Revision, path: str, columns: Sequence[str] | None = 
             if not lacking:
                 return table.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{revision.name}: {path} is not a whole parquet table ({shown(str(error).splitlines()[0])}); "
-            f"delete {os.path.relpath(file)} and get it again with `dvc pull` or `dvc repro`"
-        ) from None
+        raise damaged_table(revision, path, file, error) from None
     raise UserError(f"{revision.name}: {path} has no column {lacking[0]}; name a dataset with --dataset")
 
 
-def read_pngs(revision: Revision, dataset: str, ids: Sequence[str]) -> dict[str, bytes]:
-    """PNG bytes by id, of those of the ids that the dataset's shards hold; no more shards are read than needed."""
-    wanted, found = set(ids), dict[str, bytes]()
-    shards = [path for path in revision.files(f"{dataset}/images") if path.endswith(".parquet")]
-    for path in shards:
-        if wanted <= found.keys():
-            break
-        table = read_columns(revision, path, ["id", "image"])
-        rows = table.filter(pc.is_in(table["id"], pa.array(sorted(wanted), pa.string())))
-        found |= {row["id"]: row["image"]["bytes"] for row in rows.to_pylist()}
-    return found
+def damaged_table(revision: Revision, path: str, file: Path, error: Exception) -> UserError:
+    """The error for a table whose bytes are here, and cannot be read."""
+    return UserError(
+        f"{revision.name}: {path} is not a whole parquet table ({shown(str(error).splitlines()[0])}); "
+        f"delete {os.path.relpath(file)} and get it again with `dvc pull` or `dvc repro`"
+    )
 
 
 class Workspace:

@@ -21,6 +21,9 @@ from winnow.verdicts.fates import Fate, fates
 SHOWN = 10  # candidates that a message names
 
 
+EXACT = "exact"  # the kind of a leak that was recorded without one
+
+
 NEAR = 3  # suggestions for an unknown name
 
 
@@ -32,7 +35,9 @@ class Delivered:
     id: str | None = None  # None for a file that is no image
     split: str = ""
     label: str = ""
-    kept_in: str = ""  # the split that holds the same pixels, where the image was left out for that
+    kept_in: str = ""  # the split that holds the same image, where this one was left out for that
+    kept_id: str | None = None  # of that image, where it was recorded
+    kind: str = EXACT  # how both belong together: exact, near or group
     rejected: str = ""  # why the file is no image
 
     @property
@@ -85,6 +90,9 @@ def _ends(name: str, end: str) -> bool:
 PREPARED, TEST = "data/prepared", "data/test"
 
 
+LEAKS = f"{PREPARED}/leaks"  # a dataset of the images left out and those that they belong to; older runs have none
+
+
 Row = dict[str, Any]  # of a samples table
 
 
@@ -131,7 +139,7 @@ def read_records(workspace: Revision, dataset: str) -> Records:
             folder: read_columns(workspace, f"{folder}/samples.parquet", SCHEMA.names)
             for folder in dict.fromkeys([PREPARED, *there])
         },
-        leaks=read_columns(workspace, f"{PREPARED}/leaks.parquet", ["id", "name", "split", "label", "kept_in"]),
+        leaks=read_columns(workspace, f"{PREPARED}/leaks.parquet"),
         rejected=read_columns(workspace, f"{PREPARED}/rejected.parquet", ["name", "reason"]),
         ledger=read_verdicts(workspace, dataset),
     )
@@ -184,7 +192,7 @@ def _delivered(records: Records) -> list[Delivered]:
         if folder in records.samples:
             columns = ["id", "name", "split", "given_label"]
             files += [_file(row) for row in records.samples[folder].select(columns).to_pylist()]
-    files += [Delivered(**leak) for leak in records.leaks.to_pylist()]
+    files += [_leak(row) for row in records.leaks.to_pylist()]
     files += [Delivered(file["name"], rejected=file["reason"]) for file in records.rejected.to_pylist()]
     return files
 
@@ -196,6 +204,12 @@ def _augmented(wanted: str, records: Records) -> Delivered | None:
             if row["parent"] is not None:
                 return _file(row)
     return None
+
+
+def _leak(row: Row) -> Delivered:
+    """An image left out; older tables have neither the other's id nor the kind."""
+    kind = row.get("kind") or EXACT
+    return Delivered(row["name"], row["id"], row["split"], row["label"], row["kept_in"], row.get("kept_id"), kind)
 
 
 def _file(row: Row) -> Delivered:

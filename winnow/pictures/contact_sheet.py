@@ -1,12 +1,12 @@
-"""Pictures for people: contact sheets of many images, and single images as data URIs for a page."""
+"""Contact sheets: many captioned images in one picture for people."""
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+
+from winnow.pictures.drawn import drawn_png
 
 MARGIN = 3  # pixels around a tile
 
@@ -20,7 +20,7 @@ FONT_HEIGHT = 10
 BACKGROUND, TEXT, FRAME = "white", "black", "lightgrey"
 
 
-COLOURS = 64  # of the palette: line art needs no more, and the file is a quarter as large
+COLOURS = 64  # of the palette of grey images: line art needs no more
 
 
 def contact_sheet(
@@ -59,9 +59,7 @@ def contact_sheet(
         frame = frames[number] if frames else FRAME
         pen.rectangle((x - 1, y - 1, x + fitted.width, y + fitted.height), outline=frame)
         pen.text((left, top + tile + 1), _cut(caption, tile, font), fill=TEXT, font=font)
-    sink = io.BytesIO()
-    sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(sink, format="PNG", optimize=True)
-    return sink.getvalue()
+    return drawn_png(sheet, images, colours=COLOURS)
 
 
 def _fitted(pixels: npt.NDArray[np.uint8], tile: int) -> Image.Image:
@@ -77,37 +75,3 @@ def _cut(caption: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.Imag
     while caption and font.getlength(caption) > width:
         caption = caption[:-1]
     return caption
-
-
-SIDE = 96  # pixels of the longer side, at most; a card shows no more
-
-
-PNG_BYTES = 4096  # line art and small greys stay as they are; a photograph shrinks to a fifth as WebP
-
-
-QUALITY = 80
-
-
-def picture_uri(png: bytes, *, side: int = SIDE) -> str:
-    """Data URI of an image of a dataset: the PNG itself where it is small, else a WebP.
-
-    Args:
-        png: the image.
-        side: pixels of the longer side, at most.
-    """
-    image = Image.open(io.BytesIO(png), formats=("PNG",))  # whatever a damaged shard holds: some formats start programs
-    if len(png) <= PNG_BYTES * side // SIDE and max(image.size) <= side:
-        return png_uri(png)
-    image.thumbnail((side, side))
-    sink = io.BytesIO()
-    image.convert("RGB").save(sink, format="WEBP", quality=QUALITY)
-    return _uri("image/webp", sink.getvalue())
-
-
-def png_uri(png: bytes) -> str:
-    """Data URI of a PNG, whole."""
-    return _uri("image/png", png)
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

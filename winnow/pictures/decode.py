@@ -61,6 +61,9 @@ TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 }
 
 
+SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+
+
 class UnreadableError(Exception):
     """A file that gives no pixels; the message is the reason, with the same words for the same fault."""
 
@@ -121,7 +124,15 @@ def decode(content: bytes, *, max_pixels: int) -> Pixels:
     Raises:
         UnreadableError: the bytes give no pixels.
     """
-    image = check_header(io.BytesIO(content), max_pixels=max_pixels)
+    return upright_pixels(check_header(io.BytesIO(content), max_pixels=max_pixels))
+
+
+def upright_pixels(image: Image.Image) -> Pixels:
+    """Pixels of an image that ``check_header`` opened, as ``decode`` gives them.
+
+    Raises:
+        UnreadableError: the bytes give no pixels.
+    """
     try:
         image.load()
         mode, pixels = _plain(image)
@@ -137,6 +148,12 @@ def decode(content: bytes, *, max_pixels: int) -> Pixels:
         plain = plain[..., :1]
     turn = TURNS.get(_orientation(image))
     return np.ascontiguousarray(turn(plain) if turn else plain)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels as the image is seen, its EXIF orientation applied; no pixel is decoded."""
+    width, height = image.size
+    return (height, width) if _orientation(image) in SIDEWAYS else (width, height)
 
 
 def stretch(pixels: Pixels, *, side: int) -> Pixels:

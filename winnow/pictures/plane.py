@@ -1,12 +1,13 @@
 """The t-SNE plane as a picture: images as points and small pictures, and marks for what was dropped or relabelled."""
 
 import colorsys
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+
+from winnow.pictures.drawn import drawn_png
 
 WIDTH, HEIGHT = 1200, 900  # pixels of the plane; the legend comes below
 
@@ -32,7 +33,7 @@ LEGEND_CLASSES = 28  # at most, then "and n more"
 SCALE = 2  # drawn larger and reduced, since Pillow's circles have steps
 
 
-COLOURS = 128  # of the palette
+COLOURS = 128  # of the palette, where the small pictures are grey
 
 
 PAPER, TEXT, MARK = "#ffffff", "#1a1a1a", "#111111"
@@ -76,7 +77,7 @@ def plane_view(
     labels: Sequence[str],
     classes: Sequence[str],
     fates: Sequence[str | None],
-    thumbnails: Sequence[Pixels],
+    thumbnails: Callable[[Sequence[int]], Sequence[Pixels]],
 ) -> bytes:
     """PNG bytes of the plane; the same bytes for the same input.
 
@@ -86,15 +87,15 @@ def plane_view(
         labels: (N,) the label that a point is coloured by, one of the classes.
         classes: class names in the order of the colours.
         fates: (N,) the label after the verdicts: another one marks the point as relabelled, None as dropped.
-        thumbnails: (N,) each (H, W), (H, W, 1) or (H, W, 3) uint8.
+        thumbnails: from the positions of the few points that are shown as pictures, in order, their images: each
+            (H, W), (H, W, 1) or (H, W, 3) uint8, of any size.
 
     Raises:
         ValueError: the lengths differ, or a label is none of the classes.
     """
-    if len({len(x), len(y), len(labels), len(fates), len(thumbnails)}) > 1:
+    if len({len(x), len(y), len(labels), len(fates)}) > 1:
         raise ValueError(
-            f"x, y, labels, fates and thumbnails must be of one length, got "
-            f"{len(x)}, {len(y)}, {len(labels)}, {len(fates)} and {len(thumbnails)}"
+            f"x, y, labels and fates must be of one length, got {len(x)}, {len(y)}, {len(labels)} and {len(fates)}"
         )
     unknown = sorted({*labels, *(fate for fate in fates if fate is not None)} - set(classes))
     if unknown:
@@ -108,8 +109,9 @@ def plane_view(
     for (left, top), label in zip(at.tolist(), labels, strict=True):
         _circle(pen, left, top, RADIUS, fill=colour[label])
     pictured = pictured_points(places, moved)
-    for number in pictured:
-        picture = _framed(thumbnails[number], colour[labels[number]])
+    shown = thumbnails(pictured)
+    for number, pixels in zip(pictured, shown, strict=True):
+        picture = _framed(pixels, colour[labels[number]])
         left, top = (int(place) for place in at[number])
         plane.paste(picture, (left - picture.width // 2, top - picture.height // 2))
     at[pictured] += np.array([1, -1]) * (THUMBNAIL * SCALE // 2)  # a mark at the corner hides no picture
@@ -120,9 +122,7 @@ def plane_view(
     sheet = Image.new("RGB", (WIDTH, sum(part.height for part in parts)), PAPER)
     for number, part in enumerate(parts):
         sheet.paste(part, (0, number * HEIGHT))
-    sink = io.BytesIO()
-    sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(sink, format="PNG", optimize=True)
-    return sink.getvalue()
+    return drawn_png(sheet, shown, colours=COLOURS)
 
 
 def pictured_points(places: Floats, moved: Sequence[bool]) -> list[int]:

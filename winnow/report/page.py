@@ -13,16 +13,26 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from winnow.pictures.embed import Picture
 from winnow.report.chapters import Chapter
 from winnow.report.figures import ClassCount, Outcome, interval_figure
 
 TEMPLATE = "page.html.j2"
 
 
+TINY = 96  # pixels of the longer side: what has no more is drawn smaller than a photograph
+
+
 CARDS_OPEN = 12  # of a group; the others begin folded
 
 
 FILES_SHOWN = 25  # rejected files and leaks, each
+
+
+BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "group": "an image of the same group"}
+
+
+RESIZED = {"letterbox": "letterboxed", "centre": "the centre cropped", "stretch": "stretched"}
 
 
 MINUS = "−"
@@ -38,7 +48,21 @@ class Known:
     name: str
     label: str
     split: str
-    picture: str  # data URI
+    picture: Picture  # of its card
+    small: Picture  # where it is evidence
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An image that prepare left out, since it belongs to one of another split."""
+
+    name: str
+    label: str
+    split: str  # that it was delivered in
+    kept_in: str  # split of the other image
+    kind: str  # how they belong together: exact, near or group
+    kept_name: str | None  # of the other image, where it may be told
+    pictures: tuple[Picture | None, Picture | None]  # of both, where they are stored
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,7 @@ class Report:
 
     comparison: Mapping[str, Any]
     refinement: Mapping[str, Any]
+    model: Mapping[str, Any]  # that judges: model, pixels, resize, frozen, weights, why
     outcome: Outcome
     balance: Sequence[ClassCount]
     chapters: Sequence[Chapter]
@@ -107,7 +132,7 @@ class Report:
     sheets: Sequence[Sheet]
     gates: Mapping[str, Mapping[str, Any]]  # by round
     rejected: Sequence[Mapping[str, str]]  # name, reason
-    leaks: Sequence[Mapping[str, str]]  # name, split, label, kept_in
+    leaks: Sequence[Leak]
     prepared: str  # where the whole tables of the last two are
     evidence_shown: int  # pictures of evidence a card, at most
 
@@ -129,6 +154,10 @@ def render(report: Report) -> bytes:
         "support": support,
         "words": words,
         "card": card_id,
+        "is_large": is_large,
+        "any": any,
+        "model": model_text,
+        "belonging": lambda kind: BELONGING.get(kind, kind),
     }
     page = environment.get_template(TEMPLATE).render(
         report=report,
@@ -172,9 +201,26 @@ def support(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.3g}".replace("-", MINUS)
 
 
+def model_text(model: Mapping[str, Any]) -> str:
+    """The model that judges, what it starts from and what it sees, in words."""
+    pixels, weights = model["pixels"], model.get("weights")
+    parts = [
+        str(model["model"]),
+        f"weights {weights}" if weights and weights != "none" else "trained from scratch",
+        *(["frozen"] if model["frozen"] else []),
+        f"{pixels} x {pixels} pixels, {RESIZED.get(model['resize'], model['resize'])}",
+    ]
+    return ", ".join(parts)
+
+
 def words(name: str) -> str:
     """A stage's or a file's name as words."""
     return name.replace("_", " ")
+
+
+def is_large(picture: Picture) -> bool:
+    """Whether it is drawn as a photograph."""
+    return max(picture.width, picture.height) > TINY
 
 
 def card_id(identifier: str, chapter: Chapter) -> str:

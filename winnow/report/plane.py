@@ -1,20 +1,21 @@
 """The t-SNE plane of the report as inline SVG: what is drawn where, and which card a marked point leads to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
-from winnow.pictures.contact_sheet import picture_uri
+from winnow.pictures.embed import Picture
 from winnow.pictures.plane import FRAME, HEIGHT, THUMBNAIL, WIDTH, class_colours, pictured_points, plane_positions
 from winnow.report.chapters import Chapter
 from winnow.report.page import Plane, PlaneMark, PlanePicture, card_id
 from winnow.verdicts.fates import Fate
 
 PIXELS = 57  # of a small picture's longer side: one and a half times what it is drawn at
+
+
+PICTURE_BYTES = 4096  # of a small picture, at most; the plane has room for 192
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def report_plane(
     embeddings: pa.Table,
     *,
     fate: Mapping[str, Fate],
-    pngs: Mapping[str, bytes],
+    pictures: Callable[[Sequence[str]], Mapping[str, Picture]],
     classes: Sequence[str],
     chapters: Sequence[Chapter],
 ) -> Plane:
@@ -42,7 +43,7 @@ def report_plane(
         round_name: the round.
         embeddings: id, x, y.
         fate: in the round, by id of every delivered image that was there when it began.
-        pngs: of these images, by id.
+        pictures: from the ids of the few images that are shown, their pictures by id.
         classes: class names.
         chapters: of the round; a marked point leads to the card that one of them shows.
     """
@@ -54,13 +55,14 @@ def report_plane(
     pictured = set(pictured_points(places, [point.fate.touched for point in points]))
     colours = dict(zip(classes, class_colours(len(classes)), strict=True))
     shown = [number in pictured for number in range(len(points))]
+    small = pictures([points[number].id for number in sorted(pictured)])
     return Plane(
         round_name=round_name,
         width=WIDTH,
         height=HEIGHT,
         colours=colours,
         dots=_dots([point for point, is_shown in zip(points, shown, strict=True) if not is_shown], colours),
-        pictures=[_picture(points[number], pngs[points[number].id], colours) for number in sorted(pictured)],
+        pictures=[_picture(points[number], small[points[number].id], colours) for number in sorted(pictured)],
         marks=_marks(points, shown, colours, chapters),
         images=len(points),
         dropped=sum(point.fate.label is None for point in points),
@@ -76,9 +78,9 @@ def _dots(points: Sequence[_Point], colours: Mapping[str, str]) -> dict[str, str
     return {colour: "".join(parts) for colour, parts in paths.items()}
 
 
-def _picture(point: _Point, png: bytes, colours: Mapping[str, str]) -> PlanePicture:
+def _picture(point: _Point, picture: Picture, colours: Mapping[str, str]) -> PlanePicture:
     """The image in a frame of its label's colour, its longer side a thumbnail's."""
-    sides = Image.open(BytesIO(png), formats=("PNG",)).size
+    sides = (picture.width, picture.height)
     width, height = (max(1, round(side * THUMBNAIL / max(sides))) for side in sides)
     return PlanePicture(
         left=point.left - width // 2,
@@ -87,7 +89,7 @@ def _picture(point: _Point, png: bytes, colours: Mapping[str, str]) -> PlanePict
         height=height,
         frame=FRAME,
         colour=colours[point.fate.given],
-        uri=picture_uri(png, side=PIXELS),
+        uri=picture.uri,
     )
 
 
