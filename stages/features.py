@@ -35,9 +35,7 @@ def main(*, prepared: Path, pixels: Path, model: Path, user: Path, features: Pat
     computed = sum(len(part) for part, name in parts if name not in there)
     for name in there - {name for _, name in parts}:
         (features / name).unlink()
-    rows = [
-        {"id": one, "array": name, "row": position} for part, name in parts for position, one in enumerate(part)
-    ]
+    rows = [{"id": one, "array": name, "row": position} for part, name in parts for position, one in enumerate(part)]
     write_table(features / "index.parquet", pa.Table.from_pylist(rows, schema=INDEX_SCHEMA))
     speed = f", {computed / seconds:.0f} images a second" if computed else ""
     print(f"features: {len(ids)} images by {card.model}; {computed} computed, {len(ids) - computed} reused{speed}")

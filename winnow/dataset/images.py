@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from winnow.dataset.arrays import ArrayStore, gather
+from winnow.dataset.streaming import damaged, each_image, ids_in_shard, lacking
 from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, suffix_of
 from winnow.pipeline.files import Columns, fresh_folder, pass_on, schema_of, write_table
 from winnow.pipeline.messages import UserError
@@ -35,30 +35,9 @@ SHARD_SCHEMA = schema_of(SHARD)
 
 SHARD_ROWS = 4096  # 64 x 64 line art is about 1 KB a PNG: a shard is a few MB, one object to push
 SHARD_BYTES = 2**26  # of images: photographs fill a shard sooner
+PAGE_ROWS = 8  # images after which a page may end: it does once it holds 1 MB
 
 Pixels = npt.NDArray[np.uint8]
-
-
-def iterate_images(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Id and bytes of each image wanted that the dataset has, shard by shard, so that one shard is in memory.
-
-    Args:
-        folder: of the dataset.
-        ids: in any order; an image comes once.
-
-    Raises:
-        UserError: a shard is damaged.
-    """
-    left = set(ids)
-    for shard in sorted((folder / "images").glob("*.parquet")) if left else ():
-        there = _read_shard(shard, folder, ["id"])["id"].to_pylist()
-        if left.isdisjoint(there):
-            continue
-        contents = _read_shard(shard, folder, ["id", "image"])["image"].combine_chunks().field("bytes")
-        for row, identifier in enumerate(there):
-            if identifier in left:
-                left.remove(identifier)
-                yield identifier, contents[row].as_py() or b""
 
 
 def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
@@ -72,8 +51,8 @@ def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
         UserError: an id has no image in the dataset's shards, or one of these is damaged.
     """
     wanted = dict.fromkeys(ids)
-    found = dict(iterate_images(folder, wanted))
-    _demand(folder, [identifier for identifier in wanted if identifier not in found])
+    found = dict(each_image(folder, wanted))
+    lacking(folder, wanted, found)
     return {identifier: found[identifier] for identifier in wanted}
 
 
@@ -91,7 +70,7 @@ def read_images(folder: Path, ids: Sequence[str], pixels: Path) -> Pixels:
     store = ArrayStore(pixels)
     wanted = {identifier: position for position, identifier in enumerate(ids)}
     images: Pixels | None = None  # filled in place: a list of images and a stack of it would need twice the memory
-    missing = set(wanted)
+    found = set()
     for identifier, image in _analysed(folder, list(wanted), store):
         if images is None:
             images = np.empty((len(wanted), *image.shape), np.uint8)
@@ -102,8 +81,8 @@ def read_images(folder: Path, ids: Sequence[str], pixels: Path) -> Pixels:
         if image.shape[-1] > images.shape[-1]:  # the first image in colour
             images = np.repeat(images, image.shape[-1], axis=-1)
         images[wanted[identifier]] = image
-        missing.remove(identifier)
-    _demand(folder, [identifier for identifier in wanted if identifier in missing])
+        found.add(identifier)
+    lacking(folder, list(wanted), found)
     return np.zeros((0, 1, 1, 1), np.uint8) if images is None else images
 
 
@@ -127,7 +106,7 @@ COPIES = "features"  # folder of a dataset: by the stage that made copies, their
 
 def _analysed(folder: Path, ids: Sequence[str], store: ArrayStore) -> Iterator[tuple[str, Pixels]]:
     yield from ((identifier, store.row(identifier)) for identifier in ids if identifier in store)
-    for identifier, content in iterate_images(folder, [one for one in ids if one not in store]):
+    for identifier, content in each_image(folder, [one for one in ids if one not in store]):
         yield identifier, decode_stored(content, folder, identifier)
 
 
@@ -139,26 +118,8 @@ def decode_stored(content: bytes, folder: Path, identifier: str) -> Pixels:
     """
     try:
         return decode(content, max_pixels=PIXEL_LIMIT)
-    except UnreadableError:
-        raise UserError(
-            f"{folder}/images: the image of {identifier} is damaged; run `dvc checkout --force {folder}`"
-        ) from None
-
-
-def _read_shard(shard: Path, folder: Path, columns: list[str]) -> pa.Table:
-    try:
-        if not pq.read_schema(shard).equals(SHARD_SCHEMA):
-            raise KeyError
-        return pq.read_table(shard, columns=columns)
-    except (pa.ArrowException, OSError, KeyError):
-        raise UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`") from None
-
-
-def _demand(folder: Path, missing: Sequence[str]) -> None:
-    if missing:
-        raise UserError(
-            f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout --force {folder}`"
-        )
+    except UnreadableError as reason:
+        raise damaged(folder, identifier, reason) from None
 
 
 def write_dataset(
@@ -178,7 +139,7 @@ def write_dataset(
     kept = set(samples["id"].to_pylist())
     for source in shards_from:
         for shard in sorted((source / "images").glob("*.parquet")):
-            if not kept.isdisjoint(_read_shard(shard, source, ["id"])["id"].to_pylist()):
+            if not kept.isdisjoint(ids_in_shard(shard, source)):
                 pass_on(shard, shards / shard.name)
         for file in sorted((source / COPIES).glob("*/*")):
             (folder / COPIES / file.parent.name).mkdir(parents=True, exist_ok=True)
@@ -200,7 +161,9 @@ def _write_shard(shards: Path, batch: Sequence[tuple[str, bytes]]) -> None:
     """One shard, named by its content, so that equal images are one object wherever they are stored."""
     name = hashlib.blake2b(b"".join(i.encode() + content for i, content in batch), digest_size=8).hexdigest()
     rows = [{"id": i, "image": {"bytes": content, "path": f"{i}{suffix_of(content)}"}} for i, content in batch]
-    write_table(shards / f"{name}.parquet", pa.Table.from_pylist(rows, schema=SHARD_SCHEMA))
+    # A page ends after few images, so that a reader need not hold many.
+    table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
+    write_table(shards / f"{name}.parquet", table, write_batch_size=PAGE_ROWS)
 
 
 def encode_png(pixels: Pixels) -> bytes:

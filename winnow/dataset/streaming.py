@@ -1,6 +1,6 @@
 """Images of a dataset one after another: photographs do not fit into memory as their files do not.
 
-``stored_images`` holds all that it returns at once, and ``read_shards`` whole shards. Here a shard is read in pieces of
+``stored_images`` holds all that it returns at once. Here a shard is read in pieces of
 a few images, as far as it was written in pages or row groups of a few.
 """
 
@@ -44,6 +44,23 @@ def images_in_shard(shard: Path, ids: Collection[str]) -> Iterator[tuple[str, by
                         yield identifier, contents[row].as_py() or b""
 
 
+def ids_in_shard(shard: Path, folder: Path) -> list[str]:
+    """The ids of a shard of a dataset.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        ids: list[str] = pq.read_table(shard, columns=["id"])["id"].to_pylist()
+    except (pa.ArrowException, OSError, KeyError):
+        raise _incomplete(shard, folder) from None
+    return ids
+
+
+def _incomplete(shard: Path, folder: Path) -> UserError:
+    return UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`")
+
+
 def each_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Id and bytes as delivered of those of the ids that a dataset's shards hold, each once, in the shards' order.
 
@@ -62,7 +79,7 @@ def each_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]
                     missing.remove(identifier)
                     yield identifier, content
         except (pa.ArrowException, OSError, KeyError):
-            raise UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`") from None
+            raise _incomplete(shard, folder) from None
 
 
 def read_thumbnails(folder: Path, ids: Collection[str], side: int = SIDE) -> dict[str, npt.NDArray[np.uint8]]:

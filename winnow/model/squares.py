@@ -13,7 +13,8 @@ from tqdm import tqdm
 from winnow.backbone.card import Card
 from winnow.backbone.resize import fit
 from winnow.dataset.arrays import ARRAY_BYTES, Rows
-from winnow.dataset.images import decode_stored, iterate_images
+from winnow.dataset.images import decode_stored
+from winnow.dataset.streaming import each_image
 from winnow.pictures.decode import quiet
 
 Pixels = npt.NDArray[np.uint8]
@@ -38,7 +39,7 @@ def squares(dataset: Path, ids: Sequence[str], card: Card) -> Iterator[Rows]:
     def square(item: tuple[str, bytes]) -> tuple[str, Pixels]:
         return item[0], as_square(decode_stored(item[1], dataset, item[0]), card)
 
-    images = iter(tqdm(iterate_images(dataset, ids), total=len(ids), desc="pixels: images", disable=None))
+    images = iter(tqdm(each_image(dataset, ids), total=len(ids), desc="pixels: images", disable=None))
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         while some := list(islice(images, AT_ONCE)):
             for identifier, pixels in pool.map(square, some):

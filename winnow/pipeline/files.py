@@ -60,10 +60,16 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a parquet table atomically; equal tables give equal bytes."""
+def write_table(path: Path, table: pa.Table, *, write_batch_size: int | None = None) -> None:
+    """Write a parquet table atomically; equal tables give equal bytes.
+
+    Args:
+        path: of the file.
+        table: what it holds.
+        write_batch_size: rows between two looks at a page's size; None: pyarrow's own.
+    """
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    pq.write_table(table, sink, compression="zstd", store_schema=True, write_batch_size=write_batch_size)
     write_bytes(path, sink.getvalue().to_pybytes())
 
 

@@ -1,6 +1,6 @@
 """How much nearer an image's neighbours of one class are than its neighbours of all others, class by class.
 
-The mean similarity to the k nearest images of a class, minus that to the k nearest of the other classes. It is a label's
+The mean similarity to the k nearest images of a class, minus that to the k nearest of other classes. It is a label's
 evidence from the features alone; for labels that are not the image's own, it says what they would have. Source: the
 relative distance of SelfClean (Gröger et al. 2023), with the means of k neighbours for the nearest, and for any class.
 
@@ -24,7 +24,8 @@ def unit_features(features: Features) -> Features:
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return (scaled / np.where(length > 0, length, 1)).astype(np.float32)
+    unit: Features = (scaled / np.where(length > 0, length, 1)).astype(np.float32)
+    return unit
 
 
 def class_contrasts(

@@ -1,4 +1,4 @@
-r"""How wrong labels would look on this source: every label is exchanged for every other, and the signals are read again.
+r"""How wrong labels would look on this source: each label is exchanged for every other, and the signals read again.
 
 Signals that are out of fold (a classifier's probabilities, how much nearer the images of a class are than all others)
 do not know an image's own label, so that they say what they would say if it were another: planting a wrong label needs

@@ -1,6 +1,6 @@
 r"""Heads: linear softmax classifiers on the features of a frozen backbone, trained by SGD in closed form.
 
-Features are standardised by the training images' mean and spread and divided by sqrt(D), so that an image has about unit
+Features are standardised by the training images' mean and spread, over sqrt(D), so that an image has about unit
 length and one ``ridge`` suits backbones of any width. The objective is multinomial logistic regression's,
 
 $$ \sum_i l_i + \tfrac{\text{ridge}}{2} \lVert W \rVert^2, $$
