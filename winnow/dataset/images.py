@@ -44,6 +44,36 @@ def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
     return {identifier: found[identifier] for identifier in wanted}
 
 
+def iterate_images(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Id and stored bytes of each image, shard by shard; a few images are in memory at a time.
+
+    Args:
+        folder: of the dataset.
+        ids: each once or more; an image comes once, in the shards' order.
+
+    Raises:
+        UserError: an id has no image in the dataset's shards, or one of these is damaged.
+    """
+    wanted = set(ids)
+    for shard in sorted((folder / "images").glob("*.parquet")) if wanted else ():
+        try:
+            with pq.ParquetFile(shard, memory_map=True) as file:
+                if wanted.isdisjoint(file.read(columns=["id"])["id"].to_pylist()):
+                    continue
+                for batch in file.iter_batches(batch_size=16, columns=["id", "image"]):
+                    contents = batch["image"].field("bytes")
+                    for row, identifier in enumerate(batch["id"].to_pylist()):
+                        if identifier in wanted:
+                            wanted.remove(identifier)
+                            yield identifier, contents[row].as_py()
+        except (pa.ArrowException, OSError, KeyError):
+            raise UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`") from None
+    if wanted:
+        raise UserError(
+            f"{folder}/images lacks {len(wanted)} images, {min(wanted)} first; run `dvc checkout --force {folder}`"
+        )
+
+
 SHARD: Columns = {
     "id": (pa.string(), "of the sample"),
     "image": (pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "a PNG, and `<id>.png`"),
