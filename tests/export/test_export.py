@@ -1,11 +1,6 @@
 """The export: every image once in its place, readable by the loaders that people have, and traceable."""
 
-import importlib.util
 import io
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from tests.support.datasets import make_dataset
-from tests.support.exports import Copies, exported
+from tests.support.exports import Copies, exported, hugging_face
 from tests.support.runs import Run, verdict
 from winnow.backbone.card import COMPETITION
 from winnow.dataset.images import encode_png, write_dataset
@@ -26,19 +21,6 @@ from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
 
 HOSTILE = ["a/b", "..", "con", " x ", ".hidden", "test", "[ab]*", "名 é", "C# & co"]
-HUGGING_FACE = """
-import json, sys
-from datasets import load_dataset
-
-def seen(split):
-    names = split.features["label"].names
-    images = [[names[row["label"]], row["image"].mode, row["image"].tobytes().hex()] for row in split]
-    return {"columns": split.column_names, "names": names, "images": images}
-
-folder, cache = sys.argv[1:]
-loaded = [load_dataset("imagefolder", data_dir=folder, cache_dir=cache), load_dataset(folder, cache_dir=cache)]
-print(json.dumps([{name: seen(split) for name, split in one.items()} for one in loaded]))
-"""
 
 
 def export(
@@ -149,19 +131,6 @@ def test_torchvision_and_hugging_face_read_it(tmp_path: Path, colour: bool, caps
             wanted = [[row["folder"], *image_of(run, row["id"])] for row in rows.values() if row["split"] == ours]
             assert sorted(side[split]["images"]) == sorted(wanted)
             assert {mode for _, mode, _ in wanted} == {"RGB" if colour else "L"}
-
-
-def hugging_face(folder: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """What its loader sees: as `imagefolder`, and left to find out by itself that it is one."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        pytest.skip("Hugging Face's datasets is not installed (requirements-dev.txt)")
-    # Another process: tests/datasets.py hides the package here.
-    command = [sys.executable, "-I", "-c", HUGGING_FACE, str(folder), str(tmp_path / "cache")]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen: list[dict[str, Any]] = json.loads(done.stdout)
-    return seen
 
 
 def image_of(run: Run, identifier: str) -> list[str]:

@@ -60,7 +60,7 @@ def iterate_images(folder: Path, ids: Iterable[str]) -> Iterator[tuple[str, byte
             with pq.ParquetFile(shard, memory_map=True) as file:
                 if wanted.isdisjoint(file.read(columns=["id"])["id"].to_pylist()):
                     continue
-                for batch in file.iter_batches(batch_size=16, columns=["id", "image"]):
+                for batch in file.iter_batches(batch_size=8, columns=["id", "image"]):
                     contents = batch["image"].field("bytes")
                     for row, identifier in enumerate(batch["id"].to_pylist()):
                         if identifier in wanted:
