@@ -198,9 +198,11 @@ def _noise(images: Tensor, step: Applied) -> Tensor:
     cells = [max(1, round(side * GRAIN / longer)) for side in (height, width)]
     generator = torch.Generator().manual_seed(step.seed or 0)
     noise = torch.randn((*images.shape[:2], *cells), generator=generator) * (NOISE * step.magnitude)
-    columns = torch.arange(width) * cells[1] // width  # (W,) cell of each
-    for row in range(height):
-        images[:, :, row] += noise[:, :, row * cells[0] // height][:, :, columns]
+    rows, columns = (torch.arange(side) * count // side for side, count in zip((height, width), cells, strict=True))
+    wide = noise[..., columns]  # (1, C, cells, W)
+    for top in range(0, height, 256):  # rows at once
+        part = slice(top, top + 256)
+        images[:, :, part] += wide[:, :, rows[part]]
     return images.clamp_(0, 1)
 
 
