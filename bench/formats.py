@@ -22,7 +22,7 @@ from winnow.evaluation.comparison import COMPARISON
 from winnow.evaluation.detection import REFINEMENT
 from winnow.evaluation.gate import GATE
 from winnow.evaluation.seed_files import FIGURES, PREDICTION_COLUMNS
-from winnow.export import MANIFEST
+from winnow.export.manifest import MANIFEST
 from winnow.intake.ingest import COUNTS
 from winnow.pipeline.files import ROOT, Columns, write_bytes
 from winnow.verdicts.ledger import VERDICTS

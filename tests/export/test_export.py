@@ -1,48 +1,48 @@
 """The export: every image once in its place, readable by the loaders that people have, and traceable."""
 
-import importlib.util
 import io
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from stages.export import main
 from tests.support.datasets import make_dataset
+from tests.support.exports import Copies, exported, hugging_face
 from tests.support.runs import Run, verdict
+from winnow.backbone.card import COMPETITION
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.pipeline.files import digest
+from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
 
 HOSTILE = ["a/b", "..", "con", " x ", ".hidden", "test", "[ab]*", "名 é", "C# & co"]
-HUGGING_FACE = """
-import json, sys
-from datasets import load_dataset
-
-def seen(split):
-    names = split.features["label"].names
-    images = [[names[row["label"]], row["image"].mode, row["image"].tobytes().hex()] for row in split]
-    return {"columns": split.column_names, "names": names, "images": images}
-
-folder, cache = sys.argv[1:]
-loaded = [load_dataset("imagefolder", data_dir=folder, cache_dir=cache), load_dataset(folder, cache_dir=cache)]
-print(json.dumps([{name: seen(split) for name, split in one.items()} for one in loaded]))
-"""
 
 
-def export(run: Run, *, max_images: int = 1000, name: str = "export") -> Path:
-    folder = run.path(name)
-    main(max_images, dataset=run.path("data/refined"), export=folder)
-    return folder
+def export(
+    run: Run, *, max_images: int = 1000, name: str = "export", copies: Copies = "auto", model: str = COMPETITION
+) -> Path:
+    """The export of a run whose first two suspects were valued, the second by two rounds."""
+    for number, rows in enumerate((run.suspects[:2], run.suspects[1:2])):
+        quality = {"id": [row["id"] for row in rows], "label_quality": [0.25 + number / 2] * len(rows)}
+        write_table(run.path(f"scores-{number}.parquet"), pa.table(quality))
+    return exported(
+        run.path("data/refined"),
+        run.path("data/prepared"),
+        run.path(name),
+        max_images=max_images,
+        copies=copies,
+        model=model,
+        scores=[run.path(f"scores-{number}.parquet") for number in (0, 1)],
+    )
+
+
+def own_name(row: dict[str, Any]) -> str:
+    return f"{row['id']}.png" if row["parent"] else row["name"].rpartition("/")[2]
 
 
 def files(folder: Path) -> list[str]:
@@ -68,23 +68,30 @@ def run(tmp_path: Path) -> Run:
 def test_every_train_and_val_image_is_there_once_byte_for_byte(run: Run) -> None:
     folder = export(run)
     rows = [row for row in run.refined if row["split"] != "label_book"]
-    wanted = {f"{row['split']}/{row['label']}/{row['id']}.png": run.images[row["id"]] for row in rows}
-    assert files(folder) == sorted([*wanted, "manifest.parquet"])
+    wanted = {f"{row['split']}/{row['label']}/{own_name(row)}": run.images[row["id"]] for row in rows}
+    assert files(folder) == sorted([*wanted, "corrections.csv", "manifest.parquet"])
     assert {name: (folder / name).read_bytes() for name in wanted} == wanted
 
 
 def test_the_manifest_says_where_each_file_came_from(run: Run) -> None:
     listed = {row["file"]: row for row in pq.read_table(export(run) / "manifest.parquet").to_pylist()}
     first, second, third, fourth, *_ = run.suspects
-    moved = listed[f"train/iii/{first['id']}.png"]
+    moved = listed["train/iii/0.png"]
+    assert moved["id"] == first["id"]
     assert (moved["label"], moved["given_label"], moved["origin"], moved["parent"]) == ("iii", "i", "source", None)
     assert (moved["round"], moved["stage"], moved["action"]) == ("r1", "cleanse_neighbours", "relabel")
     assert (moved["reason"], moved["support"], moved["name"]) == ("all neighbours are iii", 0.5, first["name"])
     copied = listed[f"train/ii/{0:016x}.png"]
     assert (copied["parent"], copied["origin"], copied["reason"]) == (second["id"], "random", "a copy among its own")
+    assert [row["label_quality"] for row in (moved, listed["train/ii/1.png"], listed["train/iii/2.png"], copied)] == [
+        0.25,
+        0.75,
+        None,
+        None,
+    ]
     # What the refused round said of them did not happen.
     for row in (second, third, fourth):
-        last = listed[f"{row['split']}/{row['label']}/{row['id']}.png"]
+        last = listed[f"{row['split']}/{row['label']}/{own_name(row)}"]
         assert (last["round"], last["stage"], last["action"]) == ("r1", "cleanse_influence", "keep")
 
 
@@ -107,7 +114,7 @@ def test_torchvision_and_hugging_face_read_it(tmp_path: Path, colour: bool, caps
     run = Run(tmp_path, classes=HOSTILE, colour=colour).write()
     folder = export(run)
     assert "7 classes under another folder name" in capsys.readouterr().out
-    rows = {row["id"]: row for row in pq.read_table(folder / "manifest.parquet").to_pylist()}
+    rows = {row["file"]: row for row in pq.read_table(folder / "manifest.parquet").to_pylist()}
     label_of = {row["folder"]: row["label"] for row in rows.values()}
     assert sorted(label_of.values()) == sorted(HOSTILE)
     for split in ("train", "val"):
@@ -115,7 +122,7 @@ def test_torchvision_and_hugging_face_read_it(tmp_path: Path, colour: bool, caps
         assert loaded.classes == sorted(label_of)
         assert len(loaded) == sum(row["split"] == split for row in rows.values())
         for path, index in loaded.samples:
-            assert label_of[loaded.classes[index]] == rows[Path(path).stem]["label"]
+            assert label_of[loaded.classes[index]] == rows[Path(path).relative_to(folder).as_posix()]["label"]
     for side in hugging_face(folder, tmp_path):
         assert set(side) == {"train", "validation"}
         for split, ours in (("train", "train"), ("validation", "val")):
@@ -124,19 +131,6 @@ def test_torchvision_and_hugging_face_read_it(tmp_path: Path, colour: bool, caps
             wanted = [[row["folder"], *image_of(run, row["id"])] for row in rows.values() if row["split"] == ours]
             assert sorted(side[split]["images"]) == sorted(wanted)
             assert {mode for _, mode, _ in wanted} == {"RGB" if colour else "L"}
-
-
-def hugging_face(folder: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """What its loader sees: as `imagefolder`, and left to find out by itself that it is one."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        pytest.skip("Hugging Face's datasets is not installed (requirements-dev.txt)")
-    # Another process: tests/datasets.py hides the package here.
-    command = [sys.executable, "-I", "-c", HUGGING_FACE, str(folder), str(tmp_path / "cache")]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen: list[dict[str, Any]] = json.loads(done.stdout)
-    return seen
 
 
 def image_of(run: Run, identifier: str) -> list[str]:
@@ -149,18 +143,19 @@ def test_grey_stays_grey_among_coloured_ones(tmp_path: Path) -> None:
     grey = run.suspects[0]
     run.images[grey["id"]] = encode_png(np.full((16, 16, 1), 7, np.uint8))
     folder = export(run.write())
-    modes = {path.stem: Image.open(io.BytesIO(path.read_bytes())).mode for path in folder.rglob("*.png")}
-    assert modes.pop(grey["id"]) == "L"
+    modes = {path: Image.open(io.BytesIO(path.read_bytes())).mode for path in folder.rglob("*.png")}
+    assert modes.pop(folder / grey["name"]) == "L"
     assert set(modes.values()) == {"RGB"}
 
 
 def test_more_images_than_the_judge_allows_are_refused(run: Run) -> None:
-    count = len(files(export(run))) - 1
+    count = len(files(export(run))) - 2
     export(run, max_images=count)
     with pytest.raises(
         UserError, match=rf"may hold {count - 1} images .*, got {count}; augment less \(augment.budget\)"
     ):
         export(run, max_images=count - 1)
+    export(run, max_images=1, model="timm:tf_efficientnet_lite0")  # the cap is the competition's
 
 
 def test_a_split_without_images_is_refused_and_a_class_without_is_told(
@@ -168,9 +163,9 @@ def test_a_split_without_images_is_refused_and_a_class_without_is_told(
 ) -> None:
     dataset = make_dataset(tmp_path / "train-only", {"train": 4, "label_book": 3})
     with pytest.raises(UserError, match="no val images are left"):
-        main(10, dataset=dataset, export=tmp_path / "export")
+        exported(dataset, dataset, tmp_path / "export", max_images=10)
     dataset = make_dataset(tmp_path / "gap", {"train": 6, "val": 2})
-    main(10, dataset=dataset, export=tmp_path / "export")
+    exported(dataset, dataset, tmp_path / "export", max_images=10)
     told = capsys.readouterr().out
     assert "6 train and 2 val images" in told
     assert "export: warning: val has no image of class 'iii'; give its loader the other's class numbers" in told

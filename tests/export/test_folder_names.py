@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.export import DEVICES, FORBIDDEN, MAX_BYTES, SPLIT_WORDS, folder_names
+from winnow.export.names import DEVICES, FORBIDDEN, MAX_BYTES, SPLIT_WORDS, folder_names
 
 SAFE = [
     "i",

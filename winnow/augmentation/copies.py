@@ -5,10 +5,9 @@ copy that equals its source image adds nothing, so it is drawn again, a few time
 since equal class counts come first.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from winnow.augmentation.policy import Policy, carry_out, draw_at_random, sample
+from winnow.augmentation.rendering import recorded
 from winnow.dataset.images import encode_png, pixel_hash
 from winnow.dataset.samples import sample_id
 from winnow.transforms.operations import Applied
@@ -123,12 +123,7 @@ def copy_rows(
             "name": f"{parent['name']}#{origin}-{number}",
             "origin": origin,
             "parent": parent["id"],
-            "operations": json.dumps([_rounded(step) for step in steps]),
+            "operations": recorded(steps),
             "pixel_hash": pixel_hash(own),
         }
         yield row, (identifier, encode_png(own))
-
-
-def _rounded(step: Applied) -> dict[str, object]:
-    """The magnitude to four decimals, which is finer than a level of grey or a tenth of a pixel."""
-    return {**asdict(step), "magnitude": round(step.magnitude, 4)}

@@ -25,7 +25,10 @@ SAMPLES: Columns = {
     "given_label": (pa.string(), "class as delivered"),
     "origin": (pa.string(), "source, or what made the copy: random, faster_autoaugment, inversion, affine, edge_case"),
     "parent": (pa.string(), "id of the source image that a copy was made from; null for a source image"),
-    "operations": (pa.string(), "JSON list of {operation, magnitude}, in order; null for a source image"),
+    "operations": (
+        pa.string(),
+        "JSON list of {operation, magnitude, seed where one is drawn}, in order; null for a source image",
+    ),
     "pixel_hash": (pa.string(), "of the decoded pixels at the delivered size; of a copy, of its own pixels"),
     "channels": (pa.int8(), "1 grey or 3 colour, as delivered"),
     "width": (pa.int32(), "pixels as delivered, upright; of a copy, of its source image"),

@@ -82,6 +82,19 @@ def each_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]
             raise _incomplete(shard, folder) from None
 
 
+def every_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """As ``each_image``, where every id must have an image.
+
+    Raises:
+        UserError: also, an id has no image in the dataset's shards.
+    """
+    found = set()
+    for identifier, content in each_image(folder, ids):
+        found.add(identifier)
+        yield identifier, content
+    lacking(folder, ids, found)
+
+
 def read_thumbnails(folder: Path, ids: Collection[str], side: int = SIDE) -> dict[str, npt.NDArray[np.uint8]]:
     """Thumbnails by id, in the order of the ids: (H, W, 1) or (H, W, 3) uint8, the longer side at most ``side`` pixels.
 

@@ -34,6 +34,7 @@ class Operation:
     whole: bool = False  # all or nothing: applied in full at every magnitude above 0
     moves: Moves | None = None  # of an affine map; consecutive maps are multiplied and sampled once
     look: bool = False  # gives every image an appearance that untouched ones lack and changes no shape: the negative
+    draws: bool = False  # noise or a place, from its generator
 
 
 def _affine(name: str, moves: Moves) -> Operation:
@@ -50,7 +51,7 @@ _ALL = (
     _affine("translate_y", geometry.translate_y),
     _affine("rotate", geometry.rotate),
     Operation("invert", colour.invert, signed=False, whole=True, look=True),
-    Operation("gaussian_noise", colour.gaussian_noise, signed=False),
+    Operation("gaussian_noise", colour.gaussian_noise, signed=False, draws=True),
     Operation("brightness", colour.brightness, signed=True),
     Operation("contrast", colour.contrast, signed=True),
     Operation("saturation", colour.saturation, signed=True),
@@ -58,7 +59,7 @@ _ALL = (
     Operation("solarize", colour.solarize, signed=False),
     Operation("posterize", colour.posterize, signed=False),
     Operation("equalize", colour.equalize, signed=False),
-    Operation("cutout", colour.cutout, signed=False),
+    Operation("cutout", colour.cutout, signed=False, draws=True),
     Operation("flip_x", geometry.flip_x, signed=False, whole=True),
     Operation("flip_y", geometry.flip_y, signed=False, whole=True),
     Operation("rotate_180", geometry.rotate_180, signed=False, whole=True),
@@ -104,9 +105,20 @@ def apply(name: str, images: Tensor, magnitude: Tensor, generator: torch.Generat
     """
     if images.dim() != 4 or magnitude.shape != images.shape[:1]:
         raise ValueError(f"images (B, C, H, W) and magnitude (B,) wanted, got {images.shape} and {magnitude.shape}")
-    operation = OPERATIONS[name]
-    result = clamp(operation.transform(images, _with_sign(operation, magnitude, generator), generator))
-    still = magnitude.detach() == 0
+    return apply_at(name, images, _with_sign(OPERATIONS[name], magnitude, generator), generator)
+
+
+def apply_at(name: str, images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """``apply`` with the signs drawn already.
+
+    Args:
+        name: a key of ``OPERATIONS``.
+        images: (B, C, H, W) floats in [0, 1]; C is 1 or 3.
+        strength: (B,) in [0, 1], of a signed operation in [-1, 1].
+        generator: of noise and places.
+    """
+    result = clamp(OPERATIONS[name].transform(images, strength, generator))
+    still = strength.detach() == 0
     if still.any():
         result = straight_through(torch.where(still[:, None, None, None], images, result), result)
     return result
@@ -190,7 +202,12 @@ def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Applied:
-    """An operation that was applied to an image, and its magnitude."""
+    """An operation that was applied to an image, and its magnitude.
+
+    Recorded for rendering (``winnow.augmentation.rendering.fixed``), the magnitude carries the sign that was drawn, and
+    an operation that draws noise or a place has the seed of that draw.
+    """
 
     operation: str
     magnitude: float
+    seed: int | None = None

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from winnow.transforms.geometry import warp
+from winnow.transforms.geometry import Map, warp
 from winnow.transforms.operations import Applied, to_images, to_pixels
 
 CHUNK = 1024  # images held as float at once
@@ -40,6 +40,9 @@ class Ranges:
     shear: Fraction  # pixels sideways per pixel
 
 
+AFFINE = ("rotate_degrees", "shear", "zoom", "shift_x", "shift_y")  # recorded together, in this order: one map
+
+
 def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) -> tuple[Pixels, list[list[Applied]]]:
     """Each image rotated, sheared, zoomed and shifted at once, sampled a single time, the border's colour outside.
 
@@ -52,23 +55,52 @@ def random_affine(pixels: Pixels, ranges: Ranges, generator: torch.Generator) ->
         (N, H, W, C) uint8, and by image what was applied: degrees counterclockwise, pixels per pixel, a factor, and
         fractions of width and height to the right and down.
     """
-    draw = 2 * torch.rand((len(pixels), 5), generator=generator) - 1  # (N, 5) in [-1, 1]
-    degrees, shear = draw[:, 0] * ranges.rotate_degrees, draw[:, 1] * ranges.shear
-    zoom, right, down = 1 + draw[:, 2] * ranges.zoom, draw[:, 3] * ranges.shift, draw[:, 4] * ranges.shift
-    height, width = pixels.shape[1:3]
-    cosine, sine = torch.cos(degrees * math.pi / 180) / zoom, torch.sin(degrees * math.pi / 180) / zoom
-    # input = shear(rotate(output - shift)) / zoom: where an output pixel is read.
-    to_x, to_y = -right * width, -down * height
-    top = [cosine + shear * sine, -sine + shear * cosine]
-    bottom = [sine, cosine]
-    entries = [*top, top[0] * to_x + top[1] * to_y, *bottom, bottom[0] * to_x + bottom[1] * to_y]
+    values = _draw_affine(ranges, len(pixels), generator)  # (N, 5)
+    entries = affine_map(values, *pixels.shape[1:3])
     result = np.empty_like(pixels)
     for start in range(0, len(pixels), CHUNK):
         part = slice(start, start + CHUNK)
         result[part] = to_pixels(warp(to_images(pixels[part]), [entry[part] for entry in entries]))
-    names = ("rotate_degrees", "shear", "zoom", "shift_x", "shift_y")
-    values = torch.stack([degrees, shear, zoom, right, down], dim=1).tolist()
-    return result, [[Applied(name, value) for name, value in zip(names, row, strict=True)] for row in values]
+    return result, _as_applied(values)
+
+
+def draw_random_affine(ranges: Ranges, count: int, generator: torch.Generator) -> list[list[Applied]]:
+    """By image what ``random_affine`` would apply, without doing it.
+
+    Args:
+        ranges: of the draws.
+        count: images.
+        generator: of the draws.
+    """
+    return _as_applied(_draw_affine(ranges, count, generator))
+
+
+def affine_map(values: Tensor, height: int, width: int) -> Map:
+    """Where ``random_affine`` reads each output pixel: input = shear(rotate(output - shift)) / zoom.
+
+    Args:
+        values: (N, 5) in the order of AFFINE.
+        height: in pixels.
+        width: in pixels.
+    """
+    degrees, shear, zoom, right, down = values.unbind(dim=1)
+    cosine, sine = torch.cos(degrees * math.pi / 180) / zoom, torch.sin(degrees * math.pi / 180) / zoom
+    to_x, to_y = -right * width, -down * height
+    top = [cosine + shear * sine, -sine + shear * cosine]
+    bottom = [sine, cosine]
+    return [*top, top[0] * to_x + top[1] * to_y, *bottom, bottom[0] * to_x + bottom[1] * to_y]
+
+
+def _draw_affine(ranges: Ranges, count: int, generator: torch.Generator) -> Tensor:
+    """(N, 5) in the order of AFFINE."""
+    draw = 2 * torch.rand((count, 5), generator=generator) - 1  # (N, 5) in [-1, 1]
+    degrees, shear = draw[:, 0] * ranges.rotate_degrees, draw[:, 1] * ranges.shear
+    zoom, right, down = 1 + draw[:, 2] * ranges.zoom, draw[:, 3] * ranges.shift, draw[:, 4] * ranges.shift
+    return torch.stack([degrees, shear, zoom, right, down], dim=1)
+
+
+def _as_applied(values: Tensor) -> list[list[Applied]]:
+    return [[Applied(name, value) for name, value in zip(AFFINE, row, strict=True)] for row in values.tolist()]
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -1,0 +1,79 @@
+"""corrections.csv: every image of the source that was dropped or has another label now, the worst first.
+
+It is read by people in spreadsheets and by programs. A spreadsheet takes a cell that starts with one of ``= + - @`` for
+a formula, whoever named the file, so such a text gets an apostrophe before it, and so does one that starts with an
+apostrophe itself: a leading apostrophe is never part of the text. Plain numbers, a class ``-1`` say, stay as they are.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from winnow.dataset.samples import labels_by_id, only_source, only_splits
+from winnow.verdicts.fates import Fate, fates
+from winnow.verdicts.ledger import DROP, RELABEL
+
+CORRECTIONS = {  # column of data/export/corrections.csv: meaning
+    "name": "path inside the source",
+    "given_label": "class as delivered",
+    "action": "drop or relabel",
+    "new_label": "class now; empty when dropped",
+    "label_quality": "of the last round that valued the image, in [0, 1], lower is worse; empty where none did",
+    "reason": "of the verdict that decided, one sentence with its figures",
+}
+
+
+FORMULA = re.compile(r"[=+\-@\t\r']")
+
+
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+
+
+def corrections(
+    prepared: pa.Table, refined: pa.Table, ledger: pa.Table, label_quality: Mapping[str, float]
+) -> list[list[str]]:
+    """A row of CORRECTIONS for each source image of train and val that was dropped or relabelled.
+
+    Args:
+        prepared: samples as delivered.
+        refined: samples now.
+        ledger: every verdict, in order.
+        label_quality: by id, where it was valued.
+
+    Returns:
+        Rows of text, the lowest label quality first, those without one last; by name among equals.
+    """
+    source = only_splits(only_source(prepared), "train", "val")
+    names = labels_by_id(source, "name")
+    given = labels_by_id(source, "given_label")
+    touched = {key: fate for key, fate in fates(given, ledger, labels_by_id(refined)).items() if fate.touched}
+    order = sorted(touched, key=lambda key: (label_quality.get(key, float("inf")), names[key], key))
+    return [_row(names[key], touched[key], label_quality.get(key)) for key in order]
+
+
+def _row(name: str, fate: Fate, quality: float | None) -> list[str]:
+    deciding = fate.deciding
+    return [
+        name,
+        fate.given,
+        DROP if fate.label is None else RELABEL,
+        fate.label or "",
+        "" if quality is None else f"{quality:.6g}",
+        deciding.reason if deciding else "",
+    ]
+
+
+def corrections_csv(rows: list[list[str]]) -> bytes:
+    """The rows below CORRECTIONS' header as UTF-8, quoted where needed, formulas disarmed."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(CORRECTIONS)
+    writer.writerows([_disarmed(cell) for cell in row] for row in rows)
+    return sink.getvalue().encode()
+
+
+def _disarmed(cell: str) -> str:
+    return f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
