@@ -1,8 +1,9 @@
-"""The judge: the fixed model trained as the competition's trainer does, and its evaluation on the test set.
+"""Whole networks trained as the competition's trainer trains its fixed model, and their evaluation.
 
 Arrays in, results out. ``competition`` is that trainer exactly; another profile may differ from it in the fields of
-``Profile`` and in nothing else. One difference lies outside this module: that trainer resizes the delivered image to
-32 x 32 directly, while here every arm and the test set have the working size of prepare.
+``Profile`` and in nothing else, and a network of the user's own is trained alike. One difference lies outside this
+module: that trainer resizes the delivered image to 32 x 32 directly, while here every arm and the test set have the
+size at which the source is analysed.
 
 Source: the 2021 Data-Centric AI Competition's trainer (TensorFlow 2, Keras).
 """
@@ -11,13 +12,13 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import NonNegativeInt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.pipeline.fields import Count, Rate, section
@@ -37,7 +38,7 @@ Tick = Callable[[], None]
 
 @section
 class Profile:
-    """How the fixed model is trained; a section below `judge.profiles`."""
+    """How a whole network is trained; a section below `judge.profiles`, and `finetune`."""
 
     epochs: Count
     batch: Count  # images an update
@@ -62,9 +63,9 @@ class Profile:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images with their class indices."""
+    """Images, or their features, with their class indices."""
 
-    images: npt.NDArray[np.uint8]  # (N, H, W, 1 or 3)
+    images: npt.NDArray[Any]  # (N, H, W, 1 or 3) uint8 pixels, or (N, D) features
     labels: npt.NDArray[np.int64]  # (N,)
 
 
@@ -80,7 +81,7 @@ class Epoch:
 class Trained:
     """The model at its chosen epoch."""
 
-    model: FixedModel  # in evaluation mode
+    model: nn.Module  # in evaluation mode
     best_epoch: int  # counted from 1
     curve: tuple[Epoch, ...]
 
@@ -95,8 +96,24 @@ class Evaluation:
     recall: dict[int, float]  # by class index; a class without images has none
 
 
-class _Set:
-    """A labelled set as the model takes it, on its device."""
+class Batches(Protocol):
+    """A labelled set as a network takes it, on its device."""
+
+    labels: Tensor  # (N,)
+
+    def __len__(self) -> int:
+        """N."""
+
+    def pick(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) images, channels last in memory, and (B,) labels."""
+
+
+AsBatches = Callable[[Labelled, torch.device], Batches]
+Network = Callable[[int, torch.Generator], nn.Module]  # of K classes
+
+
+class FixedInputs:
+    """A labelled set as the fixed model takes it."""
 
     def __init__(self, data: Labelled, device: torch.device) -> None:
         # Rows of height, width, channel: a batch picked by index is channels-last without another copy.
@@ -120,8 +137,10 @@ def train(
     seed: int,
     device: torch.device,
     tick: Tick = lambda: None,
+    network: Network = FixedModel,
+    as_batches: AsBatches = FixedInputs,
 ) -> Trained:
-    """The fixed model after training, with the weights of the first epoch of the best validation accuracy.
+    """The network after training, with the weights of the first epoch of the best validation accuracy.
 
     Adam on the batch's mean cross-entropy; every epoch visits every image once in a new order, and the last batch
     may be smaller. Running averages of batch norm are part of the weights chosen.
@@ -134,6 +153,8 @@ def train(
         seed: of the first weights and of every order.
         device: where to compute; the orders are drawn on the CPU, so they are the same everywhere.
         tick: called after every epoch.
+        network: the fixed model, or another.
+        as_batches: how it takes images.
 
     Raises:
         ValueError: one of the two sets is empty.
@@ -141,13 +162,13 @@ def train(
     if not len(data.labels) or not len(validation.labels):
         raise ValueError(f"training needs train and val images, got {len(data.labels)} and {len(validation.labels)}")
     generator = torch.Generator().manual_seed(seed)
-    model = FixedModel(classes, generator).to(device)
-    batches, held_out = _Set(data, device), _Set(validation, device)
+    model = network(classes, generator).to(device)
+    batches, held_out = as_batches(data, device), as_batches(validation, device)
     optimiser = torch.optim.Adam(
         model.parameters(), lr=profile.learning_rate, betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True
     )
     curve: list[Epoch] = []
-    best: tuple[float, int, FixedModel] | None = None
+    best: tuple[float, int, nn.Module] | None = None
     epochs = profile.epochs_on(len(batches))
     for number in range(1, epochs + 1):
         loss = _train_epoch(model, batches, optimiser, profile, number, epochs, generator)
@@ -161,8 +182,8 @@ def train(
 
 
 def _train_epoch(
-    model: FixedModel,
-    data: _Set,
+    model: nn.Module,
+    data: Batches,
     optimiser: torch.optim.Adam,
     profile: Profile,
     number: int,
@@ -199,33 +220,41 @@ def set_update(optimiser: torch.optim.Adam, profile: Profile, *, step: int, step
         group["eps"] = ADAM_EPSILON / math.sqrt(1 - ADAM_BETAS[1] ** (step + 1))
 
 
-def evaluate(model: FixedModel, data: Labelled, *, device: torch.device) -> Evaluation:
+def evaluate(
+    model: nn.Module, data: Labelled, *, device: torch.device, as_batches: AsBatches = FixedInputs
+) -> Evaluation:
     """The model's predictions for every image, in float32 and evaluation mode.
 
     Args:
         model: moved to the device.
         data: at least one image.
         device: where to compute.
+        as_batches: how the model takes images.
     """
-    logits = _logits(model.to(device).eval(), _Set(data, device), "float32").cpu()  # (N, K)
-    labels = torch.from_numpy(np.array(data.labels, dtype=np.int64))
+    logits = _logits(model.to(device).eval(), as_batches(data, device), "float32").cpu()  # (N, K)
+    return evaluation_of(logits, data.labels)
+
+
+def evaluation_of(logits: Tensor, wanted: npt.NDArray[np.int64]) -> Evaluation:
+    """The figures of (N, K) logits against (N,) labels."""
+    labels = torch.from_numpy(np.array(wanted, dtype=np.int64))
     predicted = logits.argmax(dim=1).numpy()
-    right = predicted == data.labels
+    right = predicted == wanted
     return Evaluation(
         predicted=predicted,
         accuracy=float(right.mean()),
         loss=functional.cross_entropy(logits, labels).item(),
-        recall={int(k): float(right[data.labels == k].mean()) for k in np.unique(data.labels)},
+        recall={int(k): float(right[wanted == k].mean()) for k in np.unique(wanted)},
     )
 
 
-def _accuracy(model: FixedModel, data: _Set, precision: str) -> float:
+def _accuracy(model: nn.Module, data: Batches, precision: str) -> float:
     model.eval()
     right = (_logits(model, data, precision).argmax(dim=1) == data.labels).sum()
     return right.item() / len(data)
 
 
-def _logits(model: FixedModel, data: _Set, precision: str) -> Tensor:
+def _logits(model: nn.Module, data: Batches, precision: str) -> Tensor:
     """(N, K) logits of every image, in order."""
     device = data.labels.device
     with torch.inference_mode(), half_precision(device, wanted=precision == "bfloat16"):

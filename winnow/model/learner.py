@@ -1,0 +1,247 @@
+"""How the model of a source learns: the competition's fixed model, heads on frozen features, or a whole network.
+
+Each trains on labelled data, chooses the epoch by validation data (the first of the best accuracy), and evaluates.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from winnow.backbone.card import Card
+from winnow.backbone.loading import finetunable
+from winnow.backbone.resize import normalised
+from winnow.pipeline.workers import Tick
+from winnow.training.head import Head, HeadProfile, train_head
+from winnow.training.network import pick_device, preprocess
+from winnow.training.training import (
+    EVALUATION_BATCH,
+    Epoch,
+    Evaluation,
+    Labelled,
+    Profile,
+    Trained,
+    evaluate,
+    evaluation_of,
+    train,
+)
+
+
+class Learner(Protocol):
+    """What a stage needs of a model; it travels to worker processes."""
+
+    def epochs_on(self, images: int) -> int:
+        """Epochs of a training on so many images; each ticks once."""
+
+    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+        """The model at its chosen epoch."""
+
+    def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:
+        """Its predictions for a labelled set."""
+
+
+@dataclass(frozen=True)
+class FixedLearner:
+    """The competition's fixed model."""
+
+    profile: Profile
+
+    def epochs_on(self, images: int) -> int:
+        """As the profile says."""
+        return self.profile.epochs_on(images)
+
+    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+        """See ``winnow.training.training.train``."""
+        device = pick_device()
+        return train(data, validation, classes=classes, profile=self.profile, seed=seed, device=device, tick=tick)
+
+    def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:
+        """See ``winnow.training.training.evaluate``."""
+        return evaluate(trained.model, data, device=pick_device())
+
+
+@dataclass(frozen=True)
+class HeadLearner:
+    """A head on the features of a frozen backbone."""
+
+    profile: HeadProfile
+
+    def epochs_on(self, images: int) -> int:
+        """As the profile says, whatever the images."""
+        return self.profile.epochs
+
+    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+        """See ``winnow.training.head``."""
+        if not len(data.labels) or not len(validation.labels):
+            raise ValueError(
+                f"training needs train and val images, got {len(data.labels)} and {len(validation.labels)}"
+            )
+        features, held_out = (_tensor(one.images) for one in (data, validation))
+        wanted = torch.from_numpy(np.array(validation.labels, dtype=np.int64)).to(features.device)
+        curve: list[Epoch] = []
+        best: list[Tensor] = []
+
+        def after_epoch(head: Head, loss: float) -> None:
+            accuracy = float((head(held_out).argmax(dim=1) == wanted).double().mean())
+            if not curve or accuracy > max(epoch.val_accuracy for epoch in curve):
+                best[:] = [head.weight.detach().clone()]
+            curve.append(Epoch(loss, accuracy))
+            tick()
+
+        head, _ = train_head(
+            features,
+            torch.from_numpy(np.array(data.labels, dtype=np.int64)).to(features.device),
+            torch.arange(len(features)),
+            classes=classes,
+            profile=self.profile,
+            seed=seed,
+            after_epoch=after_epoch,
+        )
+        head.load_state_dict({**head.state_dict(), "weight": best[0]})
+        chosen = int(np.argmax([epoch.val_accuracy for epoch in curve]))  # the first of the best
+        return Trained(head.eval(), chosen + 1, tuple(curve))
+
+    def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:
+        """Predictions of the head."""
+        with torch.inference_mode():
+            logits = trained.model.to(pick_device())(_tensor(data.images))
+        return evaluation_of(logits.float().cpu(), data.labels)
+
+
+def _tensor(features: npt.NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(np.array(features, dtype=np.float32)).to(pick_device())
+
+
+class Squares:
+    """A labelled set of 8-bit squares, normalised a batch at a time: as floats, photographs would fill the memory."""
+
+    def __init__(self, card: Card, data: Labelled, device: torch.device) -> None:
+        self.card, self.device = card, device
+        self.pixels = torch.from_numpy(np.asarray(data.images))  # (N, S, S, C)
+        self.labels = torch.from_numpy(np.array(data.labels, dtype=np.int64)).to(device)  # (N,)
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.labels)
+
+    def pick(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) images, channels last in memory, and (B,) labels."""
+        rows = index.cpu() if isinstance(index, Tensor) else index
+        return normalised(self.pixels[rows].to(self.device), self.card), self.labels[index]
+
+
+@dataclass(frozen=True)
+class WholeLearner:
+    """The user's network with a fresh head, every weight trained."""
+
+    profile: Profile
+    card: Card
+    user_folder: Path  # models/user
+
+    def epochs_on(self, images: int) -> int:
+        """As the profile says."""
+        return self.profile.epochs_on(images)
+
+    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+        """See ``winnow.training.training.train``."""
+        return train(
+            data,
+            validation,
+            classes=classes,
+            profile=self.profile,
+            seed=seed,
+            device=pick_device(),
+            tick=tick,
+            network=lambda k, generator: finetunable(self.card, k, generator, user_folder=self.user_folder),
+            as_batches=functools.partial(Squares, self.card),
+        )
+
+    def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:
+        """See ``winnow.training.training.evaluate``."""
+        device = pick_device()
+        return evaluate(trained.model, data, device=device, as_batches=functools.partial(Squares, self.card))
+
+
+def learner_of(card: Card, *, fixed: Profile, head: HeadProfile, finetune: Profile, user_folder: Path) -> Learner:
+    """The learner of a source's model.
+
+    Args:
+        card: of the model.
+        fixed: how the competition's model is trained here.
+        head: how heads are trained.
+        finetune: how a whole network of the user's is.
+        user_folder: models/user.
+    """
+    if card.competition:
+        return FixedLearner(fixed)
+    return HeadLearner(head) if card.frozen else WholeLearner(finetune, card, user_folder)
+
+
+def answers(
+    data: Labelled, validation: Labelled, queried: Labelled, classes: int, learner: Learner, seed: int, tick: Tick
+) -> npt.NDArray[np.bool_]:
+    """(N,) true where the model, trained on ``data``, classifies a queried image correctly; a job for a worker.
+
+    Args:
+        data: trained on.
+        validation: of the same dataset; chooses the epoch.
+        queried: the images that it is evaluated on.
+        classes: K.
+        learner: how it is trained.
+        seed: of weights and orders.
+        tick: called once an epoch.
+    """
+    trained = learner.train(data, validation, classes=classes, seed=seed, tick=tick)
+    right: npt.NDArray[np.bool_] = learner.evaluate(trained, queried).predicted == queried.labels
+    return right
+
+
+def class_probabilities(
+    data: Labelled,
+    validation: Labelled,
+    queried: npt.NDArray[np.uint8],
+    classes: int,
+    learner: WholeLearner,
+    seed: int,
+    tick: Tick,
+) -> npt.NDArray[np.float32]:
+    """(N, K) of each class by a whole network that was trained without the queried images; a job for a worker."""
+    trained = learner.train(data, validation, classes=classes, seed=seed, tick=tick)
+    device = pick_device()
+    squares = Squares(learner.card, Labelled(queried, np.zeros(len(queried), np.int64)), device)
+    with torch.inference_mode():
+        starts = range(0, len(queried), EVALUATION_BATCH)
+        parts = [trained.model(squares.pick(slice(start, start + EVALUATION_BATCH))[0]) for start in starts]
+        return torch.cat(parts).float().softmax(dim=1).cpu().numpy()  # type: ignore[no-any-return]
+
+
+def fixed_features(
+    data: Labelled,
+    validation: Labelled,
+    images: npt.NDArray[np.uint8],
+    classes: int,
+    profile: Profile,
+    seed: int,
+    tick: Tick,
+) -> npt.NDArray[np.float32]:
+    """(N, 256) averages that the head of the trained fixed model reads; a job for a worker.
+
+    Args:
+        data: trained on.
+        validation: chooses the epoch.
+        images: (N, H, W, C) whose features are computed.
+        classes: K.
+        profile: how it is trained.
+        seed: of weights and orders.
+        tick: called once an epoch.
+    """
+    device = pick_device()
+    model = train(data, validation, classes=classes, profile=profile, seed=seed, device=device, tick=tick).model
+    with torch.inference_mode():
+        parts = torch.split(preprocess(images), EVALUATION_BATCH)
+        return torch.cat([model.features(part.to(device)).cpu() for part in parts]).numpy()  # type: ignore[operator]
