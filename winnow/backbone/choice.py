@@ -89,8 +89,11 @@ def few_levels(pixels: npt.NDArray[np.uint8]) -> bool:
     """
     step = max(1, max(pixels.shape[:2]) // LOOKED_AT)
     seen = pixels[::step, ::step]
-    if seen.shape[-1] == 3 and (np.ptp(seen, axis=-1) <= GREY_TOLERANCE).mean() < GREY_SHARE:
-        return False
+    if seen.shape[-1] == 3:
+        red, green, blue = np.moveaxis(seen, -1, 0)
+        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)  # (H, W)
+        if (spread <= GREY_TOLERANCE).mean() < GREY_SHARE:
+            return False
     counts = np.sort(np.bincount(seen[..., seen.shape[-1] // 2].ravel(), minlength=256))  # grey, or the green channel
     return bool(counts[-LEVELS:].sum() >= LEVELS_SHARE * counts.sum())
 
