@@ -1,8 +1,8 @@
 """Whether two pictures are one photograph: lay one over the other, then correlate what can be seen of both.
 
-A copy that was cropped, turned by a few degrees, resized, brightened or encoded again shows the same details once it is
-laid over its original; the next frame of the same object does not. The overlay is an affine map found by least squares
-together with a gain and an offset of the grey levels (Lucas and Kanade 1981, its Gauss-Newton steps taken from coarse to
+A copy that was cropped, turned by a few degrees, resized, brightened or encoded again shows the same details once it
+is laid over its original; the next frame of the same object does not. The overlay is an affine map found by least
+squares together with a gain and an offset of the grey levels (Lucas and Kanade 1981; Gauss-Newton steps, coarse to
 fine). Broad shading says little, so that the correlation is of the details alone.
 """
 
@@ -14,6 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 Plane = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 SIDE = 96  # of a thumbnail in pixels: finer details do not survive a strong JPEG
 COARSE = 48
@@ -23,7 +24,7 @@ EDGE = 0.06  # of the side, left out at each border: a turned picture's corners 
 STEPS = 12
 STILL = 0.0005  # of the side; a smaller step ends the search
 LARGEST = 0.15  # change of scale, slant or place; beyond it the overlay matches different pictures
-PROMISING = 0.75  # coarse correlation below which no fine one of a copy was seen, among 3,342 planted copies
+PROMISING = 0.65  # coarse correlation, at least, to go on; of 2,400 planted copies 2,398 have more than 0.74
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -39,14 +40,13 @@ def likeness(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
         one: (SIDE, SIDE) of ``thumbnail``.
         other: the same of the other picture.
     """
-    found: Plane | None = np.zeros((2, 3))
-    correlation = 0.0
+    overlay, correlation = np.zeros((2, 3)), 0.0
     for side, least in ((COARSE, PROMISING), (SIDE, -1.0)):
         fixed, moving = (_softened(picture, side) for picture in (one, other))
-        found = _overlay(fixed, moving, found)
+        found = _overlay(fixed, moving, overlay)
         if found is None:
             return 0.0
-        correlation = _correlation(fixed, moving, found)
+        overlay, correlation = found, _correlation(fixed, moving, found)
         if correlation < least:
             return correlation
     return correlation
@@ -58,14 +58,14 @@ def _softened(picture: npt.NDArray[np.uint8], side: int) -> Plane:
     return np.asarray(ndimage.gaussian_filter(means, SOFTEN))
 
 
-def _grid(side: int) -> tuple[Plane, Plane]:
+def _grid(side: int) -> tuple[Plane, Mask]:
     """(2, side, side) places from -0.5 to 0.5, rows first, and which of them lie off the border."""
     line = (np.arange(side) - (side - 1) / 2) / side
     grid = np.stack(np.meshgrid(line, line, indexing="ij"))
     return grid, np.abs(grid).max(0) <= 0.5 - EDGE
 
 
-def _places(overlay: Plane, grid: Plane) -> tuple[Plane, Plane]:
+def _places(overlay: Plane, grid: Plane) -> tuple[Plane, Mask]:
     """(2, side, side) pixels of the moving picture under each place, and where they lie inside it."""
     side = grid.shape[-1]
     moved = grid + overlay[:, 0, None, None] + np.einsum("ij,jyx->iyx", overlay[:, 1:], grid)
@@ -77,7 +77,7 @@ def _overlay(fixed: Plane, moving: Plane, start: Plane) -> Plane | None:
     """(2, 3) shift and linear part by which places of ``fixed`` move to those of ``moving``; None where none fits."""
     side = len(fixed)
     grid, inner = _grid(side)
-    slopes = np.stack(np.gradient(moving)) * side  # (2, side, side): a side's worth of change
+    slopes = np.asarray(np.gradient(moving)) * side  # (2, side, side): a side's worth of change
     overlay = start.copy()
     for _ in range(STEPS):
         places, inside = _places(overlay, grid)
