@@ -6,8 +6,8 @@
     groups            what hangs together, by the number of its first image
 
 Only hashes are kept of all images. Feature distance does not tell the next frame of an object from a copy: under
-EfficientNet-Lite0 different photographs of a hand (the sign digits) have a cosine of up to 0.9 and more, and copies have
-0.71 and more. So ``winnow.intake.registration`` decides. It holds for photographs; of line art many images are alike without being one.
+EfficientNet-Lite0 different photographs of a hand (the sign digits) have cosines beyond 0.9, and copies 0.71 and more.
+So ``winnow.intake.registration`` decides. It holds for photographs; in line art different drawings look alike.
 """
 
 from collections.abc import Callable, Hashable, Sequence
