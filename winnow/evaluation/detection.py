@@ -31,7 +31,7 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
     "verdicts.<round>.<stage>.<action>": "verdicts of the stage on delivered images",
     "verdicts.<round>.<stage>.copies_dropped": "augmented copies that the stage dropped",
     "touched_share": "share of the train and val images that were dropped or relabelled",
-    "estimated_faults": "estimated share of them that are faults, by the first cleansing by neighbours; with a backbone",
+    "estimated_faults": "estimated share of them that are faults, by the first cleansing by neighbours with a backbone",
     "stopped": "round and stage of the cleansings that only ranked, since they would have touched far more than that",
     "rejected_files": "files of the source that are no samples",
     "leaks_removed": "images left out because a higher split holds one of their group",
@@ -158,9 +158,6 @@ def refine(
         "touched_share": sum(image.touched for image in fate.values()) / max(1, len(fate)),
         **_estimated(estimates),
         "verdicts": counts,
-        "touched_share": "share of the train and val images that were dropped or relabelled",
-        "estimated_faults": "estimated share of them that are faults, by the first cleansing by neighbours; with a backbone",
-        "stopped": "round and stage of the cleansings that only ranked, since they would have touched far more than that",
         "rejected_files": prepare["rejected_total"],
         "leaks_removed": prepare["leaks_total"],
     }
