@@ -98,13 +98,13 @@ def main(
     """Run the stage on the source."""
     asked = {"model": model_name, "weights": weights, "pixels": pixels, "frozen": frozen, "resize": resize}
     request = request_of(asked)
-    known = None if request.model == AUTO else resolve(request)  # before anything is read
+    named = None if request.model == AUTO else resolve(request)  # before anything is read
     path, limit = resolve_source(source), params.max_image_pixels
     before = stamp(path)
     with open_source(path) as opened:
         listed = opened.truth() or {}
         read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable)
-        card = known or resolve(request, facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True)))
+        card = named or resolve(request, facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True)))
         read = find_groups(read, opened, near=not card.competition, max_pixels=limit)
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
