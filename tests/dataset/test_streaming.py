@@ -30,7 +30,7 @@ IDS = list(IMAGES)
 def dataset(folder: Path, images: dict[str, bytes]) -> Path:
     rows = [
         {"id": one, "name": one, "split": "train", "label": "a", "given_label": "a"}
-        | {"origin": "source", "pixel_hash": one, "channels": 1}
+        | {"origin": "source", "pixel_hash": one, "channels": 1, "group": one}
         for one in images
     ]
     write_dataset(folder, samples_table(rows, ["a"]), images=list(images.items()))

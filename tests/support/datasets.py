@@ -24,7 +24,8 @@ def make_dataset(folder: Path, counts: dict[str, int], *, classes: list[str] = C
             png = encode_png(pixels)
             identifier = sample_id(name, png)
             row = {"id": identifier, "name": name, "split": split, "label": classes[k], "given_label": classes[k]}
-            rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 1})
+            row |= {"origin": "source", "pixel_hash": identifier}
+            rows.append({**row, "channels": 1, "width": 16, "height": 16, "group": identifier})
             images.append((identifier, png))
     write_dataset(folder, samples_table(rows, classes), images=images)
     return folder
