@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.support.datasets import damage
 from tests.support.inputs import no_pixels
 from winnow.dataset import images as stored
 from winnow.dataset.images import decode_stored, encode_png, read_images, write_dataset
@@ -136,7 +137,8 @@ def test_a_tampered_table_is_refused_with_the_reason(tmp_path: Path, rows: list[
     ids=["empty", "foreign", "cut", "damaged", "a program for Ghostscript"],
 )
 def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
-    write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", content)])
+    write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", encode_png(pixels(0)))])
+    damage(tmp_path / "d", "a1", content)
     with pytest.raises(UserError, match="the image of a1 is damaged; run `dvc checkout"):
         read_images(tmp_path / "d", ["a1"], no_pixels(tmp_path))
 

@@ -17,7 +17,7 @@ from tests.support.prepared import PARAMS, Prepared, refused
 from tests.support.refusals import refused_params
 from tests.support.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
 from winnow.backbone.card import read_card
-from winnow.dataset.images import pixel_hash, read_images, stored_images
+from winnow.dataset.images import pixel_hash, read_images, stored_images, write_dataset
 from winnow.dataset.samples import class_names, column, read_samples, sample_id
 from winnow.intake.ingest import ingest
 from winnow.pictures.decode import decode, stretch
@@ -93,7 +93,7 @@ def test_the_card_says_which_model_and_why(tmp_path: Path) -> None:
     assert card.why.startswith("auto: 100 % of 30 images are at most 64 pixels wide and high (100 %)")
     named = read_card(Prepared(source, tmp_path / "named", model="competition").model)
     assert named.why == "params.yaml: model is competition"
-    assert replace(card, requested="", why="") == replace(named, requested="", why="")
+    assert replace(card, requested="x", why="x") == replace(named, requested="x", why="x")
 
 
 def test_folder_zip_wrapper_and_second_run_give_the_same_bytes(tmp_path: Path) -> None:
@@ -221,6 +221,21 @@ def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, mo
 
     monkeypatch.setattr(prepare, "ingest", slowly)
     assert refused(source, tmp_path / "out").endswith("was changed while it was read; run it again")
+
+
+def test_a_source_that_is_changed_while_it_is_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_folder(tmp_path / "source", split_files())
+
+    def slowly(*arguments: Any, **options: Any) -> None:
+        (source / "train/a/000.png").write_bytes(noise_png(9))
+        write_dataset(*arguments, **options)
+
+    monkeypatch.setattr(prepare, "write_dataset", slowly)
+    with pytest.raises(UserError, match="was changed while it was read; run it again$"):
+        Prepared(source, tmp_path / "out")
+    assert not (tmp_path / "out/prepare.json").exists()
 
 
 # --- truth ----------------------------------------------------------------------------------------------------------

@@ -392,12 +392,13 @@ def test_the_model_that_judges_and_why_are_told(run: Run) -> None:
 
 def test_estimated_faults_and_what_stopped_at_a_ranking_are_told(run: Run) -> None:
     assert "Estimated share" not in read(run.write().report()).text
-    run.refinement = {"estimated_faults": 0.042, "touched_share": 0.031, "stopped": ["r1 cleanse_neighbours"]}
+    run.refinement = {"estimated_faults": 0.042, "touched_share": 0.031, "stopped": "r1 cleanse_neighbours, r2 cleanse_final"}
     text = read(run.write().report()).text
     assert "Estimated share of faulty images: 4.2 % ; share dropped or relabelled: 3.1 %" in text
-    assert text.count("It stopped at a ranking for people") == 1
+    assert text.count("It stopped at a ranking for people") == 2
     stopped = text.index("It stopped at a ranking")
     assert text.index("r1 , cleanse neighbours") < stopped < text.index("r1 , cleanse final")
+    assert text.index("r2 , cleanse final") < text.rindex("It stopped at a ranking")
 
 
 def test_leaks_are_shown_with_both_pictures_where_these_are_stored(run: Run) -> None:

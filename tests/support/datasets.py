@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.images import SHARD_SCHEMA, encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
 from winnow.verdicts.overrides import write_overrides
 
@@ -29,6 +31,16 @@ def make_dataset(folder: Path, counts: dict[str, int], *, classes: list[str] = C
             images.append((identifier, png))
     write_dataset(folder, samples_table(rows, classes), images=images)
     return folder
+
+
+def damage(dataset: Path, identifier: str, content: bytes) -> None:
+    """Put other bytes in the place of an image in a dataset's shards."""
+    for shard in (dataset / "images").glob("*.parquet"):
+        rows = pq.read_table(shard, schema=SHARD_SCHEMA).to_pylist()
+        for row in rows:
+            if row["id"] == identifier:
+                row["image"]["bytes"] = content
+        pq.write_table(pa.Table.from_pylist(rows, schema=SHARD_SCHEMA), shard)
 
 
 def no_overrides(folder: Path) -> Path:
