@@ -132,14 +132,21 @@ def test_a_tampered_table_is_refused_with_the_reason(tmp_path: Path, rows: list[
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"no image", encode_png(pixels(0))[:40], encode_png(pixels(0)).replace(b"IDAT", b"IDOT"), EPS],
-    ids=["empty", "foreign", "cut", "damaged", "a program for Ghostscript"],
+    ("content", "why"),
+    [
+        (b"", "empty file"),
+        (b"no image", "unknown image format"),
+        (encode_png(pixels(0))[:40], "unknown image format"),
+        (encode_png(pixels(0)).replace(b"IDAT", b"IDOT"), "unknown image format"),
+        (encode_png(pixels(0))[:-30], "truncated or damaged"),
+        (EPS, "unknown image format"),
+    ],
+    ids=["empty", "foreign", "cut in its header", "without its pixels", "cut", "a program for Ghostscript"],
 )
-def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_image_is_named(tmp_path: Path, content: bytes, why: str) -> None:
     write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", encode_png(pixels(0)))])
     damage(tmp_path / "d", "a1", content)
-    with pytest.raises(UserError, match="the image of a1 is damaged; run `dvc checkout"):
+    with pytest.raises(UserError, match=rf"the image of a1 is damaged \({why}\); run `dvc checkout"):
         read_images(tmp_path / "d", ["a1"], no_pixels(tmp_path))
 
 

@@ -233,7 +233,7 @@ def test_a_source_that_is_changed_while_it_is_written_is_refused(
         write_dataset(*arguments, **options)
 
     monkeypatch.setattr(prepare, "write_dataset", slowly)
-    with pytest.raises(UserError, match="was changed while it was read; run it again$"):
+    with pytest.raises(UserError, match=r"was changed while it was read; run it again$"):
         Prepared(source, tmp_path / "out")
     assert not (tmp_path / "out/prepare.json").exists()
 

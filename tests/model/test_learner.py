@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def clouds(n: int, seed: int) -> Labelled:
 
 def test_the_card_decides(tmp_path: Path) -> None:
     frozen = dataclasses.replace(card_of("timm:resnet18"), frozen=True)
-    asked = {"fixed": profile(), "head": HEAD, "finetune": profile(epochs=1), "user_folder": tmp_path}
+    asked: dict[str, Any] = {"fixed": profile(), "head": HEAD, "finetune": profile(epochs=1), "user_folder": tmp_path}
     assert learner_of(card_of("competition"), **asked) == FixedLearner(profile())
     assert learner_of(frozen, **asked) == HeadLearner(HEAD)
     whole = learner_of(card_of("timm:resnet18"), **asked)
@@ -73,7 +74,9 @@ def test_a_whole_network_of_the_users_learns(tmp_path: Path) -> None:
     )
     labels = np.arange(48) % 2
     pixels = (60 * labels[:, None, None, None] + images(48, 16) // 2).astype(np.uint8)
-    learner = WholeLearner(profile(epochs=6, learning_rate=0.02), card_of("python:small_network:small", "default", 16), tmp_path)
+    learner = WholeLearner(
+        profile(epochs=6, learning_rate=0.02), card_of("python:small_network:small", "default", 16), tmp_path
+    )
     data = Labelled(pixels, labels)
     trained = learner.train(data, data, classes=2, seed=0, tick=lambda: None)
     assert learner.evaluate(trained, data).accuracy > 0.9
