@@ -5,8 +5,10 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import stages.pixels
 import stages.prepare
 import stages.synthesise
+from winnow.backbone.card import COMPETITION
 from winnow.pipeline.params import load_params
 
 
@@ -29,9 +31,23 @@ def prepare_source(source: Path, folder: Path) -> Path:
         stages.prepare.main(
             str(source),
             params,
+            COMPETITION,
+            "default",
+            0,
+            True,
+            "letterbox",
             prepared=folder / "prepared",
             test=folder / "test",
             truth=folder / "truth.parquet",
+            model=folder / "model.json",
             metrics=folder / "prepare.json",
         )
     return folder / "prepared"
+
+
+def decoded(prepared: Path) -> Path:
+    """The images of a prepared dataset at the size of the fixed model, in arrays beside it."""
+    pixels = prepared.with_name("pixels")
+    with contextlib.redirect_stdout(io.StringIO()):
+        stages.pixels.main(prepared=prepared, model=prepared.with_name("model.json"), pixels=pixels)
+    return pixels

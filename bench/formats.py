@@ -15,13 +15,17 @@ from stages.find_edge_cases import EDGE_CASES
 from stages.prepare import LEAKS, REJECTED, TRUTH
 from stages.value import SCORES
 from winnow.augmentation.policy_file import POLICY
+from winnow.backbone.card import CARD
 from winnow.cleansing.cleanse import SIGNALS
+from winnow.cleansing.planted_rule import ESTIMATE
+from winnow.dataset.arrays import INDEX
 from winnow.dataset.images import SHARD
 from winnow.dataset.samples import SAMPLES
 from winnow.evaluation.comparison import COMPARISON
 from winnow.evaluation.detection import REFINEMENT
 from winnow.evaluation.gate import GATE
 from winnow.evaluation.seed_files import FIGURES, PREDICTION_COLUMNS
+from winnow.export.corrections import CORRECTIONS
 from winnow.export.manifest import MANIFEST
 from winnow.intake.ingest import COUNTS
 from winnow.pipeline.files import ROOT, Columns, write_bytes
@@ -68,6 +72,15 @@ class Json:
         return ["| key | content |", "|---|---|", *(f"| `{key}` | {about} |" for key, about in self.keys.items())]
 
 
+@dataclass(frozen=True)
+class Csv(Json):
+    """A CSV file; its keys are columns."""
+
+    def lines(self) -> list[str]:
+        """The section's table."""
+        return ["| column | content |", *super().lines()[1:]]
+
+
 FORMATS: tuple[Table | Json, ...] = (
     Table(
         "Samples",
@@ -79,12 +92,25 @@ FORMATS: tuple[Table | Json, ...] = (
     Table(
         "Image shards",
         "<dataset>/images/<hash>.parquet",
-        "Images at the working size, as Hugging Face's image feature reads them. A shard is never changed and may hold "
-        "images that were dropped since: rows and labels come from samples.parquet.",
+        "Source images as delivered, copies as analysed; Hugging Face's image feature reads them. A shard is never "
+        "changed and may hold images that were dropped since: rows and labels come from samples.parquet.",
         SHARD,
     ),
+    Table(
+        "Index of arrays",
+        "data/<arrays>/index.parquet",
+        "data/pixels, the source images at the model's size: (n, S, S, 1 or 3) uint8; data/features, what a frozen "
+        "backbone makes of them: (n, D) float16, none for the competition's model. A dataset has the features of its "
+        "copies in the same form below features/`<stage>`.",
+        INDEX,
+    ),
     Table("Rejected files", "data/prepared/rejected.parquet", "Files of the source that are no samples.", REJECTED),
-    Table("Leaks", "data/prepared/leaks.parquet", "Images left out of a split.", LEAKS),
+    Table(
+        "Leaks",
+        "data/prepared/leaks.parquet",
+        "Images left out of a split. Where there are any, data/prepared/leaks is a dataset of them and of those kept.",
+        LEAKS,
+    ),
     Table("Truth", "data/truth.parquet", "truth.csv, by id; no rows where the source has none.", TRUTH),
     Table("Overrides", "data/overrides.parquet", "What must hold of an image by overrides.csv.", OVERRIDES),
     Table(
@@ -131,6 +157,19 @@ FORMATS: tuple[Table | Json, ...] = (
         "models/judge/<arm>/seed-<s>.parquet",
         "One row per test image; beside it the chosen weights (safetensors) and a seal over the seed's files.",
         PREDICTION_COLUMNS,
+    ),
+    Csv(
+        "Corrections",
+        "data/export/corrections.csv",
+        "One row per source image of train or val that was dropped or has another label now, the worst first.",
+        CORRECTIONS,
+    ),
+    Json("Model", "data/model.json", "The model that everything is valued, cleansed and judged by.", CARD),
+    Json(
+        "Estimate",
+        "data/<round>/<stage>/estimate.json",
+        "Of cleanse_neighbours and cleanse_final. `estimated_faults` needs a backbone.",
+        ESTIMATE,
     ),
     Json("Policy", "models/<round>/policy.json", "The augmentation policy and the limits of each class.", POLICY),
     Json("Counts of prepare", "metrics/prepare.json", "Every key is present in every run.", COUNTS),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.embedded import draw_source, prepare_source
+from bench.embedded import decoded, draw_source, prepare_source
 from bench.ranks import rank_correlation
 from bench.timing import Figure, figure, interleaved, rates, ratios
 from stages.value import Params
@@ -85,7 +85,8 @@ def _case(images: int) -> Case:
         samples = read_samples(dataset)
         suspects = only_splits(samples, "train", "val").slice(0, images)
         book = only_splits(samples, "label_book").slice(0, LABEL_BOOK)
-        pixels, book_pixels = (read_images(dataset, table["id"].to_pylist()) for table in (suspects, book))
+        arrays = decoded(dataset)
+        pixels, book_pixels = (read_images(dataset, table["id"].to_pylist(), arrays) for table in (suspects, book))
     run = Run(
         images=torch.tensor(pixels).permute(0, 3, 1, 2).contiguous(),
         labels=torch.tensor(label_indices(suspects)),

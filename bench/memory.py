@@ -17,9 +17,14 @@ import psutil
 
 from bench.timing import Figure, figure
 from stages import value
+from winnow.backbone.card import COMPETITION
+from winnow.backbone.choice import Request, resolve
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
+from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
+from winnow.representation.support import Support
+from winnow.training.head import HeadProfile
 
 COUNTS = (2000, 20000)
 CLASSES = 10
@@ -69,7 +74,10 @@ def run_value(folder: Path) -> dict[str, int]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    value.main(params, dataset=folder / "dataset", **outputs)
+    write_json(folder / "model.json", resolve(Request(COMPETITION, "default", 0, True, "letterbox")).to_json())
+    inputs = {name: folder / name for name in ("dataset", "pixels", "features")}  # without pixels, shards are decoded
+    head, support = load_params("head", HeadProfile), load_params("support", Support)
+    value.main(params, head, support, model=folder / "model.json", **inputs, **outputs)
     done.set()
     watcher.join()
     return {"parent": _peak(stage.pid), "worker": max(peaks.values())}
@@ -100,6 +108,9 @@ def write_random(folder: Path, count: int) -> None:
                 "origin": "source",
                 "pixel_hash": identifier,
                 "channels": 1,
+                "width": SIDE,
+                "height": SIDE,
+                "group": identifier,
             }
         )
         images.append((identifier, png))

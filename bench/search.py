@@ -35,9 +35,9 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         step = (seconds[2] - seconds[1]) / (short.steps - 1)
         epoch = step * count / short.batch
         names = [str(label) for label in range(CLASSES)]
-        hashes = [str(number) for number in range(count)]
+        groups = [str(number) for number in range(count)]
         start = time.perf_counter()
-        find_limits(pixels, labels, names, short.operations, params.label_check, pixel_hashes=hashes, seed=0)
+        find_limits(pixels, labels, names, short.operations, params.label_check, groups=groups, seed=0)
         check_seconds = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps
         found += [

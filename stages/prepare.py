@@ -109,9 +109,9 @@ def main(
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
         samples = complete(delivered, plan, opened)
+        _demand_unchanged(path, before, opened)
         _write_datasets(samples, leaks, opened, prepared=prepared, test=test)
-    if stamp(path) != before:
-        raise UserError(f"{opened.where} was changed while it was read; run it again")
+    _demand_unchanged(path, before, opened)  # its images were read again to be written
     drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
     matched = match_names(listed, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
     truths = {name: listed[row] for row, name in matched.items()}
@@ -132,6 +132,11 @@ def main(
     write_json(model, card.to_json())
     announce(counts, rejected, drawn, prepared)
     print(f"prepare: judged by {card.model} at {card.pixels} pixels; {card.why}")
+
+
+def _demand_unchanged(path: Path, before: list[tuple[str, int, int]], source: Source) -> None:
+    if stamp(path) != before:
+        raise UserError(f"{source.where} was changed while it was read; run it again")
 
 
 def _write_datasets(

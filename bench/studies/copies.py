@@ -2,10 +2,11 @@
 
     python -m bench.studies.copies --dataset DATASET --policy models/r1/policy.json
 
-DATASET is what the cleansing by influence leaves. Its train, val and label-book images are dealt into two folds. The
-training images of one fold are filled up to the budget by copies, its validation images select the epoch, and the
-fixed model is evaluated on every image of the other fold, with its label as it stands. Every draw deals the folds and
-makes the copies anew; the ways differ in the copies alone. The last column is paired by draw, seed and image.
+DATASET is what the cleansing by influence leaves of a source whose model is the competition's. Its train, val and
+label-book images are dealt into two folds. The training images of one fold are filled up to the budget by copies, its
+validation images select the epoch, and the fixed model is evaluated on every image of the other fold, with its label as
+it stands. Every draw deals the folds and makes the copies anew; the ways differ in the copies alone. The last column is
+paired by draw, seed and image.
 
 Log: docs/log/2026-11-26-chained-copies.md, docs/log/2026-11-25-search-length.md. Differs from the scripts behind those
 tables: they took the last epoch.
@@ -32,14 +33,15 @@ from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, read_samples
 from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.intervals import accuracy_interval, gain_interval
+from winnow.model.learner import FixedLearner, answers
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
 from winnow.pipeline.workers import run_jobs
-from winnow.training.jobs import answers
 from winnow.training.training import Labelled, Profile
 from winnow.transforms.views import random_affine
 
 RESULT = Path("build/studies/copies.json")
+PIXELS = Path("data/pixels")
 FOLDS = 2
 BASE = "random"  # what the other ways are compared with
 
@@ -52,7 +54,7 @@ class Images:
     labels: npt.NDArray[np.int64]  # (N,)
     classes: list[str]
     splits: npt.NDArray[np.str_]  # (N,)
-    hashes: list[str]  # (N,) equal for equal images
+    groups: list[str]  # (N,) equal for images that belong together, as equal ones do
 
 
 def ways(policy: Policy, augment: Augment) -> dict[str, Draw]:
@@ -75,15 +77,15 @@ def halved(policy: Policy) -> Policy:
     return replace(policy, sub_policies=sub_policies)
 
 
-def read(dataset: Path) -> Images:
-    """The source images of a dataset, copies left out."""
+def read(dataset: Path, pixels: Path) -> Images:
+    """The source images of a dataset, copies left out; ``pixels`` is the folder of their arrays."""
     samples = only_source(read_samples(dataset))
     return Images(
-        pixels=read_images(dataset, samples["id"].to_pylist()),
+        pixels=read_images(dataset, samples["id"].to_pylist(), pixels),
         labels=label_indices(samples),
         classes=class_names(samples),
         splits=column(samples, "split"),
-        hashes=samples["pixel_hash"].to_pylist(),
+        groups=samples["group"].to_pylist(),
     )
 
 
@@ -101,7 +103,7 @@ def measure(
     images: Images, draws: dict[str, Draw], profile: Profile, *, budget: int, draw: int, seeds: int
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """By way, (S, N) true where a model that saw neither image n nor a copy of it is right about it."""
-    fold = deal_folds(images.labels, images.hashes, folds=FOLDS, rng=np.random.default_rng(draw))
+    fold = deal_folds(images.labels, images.groups, folds=FOLDS, rng=np.random.default_rng(draw))
     jobs: list[tuple[Any, ...]] = []
     for make in draws.values():
         for number in range(FOLDS):
@@ -110,7 +112,9 @@ def measure(
             data = filled_up(images, train, make, per_class=budget // len(images.classes), seed=draw)
             validation = Labelled(images.pixels[val], images.labels[val])
             asked = Labelled(images.pixels[~own], images.labels[~own])
-            jobs += [(data, validation, asked, len(images.classes), profile, seed) for seed in range(seeds)]
+            jobs += [
+                (data, validation, asked, len(images.classes), FixedLearner(profile), seed) for seed in range(seeds)
+            ]
     steps = sum(profile.epochs_on(len(job[0].labels)) for job in jobs)
     answered = iter(run_jobs(answers, jobs, steps=steps, label=f"copies: draw {draw}: epochs"))
     right = {name: np.zeros((seeds, len(images.labels)), dtype=bool) for name in draws}
@@ -126,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--policy", type=Path, required=True)
+    parser.add_argument("--pixels", type=Path, default=PIXELS, help=f"of the stage `pixels` (default: {PIXELS})")
     parser.add_argument("--draws", type=int, default=2, help="of folds and copies (default: 2)")
     parser.add_argument("--seeds", type=int, default=2, help="of the fixed model, by draw (default: 2)")
     parser.add_argument("--epochs", type=int, default=12, help="of `quick` (default: 12)")
@@ -134,7 +139,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     augment, judge = load_params("augment", Augment), load_params("judge", Judge)
-    images, made = read(options.dataset), ways(load_policy(options.policy), augment)
+    images, made = read(options.dataset, options.pixels), ways(load_policy(options.policy), augment)
     profile = replace(judge.profiles["quick"], epochs=options.epochs)
     budget = options.budget or augment.budget
     by_draw = [

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.embedded import draw_source, prepare_source
+from bench.embedded import decoded, draw_source, prepare_source
 from bench.ranks import Array, rank_correlation
 from bench.studies.retraining import Subset, predict, retrain
 from bench.timing import machine
@@ -89,15 +89,15 @@ def embedded_subset(per_class: int, rng: np.random.Generator) -> Subset:
     """As many training images of every class of the embedded source, faults included, and its label book."""
     with tempfile.TemporaryDirectory() as name:
         dataset = prepare_source(draw_source(Path(name), test_per_class=1), Path(name))
-        samples = read_samples(dataset)
+        samples, pixels = read_samples(dataset), decoded(dataset)
         train, book = only_splits(samples, "train"), only_splits(samples, "label_book")
         labels = label_indices(train)
         chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == k))[:per_class] for k in np.unique(labels)])
         ids = [str(identifier) for identifier in column(train, "id")[chosen]]
         return Subset(
-            images=read_images(dataset, ids),
+            images=read_images(dataset, ids, pixels),
             labels=labels[chosen],
-            trusted=read_images(dataset, book["id"].to_pylist()),
+            trusted=read_images(dataset, book["id"].to_pylist(), pixels),
             trusted_labels=label_indices(book),
             classes=len(class_names(samples)),
         )

@@ -3,7 +3,8 @@
     python -m bench.studies.profiles --arms baseline full --profile --profile learning_rate=0.0005,most_steps=4500
 
 Each ``--profile`` is the profile named by ``--base`` with the fields given, none for the profile itself. The arms are
-the datasets in data/arms and stay as they are, so the pipeline must have run; the test set is data/test.
+the datasets in data/arms and stay as they are, so the pipeline must have run; the test set is data/test. The source's
+model must be the competition's, which alone is trained by such a profile.
 
 Log: docs/log/2026-11-24-quick-profile.md, docs/log/2026-11-26-quick-profile-with-copies.md.
 """
@@ -16,17 +17,22 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.timing import machine
-from stages.judge import Params, read_task
+from stages.judge import Params, read_task, read_test
+from winnow.backbone.card import read_card
 from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.intervals import accuracy_interval
+from winnow.model.inputs import read_inputs
+from winnow.model.learner import FixedLearner, answers
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
 from winnow.pipeline.workers import run_jobs
-from winnow.training.jobs import answers
 from winnow.training.training import Profile
 
 RESULT = Path("build/studies/profiles.json")
 ARMS, TEST = Path("data/arms"), Path("data/test")
+MODEL, PIXELS, FEATURES, USER = (
+    Path(name) for name in ("data/model.json", "data/pixels", "data/features", "models/user")
+)
 
 
 def varied(base: Profile, changes: str) -> Profile:
@@ -46,8 +52,10 @@ def varied(base: Profile, changes: str) -> Profile:
 
 def measure(params: Params, arm: Path, test: Path, profile: Profile, seeds: list[int]) -> npt.NDArray[np.bool_]:
     """(S, N) true where the model of seed s is right about test image n."""
-    task = read_task(params, arm=arm, test=test)
-    jobs = [(task.train, task.val, task.test, len(task.classes), profile, seed) for seed in seeds]
+    inputs, learner = read_inputs(MODEL, PIXELS, FEATURES), FixedLearner(profile)
+    tested = read_test(inputs, test, USER)
+    task = read_task(inputs, tested, "varied", learner, arm=arm, test=test, most=params.max_images)
+    jobs = [(task.train, task.val, task.test, len(task.classes), learner, seed) for seed in seeds]
     steps = len(seeds) * profile.epochs_on(len(task.train.labels))
     return np.stack(run_jobs(answers, jobs, steps=steps, label=f"profiles: {arm.name}: epochs"))
 
@@ -60,6 +68,8 @@ def main() -> None:
     parser.add_argument("--profile", nargs="?", const="", action="append", help="fields that differ from the base")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each training (default: 2)")
     options = parser.parse_args()
+    if not read_card(MODEL).competition:
+        parser.error(f"{MODEL} names another model than the competition's, which alone has such profiles")
     params = load_params("judge", Params)
     found = {}
     for changes in options.profile or [""]:

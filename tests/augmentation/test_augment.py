@@ -12,6 +12,7 @@ import pytest
 
 from stages.augment import Params, main
 from tests.support.datasets import make_dataset
+from tests.support.inputs import competition_inputs, no_pixels
 from tests.support.refusals import refused_params
 from winnow.augmentation.copies import Copies, invert_some, make_copies
 from winnow.dataset.images import encode_png, pixel_hash, read_images, write_dataset
@@ -24,7 +25,7 @@ from winnow.transforms.views import Ranges
 COUNTS = {"train": 10, "val": 6, "label_book": 3}  # train: 4, 3 and 3 of three classes
 ARMS = ("by_random", "by_policy", "by_policy_inverted", "by_affine")
 RANGES = Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.1)
-PARAMS = Params(seed=3, budget=37, chained=1, inverted_share=0.4, affine=RANGES)
+PARAMS = Params(seed=3, budget=37, multiple=1.5, chained=1, inverted_share=0.4, affine=RANGES)
 POLICY: dict[str, Any] = {
     "sub_policies": [
         [
@@ -45,7 +46,8 @@ def augment(
     folder.mkdir()
     (folder / "policy.json").write_text(json.dumps(policy))
     arms = {arm: folder / arm for arm in ARMS}
-    main(params, 10000, dataset=dataset, policy=folder / "policy.json", **arms)
+    inputs = competition_inputs(folder, "model", "pixels", "user")
+    main(params, 10000, dataset=dataset, policy=folder / "policy.json", **inputs, **arms)
     return arms
 
 
@@ -77,11 +79,11 @@ def test_classes_are_equal_and_originals_ride_along(arm: str, arms: dict[str, Pa
 def test_copies_say_where_they_come_from(arm: str, arms: dict[str, Path], source: Path) -> None:
     parents = {row["id"]: row for row in only_splits(read_samples(source), "train").to_pylist()}
     rows = copies_in(arms[arm])
-    pixels = read_images(arms[arm], [str(row["id"]) for row in rows])
+    pixels = read_images(arms[arm], [str(row["id"]) for row in rows], no_pixels(arms[arm]))
     assert len(rows) == 26
     for row, image in zip(rows, pixels, strict=True):
         parent = parents[row["parent"]]
-        for name in ("split", "label", "given_label", "channels"):
+        for name in ("split", "label", "given_label", "channels", "group", "width", "height"):
             assert row[name] == parent[name]
         assert row["pixel_hash"] == pixel_hash(image)
         name, way = str(row["name"]).split("#")
@@ -106,8 +108,10 @@ def test_arms_share_parents_and_differ_in_origin(arms: dict[str, Path]) -> None:
 
 def test_inverted_copies_are_the_found_ones_turned_dark(arms: dict[str, Path]) -> None:
     found, inverted = copies_in(arms["by_policy"]), copies_in(arms["by_policy_inverted"])
-    pixels = read_images(arms["by_policy"], [str(row["id"]) for row in found])
-    others = read_images(arms["by_policy_inverted"], [str(row["id"]) for row in inverted])
+    pixels = read_images(arms["by_policy"], [str(row["id"]) for row in found], no_pixels(arms["by_policy"]))
+    others = read_images(
+        arms["by_policy_inverted"], [str(row["id"]) for row in inverted], no_pixels(arms["by_policy_inverted"])
+    )
     turned = 0
     for row, other, image, after in zip(found, inverted, pixels, others, strict=True):
         before, steps = json.loads(str(row["operations"])), json.loads(str(other["operations"]))
@@ -150,7 +154,7 @@ def test_new_pixels_are_in_new_shards_only(arm: str, arms: dict[str, Path], sour
 
 def test_same_seed_same_bytes_other_seed_other_bytes(arms: dict[str, Path], source: Path, tmp_path: Path) -> None:
     again = augment(tmp_path / "again", source)
-    other = augment(tmp_path / "other", source, Params(seed=4, budget=37, chained=1, inverted_share=0.4, affine=RANGES))
+    other = augment(tmp_path / "other", source, replace(PARAMS, seed=4))
     for arm in ARMS:
         assert digest([again[arm]]) == digest([arms[arm]])
         assert digest([other[arm]]) != digest([arms[arm]])
@@ -193,18 +197,17 @@ def test_grey_stays_grey_among_coloured_images(tmp_path: Path) -> None:
     }
     rows: list[dict[str, object]] = [
         {"id": k, "name": k, "split": "train", "label": "ab"[int(k) % 2], "given_label": "a", "origin": "source"}
-        | {"pixel_hash": k, "channels": image.shape[-1]}
+        | {"pixel_hash": k, "channels": image.shape[-1], "width": 16, "height": 16, "group": k}
         for k, image in images.items()
     ]
     samples = samples_table(rows, ["a", "b"])
     write_dataset(tmp_path / "set", samples, images=[(k, encode_png(image)) for k, image in images.items()])
-    folders = augment(
-        tmp_path / "out", tmp_path / "set", Params(seed=0, budget=12, chained=1, inverted_share=0.5, affine=RANGES)
-    )
+    params = replace(PARAMS, seed=0, budget=12, inverted_share=0.5)
+    folders = augment(tmp_path / "out", tmp_path / "set", params)
     for folder in folders.values():
         for row in copies_in(folder):
             assert row["channels"] == (1 if row["label"] == "a" else 3)
-            assert read_images(folder, [str(row["id"])]).shape[-1] == row["channels"]
+            assert read_images(folder, [str(row["id"])], no_pixels(folder)).shape[-1] == row["channels"]
 
 
 def test_a_class_of_one_image_is_augmented_from_it(tmp_path: Path) -> None:
@@ -217,20 +220,20 @@ def test_a_class_of_one_image_is_augmented_from_it(tmp_path: Path) -> None:
 
 def test_a_set_that_is_balanced_already_is_handed_on(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "set", {"train": 9, "val": 3})
-    folders = augment(tmp_path / "out", dataset, Params(seed=0, budget=9, chained=1, inverted_share=0.5, affine=RANGES))
+    folders = augment(tmp_path / "out", dataset, replace(PARAMS, seed=0, budget=9, inverted_share=0.5))
     for folder in folders.values():
         assert read_samples(folder).equals(read_samples(dataset))
 
 
 def test_refusals_come_before_anything_is_written(source: Path, tmp_path: Path) -> None:
-    too_small = Params(seed=3, budget=11, chained=1, inverted_share=0.4, affine=RANGES)
+    too_small = replace(PARAMS, budget=11)
     with pytest.raises(UserError, match=r"^params.yaml: augment.budget is 11, .* raise it to 12 or more$"):
         augment(tmp_path / "small", source, too_small)
     unknown = {**POLICY, "operations": ["shear_x", "wobble"]}
     with pytest.raises(UserError, match="wobble"):
         augment(tmp_path / "unknown", source, policy=unknown)
     for folder in ("small", "unknown"):
-        assert [path.name for path in (tmp_path / folder).iterdir()] == ["policy.json"]
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == ["model.json", "policy.json"]
 
 
 # --- copies -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,13 @@ import pytest
 
 from bench.formats import FORMATS, PAGE, Json, page
 from tests.support.imports import ROOT
+from tests.support.inputs import CARD
 from winnow.augmentation.policy import Policy, Step
+from winnow.cleansing.planted_rule import Estimate
 
 COMMITTED = [one for one in FORMATS if isinstance(one, Json) and one.path.startswith("metrics/")]
+
+NOT_OF_THE_COMPETITION = {"estimated_faults"}  # keys that the committed run, of numerals, does not have
 
 
 def leaves(value: Any, key: str = "") -> Iterator[str]:
@@ -46,7 +50,7 @@ def test_the_committed_metrics_have_the_keys_that_the_page_names(one: Json) -> N
     for file in files:
         missing, stale = undocumented(one, json.loads(file.read_bytes()))
         assert not missing
-        assert not stale
+        assert not stale - NOT_OF_THE_COMPETITION
 
 
 def test_a_policy_has_the_keys_that_the_page_names() -> None:
@@ -57,6 +61,12 @@ def test_a_policy_has_the_keys_that_the_page_names() -> None:
     policy = Policy(("rotate",), ((Step("rotate", 0.5, 0.5),),), {"rotate": {"v": 1.0}}, (row,))
     assert isinstance(one, Json)
     assert undocumented(one, policy.to_json()) == (set(), set())
+
+
+def test_a_card_and_an_estimate_have_the_keys_that_the_page_names() -> None:
+    by_title = {one.title: one for one in FORMATS if isinstance(one, Json)}
+    assert undocumented(by_title["Model"], json.loads(json.dumps(CARD.to_json()))) == (set(), set())
+    assert undocumented(by_title["Estimate"], Estimate(0.04, 0.03, False).figures()) == (set(), set())
 
 
 def test_no_description_is_empty_or_breaks_its_table() -> None:

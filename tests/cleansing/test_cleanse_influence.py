@@ -34,6 +34,9 @@ def folder(tmp_path: Path) -> Path:
             "operations": None,
             "pixel_hash": identifier,
             "channels": 1,
+            "width": 4,
+            "height": 4,
+            "group": identifier,
         }
         for identifier, split in SPLITS.items()
     ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stages import search_policy, train_encoder, value
 from tests.support.datasets import CLASSES, make_dataset
+from tests.support.inputs import competition_inputs
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.samples import only_splits, read_samples, samples_table
 from winnow.pipeline.files import ROOT, write_table
@@ -87,7 +88,7 @@ def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
     dataset = make_dataset(tmp_path / "set", {"train": 60, "val": 6, "label_book": 3})
     rows = read_samples(dataset).to_pylist()
     for row, twin in zip(rows[:60:2], rows[1:60:2], strict=True):  # of another class
-        twin["pixel_hash"] = row["pixel_hash"]
+        twin["group"] = row["group"]
     samples = samples_table(rows, CLASSES)
     write_table(dataset / "samples.parquet", samples)
 
@@ -95,15 +96,18 @@ def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
         raise CapturedError(jobs)
 
     monkeypatch.setattr(parallel, "run_jobs", capture)
-    section, kind = stage.SECTIONS["params"]
-    params = load_params(section, kind, ROOT / "params.yaml")
+    sections = {
+        name: load_params(section, kind, ROOT / "params.yaml") for name, (section, kind) in stage.SECTIONS.items()
+    }
     outputs = {"scores", "curve", "influence", "quality", "policy", "table", "sheet", "encoders"}
     taken = {name: tmp_path / name for name in outputs & set(stage.main.__annotations__)}
+    inputs = {"model", "pixels", "features", "user"} & set(stage.main.__annotations__)
+    taken |= competition_inputs(tmp_path, *inputs)
     with pytest.raises(CapturedError) as stopped:
-        stage.main(params, dataset=dataset, **taken)
-    hashes = np.array(only_splits(samples, *suspects)["pixel_hash"].to_pylist())
+        stage.main(**sections, dataset=dataset, **taken)
+    groups = np.array(only_splits(samples, *suspects)["group"].to_pylist())
     for job in stopped.value.args[0]:
-        learnt, asked = (set(hashes[job[members] == inside]) for inside in (True, False))
+        learnt, asked = (set(groups[job[members] == inside]) for inside in (True, False))
         assert learnt
         assert asked
         assert not learnt & asked

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from winnow.dataset import images as module
+from winnow.dataset.images import encode_png, stored_images, write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.dataset.streaming import every_image, stored_images, write_dataset
+from winnow.dataset.streaming import every_image
 from winnow.pipeline.messages import UserError
 
 IDS = [f"{number:016x}" for number in range(50)]
@@ -20,7 +22,7 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows: list[dict[str, object]] = [
         {"id": one, "name": one, "split": "train", "label": "x", "given_label": "x", "origin": "source"} for one in IDS
     ]
-    images = ((one, bytes([number]) * (number + 1)) for number, one in enumerate(IDS))
+    images = ((one, encode_png(np.full((number + 1, 3, 1), number, np.uint8))) for number, one in enumerate(IDS))
     write_dataset(tmp_path / "set", samples_table(rows, ["x"]), images=images)
     return tmp_path / "set"
 

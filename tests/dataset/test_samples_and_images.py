@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.support.datasets import damage
+from tests.support.inputs import no_pixels
 from winnow.dataset import images as stored
-from winnow.dataset.images import decode_png, encode_png, read_images, write_dataset
+from winnow.dataset.images import decode_stored, encode_png, read_images, write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_splits, read_samples, sample_id, samples_table
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
@@ -26,6 +28,9 @@ def row(identifier: str, **changes: object) -> dict[str, object]:
         "operations": None,
         "pixel_hash": identifier,
         "channels": 1,
+        "width": 6,
+        "height": 8,
+        "group": identifier,
     }
     return plain | changes
 
@@ -35,9 +40,9 @@ def pixels(number: int, channels: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_is_exact(channels: int) -> None:
+def test_png_is_exact(tmp_path: Path, channels: int) -> None:
     image = pixels(0, channels)
-    np.testing.assert_array_equal(decode_png(encode_png(image)), image)
+    np.testing.assert_array_equal(decode_stored(encode_png(image), tmp_path, "a1"), image)
 
 
 def test_images_come_in_the_order_asked_for_across_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,14 +51,14 @@ def test_images_come_in_the_order_asked_for_across_shards(tmp_path: Path, monkey
     table = samples_table([row(i) for i in ids], ["a"])
     write_dataset(tmp_path / "d", table, images=((i, encode_png(pixels(n))) for n, i in enumerate(ids)))
     assert len(list((tmp_path / "d/images").glob("*.parquet"))) == 3
-    got = read_images(tmp_path / "d", [ids[4], ids[0], ids[3]])
+    got = read_images(tmp_path / "d", [ids[4], ids[0], ids[3]], no_pixels(tmp_path))
     np.testing.assert_array_equal(got, np.stack([pixels(4), pixels(0), pixels(3)]))
 
 
 def test_a_single_colour_image_makes_the_batch_colour(tmp_path: Path) -> None:
     images = [("0" * 16, encode_png(pixels(0))), ("1" * 16, encode_png(pixels(1, 3)))]
     write_dataset(tmp_path / "d", samples_table([row(i) for i, _ in images], ["a"]), images=images)
-    got = read_images(tmp_path / "d", [i for i, _ in images])
+    got = read_images(tmp_path / "d", [i for i, _ in images], no_pixels(tmp_path))
     assert got.shape == (2, 8, 6, 3)
     np.testing.assert_array_equal(got[0], np.repeat(pixels(0), 3, axis=2))
 
@@ -91,7 +96,7 @@ def test_labels_index_the_classes_of_the_source(tmp_path: Path) -> None:
 def test_missing_pixels_are_named(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", samples_table([row("0" * 16)], ["a"]))
     with pytest.raises(UserError, match=r"images lacks 1 images, 0{16} first; run `dvc checkout"):
-        read_images(tmp_path / "d", ["0" * 16])
+        read_images(tmp_path / "d", ["0" * 16], no_pixels(tmp_path))
 
 
 def test_a_missing_a_broken_and_a_foreign_table_say_what_to_do(tmp_path: Path) -> None:
@@ -127,22 +132,30 @@ def test_a_tampered_table_is_refused_with_the_reason(tmp_path: Path, rows: list[
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"no image", encode_png(pixels(0))[:40], encode_png(pixels(0)).replace(b"IDAT", b"IDOT"), EPS],
-    ids=["empty", "foreign", "cut", "damaged", "a program for Ghostscript"],
+    ("content", "why"),
+    [
+        (b"", "empty file"),
+        (b"no image", "unknown image format"),
+        (encode_png(pixels(0))[:40], "unknown image format"),
+        (encode_png(pixels(0)).replace(b"IDAT", b"IDOT"), "unknown image format"),
+        (encode_png(pixels(0))[:-30], "truncated or damaged"),
+        (EPS, "unknown image format"),
+    ],
+    ids=["empty", "foreign", "cut in its header", "without its pixels", "cut", "a program for Ghostscript"],
 )
-def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
-    write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", content)])
-    with pytest.raises(UserError, match="the image of a1 is damaged; run `dvc checkout"):
-        read_images(tmp_path / "d", ["a1"])
+def test_a_damaged_image_is_named(tmp_path: Path, content: bytes, why: str) -> None:
+    write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", encode_png(pixels(0)))])
+    damage(tmp_path / "d", "a1", content)
+    with pytest.raises(UserError, match=rf"the image of a1 is damaged \({why}\); run `dvc checkout"):
+        read_images(tmp_path / "d", ["a1"], no_pixels(tmp_path))
 
 
 def test_a_cut_shard_and_an_image_of_another_size_are_named(tmp_path: Path) -> None:
     table = samples_table([row("a1"), row("a2")], ["a"])
     write_dataset(tmp_path / "d", table, images=[("a1", encode_png(pixels(0))), ("a2", encode_png(pixels(1)[:4]))])
     with pytest.raises(UserError, match="a2 has another size than the rest"):
-        read_images(tmp_path / "d", ["a1", "a2"])
+        read_images(tmp_path / "d", ["a1", "a2"], no_pixels(tmp_path))
     (shard,) = (tmp_path / "d/images").glob("*.parquet")
     shard.write_bytes(shard.read_bytes()[:-30])
     with pytest.raises(UserError, match="is not a complete image shard; run `dvc checkout"):
-        read_images(tmp_path / "d", ["a1"])
+        read_images(tmp_path / "d", ["a1"], no_pixels(tmp_path))

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.support.datasets import damage
 from winnow.dataset import images as stored
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
@@ -30,7 +31,7 @@ IDS = list(IMAGES)
 def dataset(folder: Path, images: dict[str, bytes]) -> Path:
     rows = [
         {"id": one, "name": one, "split": "train", "label": "a", "given_label": "a"}
-        | {"origin": "source", "pixel_hash": one, "channels": 1}
+        | {"origin": "source", "pixel_hash": one, "channels": 1, "group": one}
         for one in images
     ]
     write_dataset(folder, samples_table(rows, ["a"]), images=list(images.items()))
@@ -87,7 +88,8 @@ def test_thumbnails_come_in_the_order_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_missing_and_a_damaged_image_say_what_to_do(tmp_path: Path) -> None:
-    folder = dataset(tmp_path / "a", {IDS[0]: IMAGES[IDS[0]], IDS[1]: IMAGES[IDS[1]][:50]})
+    folder = dataset(tmp_path / "a", {one: IMAGES[one] for one in IDS[:2]})
+    damage(folder, IDS[1], IMAGES[IDS[1]][:50])
     with pytest.raises(UserError, match=rf"lacks 1 images, {'f' * 16} first; run `dvc checkout --force"):
         read_thumbnails(folder, [IDS[0], "f" * 16])
     with pytest.raises(UserError, match=rf"the image of {IDS[1]} is damaged \(.*\); run `dvc checkout --force"):

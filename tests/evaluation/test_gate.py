@@ -9,6 +9,8 @@ import pytest
 
 from stages.gate import Params, main
 from tests.support.datasets import make_dataset, no_overrides
+from tests.support.inputs import competition_inputs
+from tests.support.profiles import FINETUNE, HEAD
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, read_samples, samples_table
 from winnow.evaluation.gate import decide
@@ -87,6 +89,8 @@ def verdicts(folder: Path) -> Path:
 def run(folder: Path, *, incoming: Path, candidate: Path, verdicts: list[Path]) -> None:
     main(
         PARAMS,
+        HEAD,
+        FINETUNE,
         incoming=incoming,
         candidate=candidate,
         verdicts=verdicts,
@@ -94,6 +98,7 @@ def run(folder: Path, *, incoming: Path, candidate: Path, verdicts: list[Path]) 
         round="r1",
         accepted=folder / "out",
         metrics=folder / "g.json",
+        **competition_inputs(folder, "model", "pixels", "features", "user"),
     )
 
 

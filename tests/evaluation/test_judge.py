@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from stages import judge as judge_stage
 from tests.support.datasets import CLASSES, make_dataset
-from tests.support.profiles import COMPETITION, profile
+from tests.support.inputs import competition_inputs, no_pixels
+from tests.support.profiles import COMPETITION, FINETUNE, HEAD, profile
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import read_samples
 from winnow.evaluation.judge import source_code
@@ -49,7 +50,8 @@ class Run:
         self.trained.clear()
         params = judge_stage.Params("tiny", max_images, {"tiny": self.profile, "competition": COMPETITION})
         paths = {name: self.folder / name for name in ("arms", "test", "models", "metrics")}
-        judge_stage.main(params, list(arms), list(seeds), **paths)
+        inputs = competition_inputs(self.folder, "model", "pixels", "features", "user")
+        judge_stage.main(params, HEAD, FINETUNE, list(arms), list(seeds), **paths, **inputs)
         return list(self.trained)
 
     def files(self, seed: int) -> SeedFiles:
@@ -90,7 +92,7 @@ def test_weights_on_disk_are_the_ones_that_predicted(run: Run) -> None:
     model = FixedModel(3, torch.Generator())
     model.load_state_dict(load_file(run.files(4).weights))
     asked = read_samples(run.folder / "test")
-    images = read_images(run.folder / "test", asked["id"].to_pylist())
+    images = read_images(run.folder / "test", asked["id"].to_pylist(), no_pixels(run.folder))
     predicted = model.eval()(preprocess(images)).argmax(1)
     assert [CLASSES[k] for k in predicted] == pq.read_table(run.files(4).predictions)["predicted"].to_pylist()
     with safe_open(run.files(4).weights, "pt") as weights:
@@ -176,11 +178,12 @@ def test_workers_repeat_every_byte(tmp_path: Path) -> None:
     make_dataset(tmp_path / "arms/arm", {"train": 9, "val": 6})
     make_dataset(tmp_path / "test", {"test": 12})
     params = judge_stage.Params("tiny", 100, {"tiny": profile(precision="bfloat16", schedule="cosine")})
+    inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user")
     contents = []
     for name in ("one", "two"):
         models, metrics = tmp_path / name / "models", tmp_path / name / "metrics"
         paths = {"arms": tmp_path / "arms", "test": tmp_path / "test", "models": models, "metrics": metrics}
-        judge_stage.main(params, ["arm"], [0, 1], **paths)
+        judge_stage.main(params, HEAD, FINETUNE, ["arm"], [0, 1], **paths, **inputs)
         contents.append({path.name: path.read_bytes() for folder in (models, metrics) for path in folder.glob("arm/*")})
     assert sorted(contents[0]) == sorted(all_files(0) + all_files(1))
     assert contents[0] == contents[1]

@@ -49,6 +49,7 @@ class Project:
             folder / "signals.parquet",
             pa.table({"id": self.ids[:9], "neighbours": [0.0, float("nan"), 0.1, *([0.5] * 6)]}),
         )
+        self.write_estimate("cleanse_neighbours", {"touched": 0.0, "stopped": False})
         write_json(folder / "prepare.json", {"rejected_total": 2, "leaks_total": 5, "images_train": 6})
 
     def write_seed(self, arm: str, seed: int, right: np.ndarray, n_train: int = 1, profile: str = "tiny") -> None:
@@ -73,6 +74,9 @@ class Project:
         refined = self.folder / "refined"
         write_ledger(refined, extend_ledger(read_ledger(refined), [table]))
 
+    def write_estimate(self, stage: str, figures: dict[str, Any]) -> None:
+        write_json(self.folder / f"data/r1/{stage}/estimate.json", figures)
+
     def write_truth(self, labels: dict[int, str | None]) -> None:
         schema = pa.schema([("id", pa.string()), ("label", pa.string()), ("noise", pa.bool_())])
         rows = [{"id": self.ids[n], "label": label, "noise": label is None} for n, label in labels.items()]
@@ -85,6 +89,7 @@ class Project:
             "refined": self.folder / "refined",
             "scores": self.folder / "scores.parquet",
             "signals": self.folder / "signals.parquet",
+            "estimates": sorted(self.folder.glob("data/r1/*/estimate.json"), reverse=True),  # neighbours, then final
             "prepared": self.folder / "prepared",
             "truth": self.folder / "truth.parquet",
             "prepare_metrics": self.folder / "prepare.json",
@@ -155,10 +160,22 @@ def test_refinement_counts_and_scores(project: Project) -> None:
         "ranking_average_precision": pytest.approx((1 / 2 + 2 / 5) / 2),
         # Image 1 has none; both faults come first.
         "signals": {"neighbours": {"ranking_auc": 1.0, "ranking_average_precision": 1.0}},
+        "touched_share": pytest.approx(2 / 9),
+        "stopped": "",
         "verdicts": {"r1": {"cleanse_influence": {"keep": 7, "drop": 2, "relabel": 0, "copies_dropped": 1}}},
         "rejected_files": 2,
         "leaks_removed": 5,
     }
+
+
+def test_the_first_estimate_counts_and_what_only_ranked_is_named(project: Project) -> None:
+    project.write_estimate("cleanse_neighbours", {"estimated_faults": 0.04, "touched": 0.2, "stopped": True})
+    project.write_estimate("cleanse_final", {"estimated_faults": 0.03, "touched": 0.15, "stopped": True})
+    project.summarise()
+    refinement = project.read("refinement")
+    assert refinement["estimated_faults"] == 0.04
+    assert refinement["stopped"] == "r1 cleanse_neighbours, r1 cleanse_final"
+    assert not lists_in(refinement)
 
 
 def test_verdicts_of_several_stages_and_rounds(project: Project) -> None:

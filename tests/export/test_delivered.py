@@ -87,7 +87,7 @@ def make(folder: Path, *, copied: tuple[str, ...] = (), operations: str = json.d
             identifier = sample_id(place, content)
             images[identifier] = content
             row = {"id": identifier, "name": place, "split": split, "label": label, "given_label": label}
-            rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 3})
+            rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 3, "group": identifier})
     write_dataset(folder / "prepared", samples_table(rows, ["x", "y"]), images=images.items())
     for name in copied:
         parent = next(row for row in rows if row["name"] == f"train/x/{name}")
@@ -206,7 +206,7 @@ def test_two_of_one_name_in_a_class_have_their_ids(tmp_path: Path) -> None:
         identifier = sample_id(place, content)
         images[identifier] = content
         row = {"id": identifier, "name": place, "split": place.split("/")[0], "label": "x", "given_label": "x"}
-        rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 3})
+        rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 3, "group": identifier})
     for name in ("prepared", "refined"):
         write_dataset(tmp_path / name, samples_table(rows, ["x"]), images=images.items())
     folder = run(tmp_path)

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.support.datasets import damage
 from tests.support.history import (
     BOOK,
     CLASSES,
@@ -214,7 +215,8 @@ def test_photographs_are_shown_at_160_pixels(root: Path, tmp_path: Path) -> None
 
 def test_a_damaged_picture_says_what_to_do(root: Path, tmp_path: Path) -> None:
     rows = [row("train/i/new.jpg")]
-    write_dataset(root / "data/refined", samples_table(rows, CLASSES), images=[(rows[0]["id"], photograph(1)[:400])])
+    write_dataset(root / "data/refined", samples_table(rows, CLASSES), images=[(rows[0]["id"], photograph(1))])
+    damage(root / "data/refined", rows[0]["id"], photograph(1)[:400])
     with pytest.raises(
         UserError, match=rf"workspace: the image of {rows[0]['id']} in data/refined/images/.* is damaged"
     ):

@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 import subprocess
@@ -11,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stages import prepare
+from stages import pixels, prepare
 from tests.support.prepared import PARAMS, Prepared, refused
 from tests.support.refusals import refused_params
 from tests.support.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
-from winnow.dataset.images import pixel_hash, read_images
+from winnow.backbone.card import read_card
+from winnow.dataset.images import pixel_hash, read_images, stored_images, write_dataset
 from winnow.dataset.samples import class_names, column, read_samples, sample_id
 from winnow.intake.ingest import ingest
 from winnow.pictures.decode import decode, stretch
@@ -35,7 +37,7 @@ def test_delivered_splits_stay_and_test_lies_apart(tmp_path: Path, capsys: pytes
     assert not set(column(prepared, "id")) & set(column(test, "id"))
     assert class_names(prepared) == class_names(test) == ["a", "b"]
     with pytest.raises(UserError, match="lacks 6 images"):  # nor are test's pixels among prepared's shards
-        read_images(run.prepared, test["id"].to_pylist())
+        stored_images(run.prepared, test["id"].to_pylist())
     assert run.counts["label_book_verified"] is True
     assert run.nonzero("images_") == {"train": 16, "val": 4, "label_book": 4, "test": 6, "grey": 30}
     assert "warning" not in capsys.readouterr().out
@@ -63,10 +65,35 @@ def test_rows_and_pixels(tmp_path: Path) -> None:
             "operations": None,
             "pixel_hash": pixel_hash(delivered),
             "channels": channels,
+            "width": 100,
+            "height": 100,
+            "group": sample_id(name, files[name]),
         }
-        stored = read_images(run.prepared, [rows[name]["id"]])[0]
-        np.testing.assert_array_equal(stored, stretch(delivered, side=64))
-        assert stored.shape == (64, 64, channels)
+    stored = stored_images(run.prepared, read_samples(run.prepared)["id"].to_pylist())
+    stored |= stored_images(run.test, read_samples(run.test)["id"].to_pylist())
+    assert stored == {rows[name]["id"]: content for name, content in files.items()}  # byte for byte as delivered
+
+
+def test_the_competitions_pixels_are_the_delivered_ones_stretched(tmp_path: Path) -> None:
+    files = split_files()
+    files["train/a/colour.png"] = encoded(Image.open(io.BytesIO(noise_png(1, side=100, colour=True))).resize((100, 70)))
+    files["train/a/grey.png"] = noise_png(2, side=100)
+    run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out", model="competition")
+    pixels.main(prepared=run.prepared, model=run.model, pixels=tmp_path / "pixels")
+    for row in read_samples(run.prepared).to_pylist():
+        (image,) = read_images(run.prepared, [row["id"]], tmp_path / "pixels")
+        np.testing.assert_array_equal(image, stretch(decode(files[row["name"]], max_pixels=10**6), side=64))
+        assert image.shape == (64, 64, row["channels"])
+
+
+def test_the_card_says_which_model_and_why(tmp_path: Path) -> None:
+    source = make_folder(tmp_path / "source", split_files())  # of 8 x 8 pixels
+    card = read_card(Prepared(source, tmp_path / "auto").model)
+    assert (card.model, card.requested, card.pixels, card.resize) == ("competition", "auto", 64, "stretch")
+    assert card.why.startswith("auto: 100 % of 30 images are at most 64 pixels wide and high (100 %)")
+    named = read_card(Prepared(source, tmp_path / "named", model="competition").model)
+    assert named.why == "params.yaml: model is competition"
+    assert replace(card, requested="x", why="x") == replace(named, requested="x", why="x")
 
 
 def test_folder_zip_wrapper_and_second_run_give_the_same_bytes(tmp_path: Path) -> None:
@@ -196,6 +223,21 @@ def test_a_source_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, mo
     assert refused(source, tmp_path / "out").endswith("was changed while it was read; run it again")
 
 
+def test_a_source_that_is_changed_while_it_is_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_folder(tmp_path / "source", split_files())
+
+    def slowly(*arguments: Any, **options: Any) -> None:
+        (source / "train/a/000.png").write_bytes(noise_png(9))
+        write_dataset(*arguments, **options)
+
+    monkeypatch.setattr(prepare, "write_dataset", slowly)
+    with pytest.raises(UserError, match=r"was changed while it was read; run it again$"):
+        Prepared(source, tmp_path / "out")
+    assert not (tmp_path / "out/prepare.json").exists()
+
+
 # --- truth ----------------------------------------------------------------------------------------------------------
 
 
@@ -245,7 +287,6 @@ def test_no_truth_is_an_empty_table(tmp_path: Path) -> None:
         ({"val_fraction": 0.0}, "val_fraction must be above 0.0, got 0.0"),
         ({"test_fraction": 1.0}, "test_fraction must be below 1.0, got 1.0"),
         ({"max_unreadable": 1.0}, "max_unreadable must be below 1.0, got 1.0"),
-        ({"working_pixels": 0}, "working_pixels must be at least 1"),
         ({"label_book_per_class": 0}, "label_book_per_class must be at least 1"),
         ({"max_image_pixels": 10**9}, "max_image_pixels must be at most"),
     ],
@@ -265,9 +306,11 @@ def project(tmp_path: Path) -> Path:
 
 def command(project: Path, source: str) -> subprocess.CompletedProcess[str]:
     prepare = {field: getattr(PARAMS, field) for field in PARAMS.__dataclass_fields__}
-    params = json.dumps({"dataset": {"source": source}, "prepare": prepare})  # JSON is YAML
+    request = {"model": "auto", "weights": "default", "pixels": 0, "frozen": True, "resize": "letterbox"}
+    params = json.dumps({"dataset": {"source": source}, "prepare": prepare, **request})  # JSON is YAML
     (project / "params.yaml").write_text(params)
-    words = "--prepared data/prepared --test data/test --truth data/truth.parquet --metrics metrics/prepare.json"
+    words = "--prepared data/prepared --test data/test --model data/model.json --truth data/truth.parquet"
+    words += " --metrics metrics/prepare.json"
     return subprocess.run(
         [sys.executable, "-m", "stages.prepare", *words.split()],
         cwd=project,

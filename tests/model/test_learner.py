@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def clouds(n: int, seed: int) -> Labelled:
 
 def test_the_card_decides(tmp_path: Path) -> None:
     frozen = dataclasses.replace(card_of("timm:resnet18"), frozen=True)
-    asked = {"fixed": profile(), "head": HEAD, "finetune": profile(epochs=1), "user_folder": tmp_path}
+    asked: dict[str, Any] = {"fixed": profile(), "head": HEAD, "finetune": profile(epochs=1), "user_folder": tmp_path}
     assert learner_of(card_of("competition"), **asked) == FixedLearner(profile())
     assert learner_of(frozen, **asked) == HeadLearner(HEAD)
     whole = learner_of(card_of("timm:resnet18"), **asked)

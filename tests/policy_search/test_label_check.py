@@ -175,7 +175,7 @@ def numerals(classes: list[str], count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_class_of_one_image_does_not_stop_the_check() -> None:
     images, labels = numerals(["i", "x"], 3)
     small = dataclasses.replace(CHECK, epochs=1, magnitudes=[1.0], images_per_class=2)
-    found = find_limits(images[2:4], labels[2:4], ["i", "x"], list(OPERATIONS), small, pixel_hashes=["a", "b"], seed=0)
+    found = find_limits(images[2:4], labels[2:4], ["i", "x"], list(OPERATIONS), small, groups=["a", "b"], seed=0)
     assert found.limits == {name: {"i": 1.0, "x": 1.0} for name in OPERATIONS}
     assert {row["images"] for row in found.report} == {1}
 
@@ -205,7 +205,7 @@ def test_drawn_numerals_are_cut_where_an_operation_ruins_them(side: int) -> None
         classes,
         ["shear_x", "rotate", "flip_x", "rotate_180", *inversion],
         CHECK,
-        pixel_hashes=[str(number) for number in range(len(labels))],
+        groups=[str(number) for number in range(len(labels))],
         seed=0,
     )
     whole = dict.fromkeys(classes, 1.0)
@@ -226,7 +226,7 @@ def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     labels = np.repeat([0, 1], 100)
     names = [str(number) for number in range(len(labels))]
     check = dataclasses.replace(CHECK, epochs=10)
-    found = find_limits(images, labels, ["black", "white"], ["invert"], check, pixel_hashes=names, seed=0)
+    found = find_limits(images, labels, ["black", "white"], ["invert"], check, groups=names, seed=0)
     assert found.limits == {"invert": {"black": 0.0, "white": 0.0}}
     # Known untouched, so that it is inversion that is refused; another processor may lose one image in a hundred.
     untouched: list[Any] = [row["untouched"] for row in found.report]
@@ -238,7 +238,7 @@ def test_inversion_is_allowed_where_ink_and_paper_tell_nothing() -> None:
     images, labels = numerals(["i", "x"], 60)
     names = [str(number) for number in range(len(labels))]
     check = dataclasses.replace(CHECK, epochs=20)
-    found = find_limits(images, labels, ["i", "x"], ["invert"], check, pixel_hashes=names, seed=0)
+    found = find_limits(images, labels, ["i", "x"], ["invert"], check, groups=names, seed=0)
     assert found.limits == {"invert": {"i": 1.0, "x": 1.0}}
     untouched: list[Any] = [row["untouched"] for row in found.report]
     assert min(untouched) >= 0.9

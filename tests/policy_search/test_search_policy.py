@@ -10,6 +10,7 @@ from PIL import Image
 
 from stages.search_policy import Params, main
 from tests.support.datasets import CLASSES, make_dataset
+from tests.support.inputs import competition_inputs
 from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest, write_table
@@ -55,7 +56,8 @@ PARAMS = Params(
 
 def run(folder: Path, dataset: Path) -> Path:
     names = {"policy": "policy.json", "table": "table.csv", "curve": "curve.csv", "sheet": "sheet.png"}
-    main(PARAMS, dataset=dataset, **{key: folder / name for key, name in names.items()})
+    inputs = competition_inputs(dataset.parent, "model", "pixels")
+    main(PARAMS, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
     return folder
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from stages import report as stage
 from stages.report import Params
+from tests.support.datasets import damage
 from tests.support.refusals import refused_params
 from tests.support.runs import Run, arms, interval, verdict
 from winnow.dataset.images import encode_png, write_dataset
@@ -376,8 +377,9 @@ def test_photographs_are_shown_at_160_pixels_and_tiny_images_as_they_are(run: Ru
 
 def test_a_damaged_photograph_says_what_to_do(run: Run) -> None:
     photograph(run, run.suspects[0])
-    run.images[run.suspects[0]["id"]] = run.images[run.suspects[0]["id"]][:300]
     run.write()
+    for name in ("prepared", "refined"):
+        damage(run.path(f"data/{name}"), run.suspects[0]["id"], run.images[run.suspects[0]["id"]][:300])
     with pytest.raises(UserError, match=rf"the image of {run.suspects[0]['id']} is damaged .*`dvc checkout --force"):
         run.report()
 
@@ -392,12 +394,17 @@ def test_the_model_that_judges_and_why_are_told(run: Run) -> None:
 
 def test_estimated_faults_and_what_stopped_at_a_ranking_are_told(run: Run) -> None:
     assert "Estimated share" not in read(run.write().report()).text
-    run.refinement = {"estimated_faults": 0.042, "touched_share": 0.031, "stopped": ["r1 cleanse_neighbours"]}
+    run.refinement = {
+        "estimated_faults": 0.042,
+        "touched_share": 0.031,
+        "stopped": "r1 cleanse_neighbours, r2 cleanse_final",
+    }
     text = read(run.write().report()).text
     assert "Estimated share of faulty images: 4.2 % ; share dropped or relabelled: 3.1 %" in text
-    assert text.count("It stopped at a ranking for people") == 1
+    assert text.count("It stopped at a ranking for people") == 2
     stopped = text.index("It stopped at a ranking")
     assert text.index("r1 , cleanse neighbours") < stopped < text.index("r1 , cleanse final")
+    assert text.index("r2 , cleanse final") < text.rindex("It stopped at a ranking")
 
 
 def test_leaks_are_shown_with_both_pictures_where_these_are_stored(run: Run) -> None:

@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from stages.train_encoder import Params, main
 from tests.representation.test_contrastive import CONTRAST, TRAINING
 from tests.support.datasets import make_dataset
+from tests.support.inputs import competition_inputs
+from tests.support.profiles import FINETUNE, HEAD
 from tests.support.refusals import refused_params
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest
@@ -24,12 +26,17 @@ from winnow.representation.out_of_fold import NO_FOLD
 PARAMS = Params(seed=0, folds=2, repeats=2, contrast=CONTRAST, classifier=TRAINING)
 
 
+def train(dataset: Path, encoders: Path) -> None:
+    inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user")
+    main(PARAMS, HEAD, FINETUNE, dataset=dataset, encoders=encoders, **inputs)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(dataset, encoders)"""
     folder = tmp_path_factory.mktemp("encoders")
     dataset = make_dataset(folder / "in", {"train": 12, "val": 6, "label_book": 3, "test": 3})
-    main(PARAMS, dataset=dataset, encoders=folder / "encoders")
+    train(dataset, folder / "encoders")
     return dataset, folder / "encoders"
 
 
@@ -49,7 +56,7 @@ def test_every_fold_of_every_repeat_has_its_networks(trained: tuple[Path, Path])
 
 def test_equal_runs_give_equal_bytes(trained: tuple[Path, Path], tmp_path: Path) -> None:
     dataset, folder = trained
-    main(PARAMS, dataset=dataset, encoders=tmp_path / "again")
+    train(dataset, tmp_path / "again")
     assert digest([tmp_path / "again"]) == digest([folder])
 
 
@@ -107,6 +114,6 @@ def test_classifiers_of_other_classes_are_told(trained: tuple[Path, Path]) -> No
 def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "in", {"train": 2, "val": 1, "label_book": 3})
     with pytest.raises(UserError, match="has 3 train and val images, 2 folds need 4"):
-        main(PARAMS, dataset=dataset, encoders=tmp_path / "out")
+        train(dataset, tmp_path / "out")
     with refused_params(Params, "folds must be at least 2, got 1"):
         Params(seed=0, folds=1, repeats=1, contrast=CONTRAST, classifier=TRAINING)

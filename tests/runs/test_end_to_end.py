@@ -16,7 +16,9 @@ import yaml
 from bench.formats import FORMATS, Table, type_name
 from tests.support.stages import run_here, stages_in
 from tests.support.workspace import ALL, TINY, Workspace
+from winnow.backbone.card import read_card
 from winnow.commands.run import unrolled
+from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.samples import read_samples
 
 pytestmark = pytest.mark.slow
@@ -45,6 +47,18 @@ def test_afterwards_nothing_is_to_be_done(done: Workspace) -> None:
     assert done.status() == {}
     assert done.repro() == []
     assert not done.dirty()
+
+
+def test_numerals_are_the_competitions_whose_model_has_no_features(done: Workspace) -> None:
+    assert read_card(done.folder / "data/model.json").why.startswith("auto: 100 % of ")
+    assert read_card(done.folder / "data/model.json").competition
+    samples = read_samples(done.folder / "data/prepared")
+    assert set(ArrayStore(done.folder / "data/pixels").places) == set(samples["id"].to_pylist())
+    assert not ArrayStore(done.folder / "data/features").places
+    for stage in ("cleanse_neighbours", "cleanse_final"):
+        estimate = json.loads((done.folder / f"data/r1/{stage}/estimate.json").read_text())
+        assert set(estimate) == {"touched", "stopped"}
+        assert not estimate["stopped"]
 
 
 def test_contracts_hold(done: Workspace) -> None:
@@ -121,7 +135,7 @@ def same_again(first: Workspace, again: Workspace, stage: str) -> None:
 def test_every_stage_gives_the_same_bytes_in_another_process(done: Workspace, tmp_path: Path) -> None:
     """In this one, from the files of the stages that ran here before it, all outputs removed first."""
     again = done.copy(tmp_path / "again")
-    for top in ("data", "models", "report"):
+    for top in ("data", "report", *(f"models/{name}" for name in ("r1", "judge"))):  # models/user is the user's own
         shutil.rmtree(again.folder / top)
     for stage in ALL:
         if stage == "judge":  # its fingerprint is of all modules that are loaded

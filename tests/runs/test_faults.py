@@ -89,7 +89,12 @@ PLACED = "data/r1/embed"
         ("models/r1/policy.json", lambda old: old[:100], "augment@r1", "is not valid JSON"),
         (INFLUENCED, lambda old: old[:-20], "augment@r1", "no whole parquet|not a whole"),
         (INFLUENCED, lambda old: b"", "search_policy@r1", "not a whole parquet table"),
-        ("data/prepared/images", lambda old: old[: len(old) // 2], "value@r1", "not a complete image shard"),
+        ("data/prepared/images", lambda old: old[: len(old) // 2], "pixels", "not a complete image shard"),
+        ("data/model.json", lambda old: old[:100], "value@r1", "is not valid JSON"),
+        ("data/model.json", lambda old: old.replace(b'"pixels"', b'"side"'), "judge", "pixels"),
+        ("data/pixels/index.parquet", lambda old: old[:-20], "value@r1", "not a whole parquet table"),
+        ("data/pixels/*.npy", lambda old: old[:-64], "search_policy@r1", "is missing or damaged"),
+        ("data/pixels/*.npy", lambda old: UNPICKLED, "train_encoder@r1", "is missing or damaged"),
         ("models/r1/encoders/space-0-0.safetensors", lambda old: UNPICKLED, "embed@r1", "space-0-0.safetensors"),
         ("models/r1/policy.json", lambda old: UNPICKLED, "augment@r1", "is not valid JSON"),
         (INFLUENCED, lambda old: UNPICKLED, "augment@r1", "not a whole parquet table"),
@@ -103,8 +108,7 @@ PLACED = "data/r1/embed"
 def test_a_tampered_input_stops_the_stage_with_a_reason(
     workspace: Workspace, path: str, spoil: Callable[[bytes], bytes], stage: str, words: str
 ) -> None:
-    file = workspace.folder / path
-    file = next(file.glob("*.parquet")) if file.is_dir() else file
+    file = next(workspace.folder.glob(f"{path}/*.parquet"), None) or next(workspace.folder.glob(path))
     before = file.read_bytes()
     file.write_bytes(spoil(before))
     with pytest.raises(SystemExit) as stopped:

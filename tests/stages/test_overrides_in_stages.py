@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 
 from stages import cleanse_final, cleanse_influence, cleanse_neighbours, gate
 from stages import overrides as overrides_stage
+from tests.support import profiles
+from tests.support.inputs import competition_inputs
 from tests.verdicts.test_overrides_csv import CLASSES, HEAD, ROWS, RULE, SAMPLES, Row, against, copy
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import encode_png, write_dataset
@@ -95,6 +97,7 @@ class Project:
         write_table(self.folder / "plane.parquet", pa.table({"id": ids, "x": places[0], "y": places[1]}))
         cleanse_neighbours.main(
             RULE,
+            profiles.SUPPORT,
             RULE.k,
             dataset=dataset,
             neighbours=self.folder / "near.parquet",
@@ -104,6 +107,8 @@ class Project:
             cleansed=self.folder / out,
             signals=self.folder / "signals.parquet",
             plane=self.folder / "plane.png",
+            estimate=self.folder / "estimate.json",
+            **competition_inputs(self.folder, "model", "pixels", "features"),
             **self._shared(out),
         )
         return self.verdicts(out)
@@ -126,11 +131,14 @@ class Project:
             )
         cleanse_final.main(
             Rule(k=2, signals=["neighbours"], support=1.0, relabel=1.0, near=0.0, far=0.0),
+            profiles.SUPPORT,
             dataset=dataset,
             encoders=self.folder / "encoders",
             earlier=self.folder / f"data/r1/{earlier}/verdicts.parquet",
             scores=self.scores(dataset, ""),
             cleansed=self.folder / out,
+            estimate=self.folder / "estimate.json",
+            **competition_inputs(self.folder, "model", "pixels", "features", "user"),
             **self._shared(out),
         )
         return self.verdicts(out)
@@ -138,6 +146,8 @@ class Project:
     def gate(self, incoming: Path, candidate: Path, stages: list[str], out: str) -> None:
         gate.main(
             gate.Params(seeds=[0, 1], profile=Profile(1, 8, 0.001, "cosine", 1, "float32")),
+            profiles.HEAD,
+            profiles.FINETUNE,
             incoming=incoming,
             candidate=candidate,
             verdicts=[self.folder / f"data/r1/{stage}/verdicts.parquet" for stage in stages],
@@ -145,6 +155,7 @@ class Project:
             round=Path(out).parts[1] if "/" in out else "r1",
             accepted=self.folder / out,
             metrics=self.folder / "gate.json",
+            **competition_inputs(self.folder, "model", "pixels", "features", "user"),
         )
 
     def resolved(self) -> Path:
@@ -327,6 +338,7 @@ def test_the_metrics_count_them(project: Project) -> None:
         signals=pa.table({"id": ["a"]}),
         ledger=ledger,
         prepare={"rejected_total": 0, "leaks_total": 0},
+        estimates={},
     )
     assert held(told)["d"][0] == RELABEL
     assert held(later_told)["d"][0] == KEEP

@@ -14,7 +14,8 @@ import torch
 
 from stages import augment_edge_cases, cleanse_neighbours, embed, find_edge_cases, train_encoder
 from tests.support.datasets import CLASSES, make_dataset
-from tests.support.profiles import profile
+from tests.support.inputs import competition_inputs, no_pixels
+from tests.support.profiles import FINETUNE, HEAD, SUPPORT, profile
 from winnow.augmentation.edge_cases import Rule
 from winnow.augmentation.policy import Policy, Step
 from winnow.cleansing.neighbour_rule import Rule as NeighbourRule
@@ -40,6 +41,7 @@ ENCODERS = train_encoder.Params(
 EDGES = find_edge_cases.Params(seed=0, profile=profile(epochs=1), rule=Rule(k=3, agreement=0.5, quantile=0.5))
 COPIES = augment_edge_cases.Params(
     seed=0,
+    multiple=2.0,
     copies=12,
     inverted_share=0.9,
     affine=Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.0),
@@ -57,9 +59,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edges, augmented, encoders = folder / "edges.parquet", folder / "augmented", folder / "encoders"
     policy = folder / "policy.json"
     write_json(policy, POLICY.to_json())
-    find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png")
-    augment_edge_cases.main(COPIES, MOST, dataset=dataset, edge_cases=edges, policy=policy, augmented=augmented)
-    train_encoder.main(ENCODERS, dataset=augmented, encoders=encoders)
+    seen = competition_inputs(folder, "model", "pixels", "features")
+    drawn = competition_inputs(folder, "model", "pixels", "user")
+    whole = seen | drawn
+    find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png", **seen)
+    given = {"dataset": dataset, "edge_cases": edges, "policy": policy}
+    augment_edge_cases.main(COPIES, MOST, **given, augmented=augmented, **drawn)
+    train_encoder.main(ENCODERS, HEAD, FINETUNE, dataset=augmented, encoders=encoders, **whole)
     embed.main(
         embed.Params(seed=0, neighbours=4),
         dataset=augmented,
@@ -67,16 +73,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         embeddings=folder / "embeddings.parquet",
         neighbours=folder / "neighbours.parquet",
         classes=folder / "classes.parquet",
+        **whole,
     )
     return folder
 
 
 def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
     rule = NeighbourRule(k=5, signals=["neighbours"], support=0.5, relabel=1.0, near=0.0, far=0.0)
-    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "overrides")
-    written = ("cleansed", "verdicts", "signals", "sheet", "plane")
+    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "model", "pixels", "features", "overrides")
+    written = ("cleansed", "verdicts", "estimate", "signals", "sheet", "plane")
     with pytest.raises(UserError, match=r"cleanse_neighbours\.k is 5, but embed\.neighbours keeps 4; raise it"):
-        cleanse_neighbours.main(rule, 4, round="r1", **dict.fromkeys([*read, *written], tmp_path))
+        cleanse_neighbours.main(rule, SUPPORT, 4, round="r1", **dict.fromkeys([*read, *written], tmp_path))
 
 
 def test_edge_cases_are_source_images_of_train_that_belong_to_their_class(folder: Path) -> None:
@@ -120,11 +127,16 @@ def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path:
     rows = [{**row, "label": "i"} if roots & {row["id"], row["parent"]} else row for row in before]
     shutil.copytree(folder / "augmented", tmp_path / "set")
     write_table(tmp_path / "set/samples.parquet", samples_table(rows, classes))
+    edges, out = tmp_path / "edges.parquet", tmp_path / "out"
     find_edge_cases.main(
-        EDGES, dataset=tmp_path / "set", edge_cases=tmp_path / "edges.parquet", sheet=tmp_path / "edges.png"
+        EDGES,
+        dataset=tmp_path / "set",
+        edge_cases=edges,
+        sheet=tmp_path / "edges.png",
+        **competition_inputs(tmp_path, "model", "pixels", "features"),
     )
-    out = tmp_path / "out"
-    places = {"edge_cases": tmp_path / "edges.parquet", "policy": folder / "policy.json", "augmented": out}
+    places = {"edge_cases": edges, "policy": folder / "policy.json", "augmented": out}
+    places |= competition_inputs(tmp_path, "model", "pixels", "user")
     augment_edge_cases.main(COPIES, MOST, dataset=tmp_path / "set", **places)
     after = read_samples(out).to_pylist()
     assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(classes, (MOST - 6) // 3)
@@ -143,6 +155,7 @@ def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> Non
             edge_cases=tmp_path / "edges.parquet",
             policy=folder / "policy.json",
             augmented=tmp_path / "out",
+            **competition_inputs(tmp_path, "model", "pixels", "user"),
         )
     assert not (tmp_path / "out").exists()
 
@@ -157,7 +170,14 @@ def test_no_network_learns_from_the_fold_that_it_is_asked_about(
         return [{"head.bias": torch.zeros(3)} for _ in jobs]
 
     monkeypatch.setattr(train_encoder, "run_jobs", record)
-    train_encoder.main(ENCODERS, dataset=folder / "augmented", encoders=tmp_path / "encoders")
+    train_encoder.main(
+        ENCODERS,
+        HEAD,
+        FINETUNE,
+        dataset=folder / "augmented",
+        encoders=tmp_path / "encoders",
+        **competition_inputs(tmp_path, "model", "pixels", "features", "user"),
+    )
     dealt = pq.read_table(tmp_path / "encoders/folds.parquet")
     samples = read_samples(folder / "augmented").to_pylist()
     assert dealt["id"].to_pylist() == [row["id"] for row in samples if row["parent"] is None]  # copies are no evidence
@@ -166,7 +186,7 @@ def test_no_network_learns_from_the_fold_that_it_is_asked_about(
     book = np.array([splits[identifier] == "label_book" for identifier in dealt["id"].to_pylist()])
     assert (fold[book] == NO_FOLD).all()
     assert set(fold[~book]) == {0, 1}
-    pixels = read_images(folder / "augmented", dealt["id"].to_pylist())
+    pixels = read_images(folder / "augmented", dealt["id"].to_pylist(), no_pixels(folder))
     assert len(seen) == 4  # two folds, an encoder and a classifier each
     for number, (images, labels, members, *_) in enumerate(seen):
         assert np.array_equal(images, pixels)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from winnow.dataset.images import encode_png, write_dataset
+from winnow.dataset.images import SHARD_SCHEMA, encode_png, write_dataset
 from winnow.dataset.samples import sample_id, samples_table
 from winnow.verdicts.overrides import write_overrides
 
@@ -24,10 +26,21 @@ def make_dataset(folder: Path, counts: dict[str, int], *, classes: list[str] = C
             png = encode_png(pixels)
             identifier = sample_id(name, png)
             row = {"id": identifier, "name": name, "split": split, "label": classes[k], "given_label": classes[k]}
-            rows.append({**row, "origin": "source", "pixel_hash": identifier, "channels": 1})
+            row |= {"origin": "source", "pixel_hash": identifier}
+            rows.append({**row, "channels": 1, "width": 16, "height": 16, "group": identifier})
             images.append((identifier, png))
     write_dataset(folder, samples_table(rows, classes), images=images)
     return folder
+
+
+def damage(dataset: Path, identifier: str, content: bytes) -> None:
+    """Put other bytes in the place of an image in a dataset's shards."""
+    for shard in (dataset / "images").glob("*.parquet"):
+        rows = pq.read_table(shard, schema=SHARD_SCHEMA).to_pylist()
+        for row in rows:
+            if row["id"] == identifier:
+                row["image"]["bytes"] = content
+        pq.write_table(pa.Table.from_pylist(rows, schema=SHARD_SCHEMA), shard)
 
 
 def no_overrides(folder: Path) -> Path:

@@ -53,7 +53,7 @@ def row(name: str, **changes: Any) -> dict[str, Any]:
     split, label = name.split("/")[:2]
     same = sample_id("", png(name))
     plain = {"id": identify(name), "name": name, "split": split, "label": label, "given_label": label}
-    return {**plain, "origin": "source", "pixel_hash": same, "channels": 1, **changes}
+    return {**plain, "origin": "source", "pixel_hash": same, "channels": 1, "group": identify(name), **changes}
 
 
 def child(parent: str, number: int, label: str) -> dict[str, Any]:

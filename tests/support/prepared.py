@@ -13,22 +13,38 @@ from winnow.pipeline.messages import UserError
 
 PARAMS = Params(
     seed=0,
-    working_pixels=64,
     val_fraction=0.2,
     test_fraction=0.2,
     label_book_per_class=5,
     max_unreadable=0.05,
     max_image_pixels=1_000_000,
 )
+# Params `model`, `weights`, `pixels`, `frozen` and `resize`, as params.yaml has them.
+REQUEST: dict[str, Any] = {
+    "model_name": "auto",
+    "weights": "default",
+    "pixels": 0,
+    "frozen": True,
+    "resize": "letterbox",
+}
 
 
 class Prepared:
     """What one run of the stage wrote."""
 
-    def __init__(self, source: Path, out: Path, params: Params = PARAMS) -> None:
+    def __init__(self, source: Path, out: Path, params: Params = PARAMS, model: str = "auto") -> None:
         self.out, self.prepared, self.test = out, out / "prepared", out / "test"
-        self.truth, self.metrics = out / "truth.parquet", out / "prepare.json"
-        main(str(source), params, prepared=self.prepared, test=self.test, truth=self.truth, metrics=self.metrics)
+        self.truth, self.metrics, self.model = out / "truth.parquet", out / "prepare.json", out / "model.json"
+        main(
+            str(source),
+            params,
+            **REQUEST | {"model_name": model},
+            prepared=self.prepared,
+            test=self.test,
+            truth=self.truth,
+            model=self.model,
+            metrics=self.metrics,
+        )
         self.counts = json.loads(self.metrics.read_text())
         self.rejected = {row["name"]: row["reason"] for row in self.rows("rejected")}
 

@@ -1,7 +1,9 @@
-"""Profiles of the judge's training: the competition's, and a small one."""
+"""Profiles of trainings, and the other sections that stages share: the competition's, and small ones."""
 
 from typing import Any
 
+from winnow.representation.support import Support
+from winnow.training.head import HeadProfile
 from winnow.training.training import Profile
 
 COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="constant", most_steps=0, precision="float32")
@@ -17,3 +19,8 @@ def profile(**changes: Any) -> Profile:
         "precision": "float32",
     }
     return Profile(**(fields | changes))
+
+
+HEAD = HeadProfile(epochs=10, batch=8, learning_rate=1.0, momentum=0.9, ridge=1.0)
+FINETUNE = profile(epochs=1)
+SUPPORT = Support(neighbours=3, most_sound=0.02, relabel=0.4, stop=2.0)

@@ -87,6 +87,7 @@ class Run:
                     "given_label": label,
                 }
                 row |= {"origin": "source", "parent": None, "pixel_hash": name, "channels": pixels.shape[-1]}
+                row |= {"width": 16, "height": 16, "group": row["id"]}
                 self.samples.append(row)
                 self.images[row["id"]] = png
         self.refined = list(self.samples)

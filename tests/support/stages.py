@@ -17,10 +17,13 @@ import yaml
 import winnow.pipeline.stage as edge
 from tests.support.workspace import Workspace
 from winnow.intake import source
+from winnow.model import extraction
 from winnow.pipeline import workers
 from winnow.pipeline.params import load_params
 from winnow.policy_search import label_check, search
-from winnow.representation import out_of_fold
+from winnow.representation import heads, out_of_fold
+
+WITH_JOBS = (workers, extraction, heads, out_of_fold, label_check, search)
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -49,7 +52,7 @@ def run_here(workspace: Workspace, stage: str, command: str | None = None) -> No
         mock.patch.object(edge, "load_params", params),
         mock.patch.object(source, "ROOT", workspace.folder),
     ):
-        for module_with_jobs in (workers, out_of_fold, label_check, search):  # a stage's script is imported anew below
+        for module_with_jobs in WITH_JOBS:  # a stage's script is imported anew below
             stack.enter_context(mock.patch.object(module_with_jobs, "run_jobs", jobs_here))
         imported = sys.modules.pop(module, None)  # runpy warns of it
         try:

@@ -19,7 +19,6 @@ TINY: dict[str, Any] = {
     "synthesise.train_counts": [9, 8, 8, 8, 8, 8, 8, 8, 8, 8],
     "synthesise.label_book_counts": [1] * 10,
     "synthesise.test_per_class": 2,
-    "prepare.working_pixels": 32,
     "value.trajectories": 2,
     "value.folds": 2,
     "value.epochs": 1,

@@ -227,7 +227,7 @@ def test_evaluation_by_hand() -> None:
     images = np.zeros((5, 8, 8, 1), np.uint8)
     images[1:3] = 255
     labels = np.array([0, 0, 1, 2, 2])
-    found = evaluate(Brightness(), Labelled(images, labels), device=CPU)  # type: ignore[arg-type]
+    found = evaluate(Brightness(), Labelled(images, labels), device=CPU)
     assert found.predicted.tolist() == [0, 1, 1, 0, 0]
     assert found.accuracy == pytest.approx(2 / 5)
     assert found.recall == {0: 0.5, 1: 1.0, 2: 0.0}
@@ -238,7 +238,7 @@ def test_evaluation_by_hand() -> None:
 
 def test_recall_leaves_out_a_class_without_images() -> None:
     images = np.zeros((2, 8, 8, 1), np.uint8)
-    found = evaluate(Brightness(), Labelled(images, np.array([0, 2])), device=CPU)  # type: ignore[arg-type]
+    found = evaluate(Brightness(), Labelled(images, np.array([0, 2])), device=CPU)
     assert found.recall == {0: 1.0, 2: 0.0}
 
 

@@ -1,6 +1,7 @@
 """Copies follow their source image, a class never ends, and the representation's verdicts become a dataset."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 CLASSES = ["i", "ii"]
-NAMES = {"round_name": "r1", "stage": "cleanse_neighbours"}
+NAMES: dict[str, Any] = {"round_name": "r1", "stage": "cleanse_neighbours"}
 
 
 def rows(*told: tuple[str, str, str | None, str]) -> pa.Table:
@@ -31,6 +32,9 @@ def rows(*told: tuple[str, str, str | None, str]) -> pa.Table:
                 "parent": parent,
                 "pixel_hash": identifier,
                 "channels": 1,
+                "width": 8,
+                "height": 8,
+                "group": parent or identifier,
             }
             for identifier, label, parent, split in told
         ],

@@ -33,7 +33,7 @@ from winnow.verdicts.overrides_csv import (
 
 HEAD = "sample,action,label,by,note\n"
 CLASSES = ["i", "ii", "v"]
-NAMES = {"round_name": "r1", "stage": "cleanse_neighbours"}
+NAMES: dict[str, Any] = {"round_name": "r1", "stage": "cleanse_neighbours"}
 Row = dict[str, Any]
 
 
@@ -48,6 +48,9 @@ def source(identifier: str, label: str, split: str = "train", name: str | None =
         "parent": None,
         "pixel_hash": identifier,
         "channels": 1,
+        "width": 16,
+        "height": 16,
+        "group": identifier,
     }
 
 

@@ -32,7 +32,8 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
     "verdicts.<round>.<stage>.copies_dropped": "augmented copies that the stage dropped",
     "touched_share": "share of the train and val images that were dropped or relabelled",
     "estimated_faults": "estimated share of them that are faults, by the first cleansing by neighbours with a backbone",
-    "stopped": "round and stage of the cleansings that only ranked, since they would have touched far more than that",
+    "stopped": "round and stage of the cleansings that only ranked, since they would have touched far more than that, "
+    "with commas between; empty: none",
     "rejected_files": "files of the source that are no samples",
     "leaks_removed": "images left out because a higher split holds one of their group",
 }
@@ -167,7 +168,8 @@ def _estimated(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The first estimate of the share of faults, where there is one, and the stages that only ranked."""
     known = [one["estimated_faults"] for one in estimates.values() if "estimated_faults" in one]
     stopped = [" ".join(place.split("/")[-2:]) for place, one in estimates.items() if one["stopped"]]
-    return {**({"estimated_faults": known[0]} if known else {}), "stopped": stopped}
+    # One text, since `dvc metrics` compares no lists.
+    return {**({"estimated_faults": known[0]} if known else {}), "stopped": ", ".join(stopped)}
 
 
 def _signals_against_truth(
