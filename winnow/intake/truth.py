@@ -1,7 +1,8 @@
 """truth.csv: the true content of a source's images, used only to measure a refinement.
 
 Columns name, label, noise. ``name`` is a path inside the source; ``label`` the true class, empty for junk; ``noise`` is
-empty, 0, false, no or none for an image of its class, and any other word, such as 1 or scribble, for junk.
+empty, 0, false, no or none for an image of its class, label for one of its class in another's folder, and any other
+word, such as 1 or scribble, for junk.
 """
 
 import csv
@@ -18,7 +19,7 @@ TRUTH = "truth.csv"
 COLUMNS = ("name", "label", "noise")
 
 
-NOT_NOISE = frozenset({"", "0", "0.0", "false", "f", "no", "n", "none", "null", "nan"})
+NOT_NOISE = frozenset({"", "0", "0.0", "false", "f", "no", "n", "none", "null", "nan", "label"})
 
 
 @dataclass(frozen=True)
