@@ -8,7 +8,19 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import augment, diff, influence, judge, memory, prepare, remote, representation, rounds, search
+from bench import (
+    augment,
+    diff,
+    influence,
+    judge,
+    memory,
+    near_duplicates,
+    prepare,
+    remote,
+    representation,
+    rounds,
+    search,
+)
 from bench.timing import Figure, machine
 from winnow.pipeline.files import write_json
 
@@ -17,6 +29,7 @@ TOPICS: dict[str, Callable[..., list[Figure]]] = {
     "influence": influence.measure,
     "judge": judge.measure,
     "prepare": prepare.measure,
+    "near_duplicates": near_duplicates.measure,
     "memory": memory.measure,
     "augment": augment.measure,
     "search": search.measure,

@@ -6,61 +6,96 @@ Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
         --encoders   folder of train_encoder
         --earlier    verdict table of cleanse_neighbours: an image relabelled there has no label quality any more
         --scores     table: id, label_quality
+        --model       JSON: the model
+        --pixels      arrays of the source images at its size
+        --features    arrays of their features
         --overrides  table: id, label, reason, by; they apply whatever the networks predict
         --round      name of the round
 Writes  --cleansed   the dataset without what was dropped, new labels set; the image shards passed on unchanged
         --verdicts   table: one row per train or val image, copies too, with the ids of its neighbours as evidence
+        --estimate    JSON: the estimated share of faults, the share touched, and whether it only ranked
         --sheet      PNG for people: what was dropped or relabelled, the least supported first
-Params  cleanse_final
+Params  cleanse_final, support
 """
 
 from pathlib import Path
 
-from winnow.cleansing.cleanse import cleanse, counts_text, read_label_quality, verdict_sheet
+from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, verdict_sheet
 from winnow.cleansing.neighbour_rule import Rule
-from winnow.dataset.images import read_images, write_dataset
-from winnow.dataset.samples import class_names, column, label_indices, read_samples
-from winnow.pipeline.files import read_table, write_bytes, write_table
+from winnow.dataset.images import write_dataset
+from winnow.dataset.samples import class_names, column, group_indices, label_indices, read_samples
+from winnow.model.inputs import read_inputs
+from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.representation.contrast import unit_features
 from winnow.representation.files import read_networks, with_folds
+from winnow.representation.heads import neighbours_in_features, out_of_fold
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
+from winnow.representation.support import Support, measure_support
 from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA
 from winnow.verdicts.overrides import count_text, read_overrides
 
 
 def main(
     rule: Rule,
+    support: Support,
     *,
     dataset: Path,
+    user: Path,
     encoders: Path,
     earlier: Path,
     scores: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
     overrides: Path,
     round: str,
     cleansed: Path,
     verdicts: Path,
+    estimate: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
     resolved = read_overrides(overrides)
     samples = read_samples(dataset)
-    networks = read_networks(encoders, classes=len(class_names(samples)))
+    inputs = read_inputs(model, pixels, features)
+    networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
     roots, folds = with_folds(samples, networks.folds, encoders)
-    images = read_images(dataset, samples["id"].to_pylist())
-    _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
-    probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
+    ids, labels = samples["id"].to_pylist(), label_indices(samples)
+    by_planted = None
+    if inputs.on_features:
+        vectors, groups = inputs.vectors(dataset, ids), group_indices(samples)
+        given, states = inputs.trained_on(dataset, ids), networks.classifiers
+        near = neighbours_in_features(unit_features(vectors), roots, groups, k=rule.k)
+        probability = out_of_fold(given, labels, roots, folds, states, inputs.card, user)
+        by_planted = ByPlanted(measure_support(vectors, [probability], samples, support), support)
+    else:
+        images = inputs.images(dataset, ids)
+        _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
+        probability = held_out_probabilities(images, labels, roots, folds, networks.classifiers)
     quality = read_label_quality(scores)
     before = read_table(earlier, VERDICT_SCHEMA)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
         quality.pop(identifier, None)
-    result = cleanse(samples, near, probability, quality, rule, resolved, round_name=round, stage="cleanse_final")
+    result = cleanse(
+        samples,
+        near,
+        probability,
+        quality,
+        rule,
+        resolved,
+        round_name=round,
+        stage="cleanse_final",
+        by_planted=by_planted,
+    )
     write_table(verdicts, result.verdicts)
+    write_json(estimate, result.estimate.figures())
     write_dataset(cleansed, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
     print(f"cleanse_final: {counts_text(result.verdicts)}{count_text(resolved)}")
 
 
-SECTIONS: Sections = {"rule": ("cleanse_final", Rule)}
+SECTIONS: Sections = {"rule": ("cleanse_final", Rule), "support": ("support", Support)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

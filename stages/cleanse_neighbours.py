@@ -5,15 +5,19 @@ Reads   --dataset      dataset: source images and their augmented copies
         --classes      table: id, probability of each class
         --embeddings   table: id, x, y
         --scores       table: id, label_quality (of train and val as they came in)
+        --model       JSON: the model
+        --pixels      arrays of the source images at its size
+        --features    arrays of their features
         --overrides    table: id, label, reason, by; they apply whatever the networks predict
         --round        name of the round
 Writes  --cleansed     the dataset without what was dropped, new labels set; copies follow their source image; the image
                        shards passed on unchanged
         --signals      table: one row per source image that no override relabels: what each signal gives its label
         --verdicts     table: one row per train or val image, copies too, with the ids of its neighbours as evidence
+        --estimate    JSON: the estimated share of faults, the share touched, and whether it only ranked
         --sheet        PNG for people: what was dropped or relabelled, the least supported first
         --plane        PNG for people: the t-SNE plane with the images on it, what was dropped and relabelled marked
-Params  cleanse_neighbours, embed.neighbours
+Params  cleanse_neighbours, support, embed.neighbours
 """
 
 from pathlib import Path
@@ -21,21 +25,24 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing.cleanse import cleanse, counts_text, read_label_quality, verdict_sheet
+from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, verdict_sheet
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, only_source, read_samples
 from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.plane import plane_view
-from winnow.pipeline.files import read_table, write_bytes, write_table
+from winnow.model.inputs import read_inputs
+from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.predictions import read_neighbours, read_probabilities
+from winnow.representation.support import Support, measure_support
 from winnow.verdicts.overrides import count_text, read_overrides
 
 
 def main(
     rule: Rule,
+    support: Support,
     kept: int,
     *,
     dataset: Path,
@@ -43,10 +50,14 @@ def main(
     classes: Path,
     embeddings: Path,
     scores: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
     overrides: Path,
     round: str,
     cleansed: Path,
     verdicts: Path,
+    estimate: Path,
     signals: Path,
     sheet: Path,
     plane: Path,
@@ -59,8 +70,23 @@ def main(
     near = read_neighbours(neighbours, samples)
     probability = read_probabilities(classes, samples)
     quality = read_label_quality(scores)
-    result = cleanse(samples, near, probability, quality, rule, resolved, round_name=round, stage="cleanse_neighbours")
+    inputs, by_planted = read_inputs(model, pixels, features), None
+    if inputs.on_features:
+        vectors = inputs.vectors(dataset, samples["id"].to_pylist())
+        by_planted = ByPlanted(measure_support(vectors, [probability], samples, support), support)
+    result = cleanse(
+        samples,
+        near,
+        probability,
+        quality,
+        rule,
+        resolved,
+        round_name=round,
+        stage="cleanse_neighbours",
+        by_planted=by_planted,
+    )
     write_table(verdicts, result.verdicts)
+    write_json(estimate, result.estimate.figures())
     write_table(signals, result.signals)
     write_dataset(cleansed, result.samples, shards_from=[dataset])
     write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
@@ -84,7 +110,11 @@ def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.
     )
 
 
-SECTIONS: Sections = {"rule": ("cleanse_neighbours", Rule), "kept": ("embed.neighbours", int)}
+SECTIONS: Sections = {
+    "rule": ("cleanse_neighbours", Rule),
+    "support": ("support", Support),
+    "kept": ("embed.neighbours", int),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -1,6 +1,12 @@
 """Embed every image by encoders that were not trained on it, find its nearest source images, and classify it.
 
+With a backbone, its features are the embedding.
+
 Reads   --dataset     dataset: source images and their augmented copies
+        --model       JSON: the model
+        --pixels      arrays of the source images at its size
+        --features    arrays of their features
+        --user        folder with the user's own code and weights
         --encoders    folder of train_encoder
 Writes  --embeddings  table: id, embedding (D float32, unit length, all turned onto one space), x, y (t-SNE of
                       the source images; a copy lies at the median of its neighbours)
@@ -14,12 +20,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.dataset.images import read_images
-from winnow.dataset.samples import class_names, label_indices, read_samples
+from winnow.dataset.samples import class_names, group_indices, label_indices, read_samples
+from winnow.model.inputs import read_inputs
 from winnow.pipeline.fields import Count, Seed, section
 from winnow.pipeline.files import Columns, write_table
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.representation.contrast import unit_features
 from winnow.representation.files import read_networks, with_folds
+from winnow.representation.heads import embedding, neighbours_in_features, out_of_fold
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
 from winnow.representation.plane import plane
 
@@ -48,15 +56,36 @@ class Params:
     neighbours: Count  # kept of every image and repeat
 
 
-def main(params: Params, *, dataset: Path, encoders: Path, embeddings: Path, neighbours: Path, classes: Path) -> None:
+def main(
+    params: Params,
+    *,
+    dataset: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
+    user: Path,
+    encoders: Path,
+    embeddings: Path,
+    neighbours: Path,
+    classes: Path,
+) -> None:
     """Run the stage on the files given."""
+    inputs = read_inputs(model, pixels, features)
     samples = read_samples(dataset)
-    networks = read_networks(encoders, classes=len(class_names(samples)))
+    networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
     roots, folds = with_folds(samples, networks.folds, encoders)
     ids = samples["id"].to_pylist()
-    images = read_images(dataset, ids)
-    points, nearest = held_out(images, roots, folds, networks.encoders, k=params.neighbours)
-    probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
+    if inputs.on_features:
+        vectors = inputs.vectors(dataset, ids)
+        points = embedding(vectors)
+        nearest = neighbours_in_features(unit_features(vectors), roots, group_indices(samples), k=params.neighbours)
+        given = inputs.trained_on(dataset, ids)
+        labels, states = label_indices(samples), networks.classifiers
+        probability = out_of_fold(given, labels, roots, folds, states, inputs.card, user)
+    else:
+        images = inputs.images(dataset, ids)
+        points, nearest = held_out(images, roots, folds, networks.encoders, k=params.neighbours)
+        probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
     source = roots == np.arange(len(ids))
     places = np.zeros((len(ids), 2))
     places[source], places[~source] = plane(points[source], seed=params.seed, placed=points[~source])

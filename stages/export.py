@@ -25,8 +25,8 @@ from typing import Literal
 import pyarrow as pa
 
 from winnow.backbone.card import read_card
-from winnow.dataset.streaming import every_image
 from winnow.dataset.samples import QUALITY_SCHEMA, only_source, read_samples, train_and_val
+from winnow.dataset.streaming import every_image
 from winnow.export.closing import closing
 from winnow.export.copies import copy_format, format_of, rendered_copies
 from winnow.export.corrections import corrections, corrections_csv

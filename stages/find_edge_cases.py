@@ -2,7 +2,12 @@
 
 The fixed model is trained anew on the dataset; its penultimate features are mapped into a plane by t-SNE.
 
+With a backbone, its features are used as they are.
+
 Reads   --dataset     dataset: train and val; val chooses the epoch
+        --model       JSON: the model
+        --pixels      arrays of the source images at its size
+        --features    arrays of their features
 Writes  --edge-cases  table: one row per source image of train: id, label, agreement (share of its neighbours of its
                       label), distance (to the closest of its class), x, y, edge
         --sheet       PNG for people: one row per class, its edge cases, the furthest first
@@ -15,17 +20,18 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.augmentation.edge_cases import Rule, find_edge_cases
-from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.dataset.streaming import read_thumbnails
+from winnow.model.inputs import read_inputs
+from winnow.model.learner import fixed_features
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import Columns, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
+from winnow.representation.heads import embedding
 from winnow.representation.plane import plane
-from winnow.training.jobs import features
 from winnow.training.training import Labelled, Profile
 
 EDGE_CASES: Columns = {
@@ -49,17 +55,23 @@ class Params:
     rule: Rule
 
 
-def main(params: Params, *, dataset: Path, edge_cases: Path, sheet: Path) -> None:
+def main(
+    params: Params, *, dataset: Path, model: Path, pixels: Path, features: Path, edge_cases: Path, sheet: Path
+) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
     train, val = only_splits(samples, "train"), only_splits(samples, "val")
     if not train.num_rows or not val.num_rows:
         raise UserError(f"{dataset}: {train.num_rows} train and {val.num_rows} val images left; cleanse less")
-    source = only_source(train)  # N rows
-    pixels = read_images(dataset, source["id"].to_pylist())
-    sides = [Labelled(read_images(dataset, side["id"].to_pylist()), label_indices(side)) for side in (train, val)]
-    job = (*sides, pixels, len(class_names(samples)), params.profile, params.seed)
-    (seen,) = run_jobs(features, [job], steps=params.profile.epochs_on(train.num_rows), label="fixed model: epochs")
+    source, inputs = only_source(train), read_inputs(model, pixels, features)  # N rows
+    if inputs.on_features:
+        seen = embedding(inputs.vectors(dataset, source["id"].to_pylist()))
+    else:
+        images = inputs.images(dataset, source["id"].to_pylist())
+        sides = [Labelled(inputs.images(dataset, side["id"].to_pylist()), label_indices(side)) for side in (train, val)]
+        job = (*sides, images, len(class_names(samples)), params.profile, params.seed)
+        steps = params.profile.epochs_on(train.num_rows)
+        (seen,) = run_jobs(fixed_features, [job], steps=steps, label="fixed model: epochs")
     points, _ = plane(seen, seed=params.seed)  # (N, 2)
     found = find_edge_cases(points, label_indices(source), params.rule)
     table = pa.table(

@@ -1,6 +1,8 @@
 """Search for an augmentation policy that matches the data, within the magnitudes that the label check allows.
 
 Reads   --dataset  dataset; of its train split the source images
+        --model    JSON: the model
+        --pixels   arrays of the source images at its size, which the search sees at 64 pixels at most
 Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
                    the label check
         --table    CSV, one row per stage of a sub-policy
@@ -16,8 +18,8 @@ import numpy as np
 
 from winnow.augmentation.balance import demand_pairs
 from winnow.augmentation.policy import Policy, within_limits
-from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.model.inputs import read_inputs
 from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import write_bytes, write_csv, write_json
 from winnow.pipeline.messages import UserError
@@ -39,29 +41,39 @@ class Params:
     label_check: Check  # before the search
 
 
-def main(params: Params, *, dataset: Path, policy: Path, table: Path, curve: Path, sheet: Path) -> None:
+def main(
+    params: Params,
+    *,
+    dataset: Path,
+    model: Path,
+    pixels: Path,
+    policy: Path,
+    table: Path,
+    curve: Path,
+    sheet: Path,
+) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
     train = only_splits(only_source(samples), "train")  # N rows
     classes, labels = class_names(samples), label_indices(train)
     demand_pairs(samples, dataset)
-    pixels = read_images(dataset, train["id"].to_pylist())
+    images = read_inputs(model, pixels, pixels).small(dataset, train["id"].to_pylist())
     offered = params.search.operations
     checked = [*offered, *({INVERSION} - set(offered))]
-    hashes = train["pixel_hash"].to_pylist()
-    check = find_limits(pixels, labels, classes, checked, params.label_check, pixel_hashes=hashes, seed=params.seed)
+    groups = train["group"].to_pylist()
+    check = find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
     kept = [name for name in offered if max(check.limits[name].values()) > 0]
     if not kept:
         raise UserError(
             "params.yaml: no class's label survives any of search_policy.search.operations; offer milder ones"
         )
     limits = np.array([[check.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
-    found, losses = search(pixels, labels, limits, replace(params.search, operations=kept), seed=params.seed)
+    found, losses = search(images, labels, limits, replace(params.search, operations=kept), seed=params.seed)
     final = within_limits(Policy(tuple(offered), found.sub_policies, check.limits, tuple(check.report)))
     rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
     write_csv(curve, ["step", *CURVE], rows)
     write_csv(table, TABLE, policy_table(final))
-    write_bytes(sheet, policy_sheet(final, pixels, column(train, "label"), seed=params.seed))
+    write_bytes(sheet, policy_sheet(final, images, column(train, "label"), seed=params.seed))
     write_json(policy, final.to_json())
     print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {_summary(check, kept)}")
 

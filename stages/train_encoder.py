@@ -1,9 +1,17 @@
 """Train contrastive encoders and classifiers, each without one fold of the images, which it will be applied to.
 
+With a backbone, its features are the embedding, and the classifiers are heads on them, or the whole network where it is
+not frozen.
+
 Reads   --dataset   dataset: the source images of train and val, and the label book
-Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), and of each fold the encoder,
-                    space-<repeat>-<fold>.safetensors, and the classifier, class-<repeat>-<fold>.safetensors
-Params  train_encoder
+        --model     JSON: the model
+        --pixels    arrays of the source images at its size
+        --features  arrays of their features
+        --user      folder with the user's own code and weights
+Writes  --encoders  folds.parquet (id, fold by repeat; -1 for the label book), and of each fold the classifier,
+                    class-<repeat>-<fold>.safetensors, and without a backbone the encoder,
+                    space-<repeat>-<fold>.safetensors
+Params  train_encoder, head, finetune
 """
 
 from pathlib import Path
@@ -11,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from safetensors.torch import save
+from torch import Tensor
 
 from winnow.dataset.folds import deal_folds
-from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.model.inputs import read_inputs
+from winnow.model.learner import WholeLearner
 from winnow.pipeline.fields import AtLeastTwo, Count, Seed, section
 from winnow.pipeline.files import fresh_folder, write_bytes, write_table
 from winnow.pipeline.messages import UserError
@@ -22,8 +32,11 @@ from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
 from winnow.representation.classifier import train_classifier
 from winnow.representation.contrastive import Contrast, train_encoder
+from winnow.representation.heads import train_head_state, train_whole_state
 from winnow.representation.network import Training
 from winnow.representation.out_of_fold import NO_FOLD
+from winnow.training.head import HeadProfile
+from winnow.training.training import Profile
 
 
 @section
@@ -37,8 +50,20 @@ class Params:
     classifier: Training
 
 
-def main(params: Params, *, dataset: Path, encoders: Path) -> None:
+def main(
+    params: Params,
+    head: HeadProfile,
+    finetune: Profile,
+    *,
+    dataset: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
+    user: Path,
+    encoders: Path,
+) -> None:
     """Run the stage on the files given."""
+    inputs = read_inputs(model, pixels, features)
     samples = read_samples(dataset)
     source = only_splits(only_source(samples), "train", "val", "label_book")  # N rows
     labels, suspects = label_indices(source), column(source, "split") != "label_book"
@@ -47,34 +72,57 @@ def main(params: Params, *, dataset: Path, encoders: Path) -> None:
             f"{dataset} has {suspects.sum()} train and val images, {params.folds} folds need {2 * params.folds}"
         )
     rng = np.random.default_rng(params.seed)
-    images = read_images(dataset, source["id"].to_pylist())
-    hashes = column(source, "pixel_hash")[suspects].tolist()
+    groups = column(source, "group")[suspects].tolist()
     folds = [np.full(len(source), NO_FOLD) for _ in range(params.repeats)]  # (N,) by repeat
     for row in folds:
-        row[suspects] = deal_folds(labels[suspects], hashes, folds=params.folds, rng=rng)
-    shared = [(images, labels, row != fold, int(rng.integers(2**31))) for row in folds for fold in range(params.folds)]
-    jobs = [(images, labels, members, params.contrast, seed) for images, labels, members, seed in shared]
-    states = run_jobs(train_encoder, jobs, steps=len(jobs) * params.contrast.training.epochs, label="encoders: epochs")
-    classifiers = run_jobs(
-        train_classifier,
-        [
-            (images, labels, members, params.classifier, len(class_names(samples)), seed)
-            for images, labels, members, seed in shared
-        ],
-        steps=len(jobs) * params.classifier.epochs,
-        label="classifiers: epochs",
-    )
+        row[suspects] = deal_folds(labels[suspects], groups, folds=params.folds, rng=rng)
+    jobs = [(labels, row != fold, int(rng.integers(2**31))) for row in folds for fold in range(params.folds)]
+    given, classes = inputs.trained_on(dataset, source["id"].to_pylist()), len(class_names(samples))
+    spaces: list[dict[str, Tensor]] = []
+    if inputs.card.competition:
+        spaces = run_jobs(
+            train_encoder,
+            [(given, *shared, params.contrast, seed) for *shared, seed in jobs],
+            steps=len(jobs) * params.contrast.training.epochs,
+            label="encoders: epochs",
+        )
+        classifiers = run_jobs(
+            train_classifier,
+            [(given, *shared, params.classifier, classes, seed) for *shared, seed in jobs],
+            steps=len(jobs) * params.classifier.epochs,
+            label="classifiers: epochs",
+        )
+    elif inputs.card.frozen:
+        classifiers = run_jobs(
+            train_head_state,
+            [(given, *shared, head, classes, seed) for *shared, seed in jobs],
+            steps=len(jobs) * head.epochs,
+            label="heads: epochs",
+        )
+    else:
+        learner = WholeLearner(finetune, inputs.card, user)
+        classifiers = run_jobs(
+            train_whole_state,
+            [(given, *shared, ~suspects, learner, classes, seed) for *shared, seed in jobs],
+            steps=sum(learner.epochs_on(int((members & suspects).sum())) for _, members, _ in jobs),
+            label="networks: epochs",
+        )
     fresh_folder(encoders)
-    for number, (state, classifier) in enumerate(zip(states, classifiers, strict=True)):
-        repeat, fold = divmod(number, params.folds)
-        write_bytes(encoders / f"space-{repeat}-{fold}.safetensors", save(state))
-        write_bytes(encoders / f"class-{repeat}-{fold}.safetensors", save(classifier))
+    for kind, states in (("space", spaces), ("class", classifiers)):
+        for number, state in enumerate(states):
+            repeat, fold = divmod(number, params.folds)
+            write_bytes(encoders / f"{kind}-{repeat}-{fold}.safetensors", save(state))
     by_image = pa.array(np.stack(folds, axis=1).tolist(), pa.list_(pa.int64()))
     write_table(encoders / "folds.parquet", pa.table({"id": source["id"].combine_chunks(), "folds": by_image}))
-    print(f"train_encoder: {len(jobs)} encoders ({params.contrast.loss} loss) and classifiers on {len(source)} images")
+    kinds = f"encoders ({params.contrast.loss} loss) and classifiers" if spaces else "classifiers"
+    print(f"train_encoder: {len(jobs)} {kinds} on {len(source)} images")
 
 
-SECTIONS: Sections = {"params": ("train_encoder", Params)}
+SECTIONS: Sections = {
+    "params": ("train_encoder", Params),
+    "head": ("head", HeadProfile),
+    "finetune": ("finetune", Profile),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

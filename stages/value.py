@@ -1,14 +1,21 @@
 """Value every train and val image by HyDRA influence on the label book, and rank them by harm.
 
+With a backbone, heads on its features are valued instead of whole networks: exactly, and in seconds. The label quality
+is then the support by planted wrong labels (``winnow.representation.planted_flips``).
+
 Reads   --dataset  dataset with splits train, val and label_book
+        --model    JSON: the model
+        --pixels   arrays of the source images at its size
+        --features arrays of their features
 Writes  --scores   table: id, one column of removal effects (Eq. 2) per label-book id, min, mean, label_quality
                    in [0, 1], and score, the same under its former name; lower is worse in each
         --curve    csv: trajectory, epoch, mean training loss
         --influence  csv for a histogram: lower edge of a bin of `mean`, images in it
         --quality    csv for a histogram: the same of `label_quality`
-Params  value
+Params  value, head, support
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,23 +25,31 @@ import pyarrow as pa
 from pydantic import Field
 
 from winnow.dataset.folds import deal_folds
-from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
+from winnow.influence.head_valuation import combine_heads, value_head
 from winnow.influence.trajectory import Sgd
 from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
+from winnow.model.inputs import Inputs, read_inputs
 from winnow.pipeline.fields import AtLeastTwo, Count, Seed, section
 from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
+from winnow.representation.support import Support, measure_support
+from winnow.training.head import HeadProfile
 from winnow.transforms.views import Ranges
+
+Members = list[npt.NDArray[np.bool_]]
 
 SCORES: Columns = {
     "id": (pa.string(), "of a train or val image"),
     "<label-book id>": (pa.float64(), "removal effect on that label-book image; below 0, removing lowers its loss"),
     "min": (pa.float64(), "lowest removal effect"),
     "mean": (pa.float64(), "mean removal effect"),
-    "label_quality": (pa.float64(), "mean probability of the label, in and out of fold, in [0, 1]; lower is worse"),
+    "label_quality": (
+        pa.float64(),
+        "in [0, 1], lower is worse: mean probability of the label, in and out of fold; with a backbone the support",
+    ),
     "score": (pa.float64(), "the same under its earlier name, for one release"),
 }
 
@@ -77,49 +92,112 @@ class Params:
         )
 
 
-def main(params: Params, *, dataset: Path, scores: Path, curve: Path, influence: Path, quality: Path) -> None:
+@dataclass(frozen=True)
+class Valuation:
+    """What both kinds of model give for the N suspects."""
+
+    effect: npt.NDArray[np.float64]  # (N, M) removal effects
+    quality: npt.NDArray[np.float64]  # (N,) label quality
+    curves: list[list[float]]  # by trajectory, mean training loss an epoch
+
+
+def main(
+    params: Params,
+    head: HeadProfile,
+    support: Support,
+    *,
+    dataset: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
+    scores: Path,
+    curve: Path,
+    influence: Path,
+    quality: Path,
+) -> None:
     """Run the stage on the files given."""
+    inputs = read_inputs(model, pixels, features)
     samples = only_source(read_samples(dataset))  # a round starts from the source images
     suspects, book = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
     if not len(book):
         raise UserError(
             f"{dataset} has no label_book images, so nothing can be valued; raise prepare.label_book_per_class"
         )
-    labels, plan = label_indices(suspects), params.plan
+    rng = np.random.default_rng(params.seed)
+    labels, groups = label_indices(suspects), suspects["group"].to_pylist()
+    partitions = [
+        deal_folds(labels, groups, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
+    ]
+    members = [partitions[t // params.folds] != t % params.folds for t in range(params.trajectories)]  # (N,) each
+    if inputs.on_features:
+        valued = value_heads(params, head, support, inputs, dataset, suspects, book, members)
+    else:
+        valued = value_networks(params, inputs, dataset, suspects, book, members)
+    if not (np.isfinite(valued.effect).all() and np.isfinite(valued.quality).all()):
+        raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
+    columns = {identifier: valued.effect[:, j] for j, identifier in enumerate(book["id"].to_pylist())}
+    mean = valued.effect.mean(axis=1)
+    summary = {"min": valued.effect.min(axis=1), "mean": mean, "label_quality": valued.quality}
+    # `score` is what label_quality was called before; it stays for one release.
+    table = {"id": suspects["id"].combine_chunks(), **columns, **summary, "score": valued.quality}
+    write_table(scores, pa.table(table))
+    epochs = [(t, epoch, f"{loss:.6g}") for t, one in enumerate(valued.curves) for epoch, loss in enumerate(one, 1)]
+    write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
+    write_histogram(influence, "effect", mean)
+    write_histogram(quality, "label_quality", valued.quality)
+    print(
+        f"value: {len(suspects)} images valued on {len(book)} of the label book by {params.trajectories} trajectories"
+    )
+
+
+def value_networks(
+    params: Params, inputs: Inputs, dataset: Path, suspects: pa.Table, book: pa.Table, members: Members
+) -> Valuation:
+    """By whole networks, the competition's."""
+    plan = params.plan
     data = (
-        read_images(dataset, suspects["id"].to_pylist()),
-        labels,
-        read_images(dataset, book["id"].to_pylist()),
+        inputs.images(dataset, suspects["id"].to_pylist()),
+        label_indices(suspects),
+        inputs.images(dataset, book["id"].to_pylist()),
         label_indices(book),
     )
-    rng = np.random.default_rng(params.seed)
-    hashes = suspects["pixel_hash"].to_pylist()
-    partitions = [
-        deal_folds(labels, hashes, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
-    ]
-    jobs = [
-        (*data, partitions[t // params.folds] != t % params.folds, len(class_names(samples)), plan, params.seed + 1 + t)
-        for t in range(params.trajectories)
-    ]
+    classes = len(class_names(suspects))
+    jobs = [(*data, one, classes, plan, params.seed + 1 + t) for t, one in enumerate(members)]
     steps = params.trajectories * params.epochs * (2 if plan.replay else 1)
     valued = run_jobs(value_trajectory, jobs, steps=steps, label="value: epochs")
     values = combine(valued)
-    quality_of_label = label_quality(values)
-    if not (np.isfinite(values.effect).all() and np.isfinite(quality_of_label).all()):
-        raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
-    columns = {identifier: values.effect[:, j] for j, identifier in enumerate(book["id"].to_pylist())}
-    summary = {"min": values.effect.min(axis=1), "mean": values.effect.mean(axis=1), "label_quality": quality_of_label}
-    # `score` is what label_quality was called before; it stays for one release.
-    table = {"id": suspects["id"].combine_chunks(), **columns, **summary, "score": quality_of_label}
-    write_table(scores, pa.table(table))
-    epochs = [
-        (t, epoch, f"{loss:.6g}") for t, one in enumerate(valued) for epoch, loss in enumerate(one.curve, start=1)
+    return Valuation(values.effect, label_quality(values), [one.curve for one in valued])
+
+
+def value_heads(
+    params: Params,
+    head: HeadProfile,
+    support: Support,
+    inputs: Inputs,
+    dataset: Path,
+    suspects: pa.Table,
+    book: pa.Table,
+    members: Members,
+) -> Valuation:
+    """By heads on the backbone's features."""
+    features, trusted = (inputs.vectors(dataset, side["id"].to_pylist()) for side in (suspects, book))
+    labels, book_labels = label_indices(suspects), label_indices(book)
+    classes = len(class_names(suspects))
+    jobs = [
+        (features, labels, trusted, book_labels, one, classes, head, params.seed + 1 + t)
+        for t, one in enumerate(members)
     ]
-    write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
-    write_histogram(influence, "effect", summary["mean"])
-    write_histogram(quality, "label_quality", quality_of_label)
-    print(
-        f"value: {len(suspects)} images valued on {len(book)} of the label book by {params.trajectories} trajectories"
+    valued = run_jobs(value_head, jobs, steps=params.trajectories * head.epochs, label="value: epochs")
+    values = combine_heads(valued)
+    unknown = np.full((len(book), classes), np.nan)  # the label book is not judged
+    planted = measure_support(
+        np.concatenate([features, trusted]),
+        [np.concatenate([values.outside, unknown])],
+        pa.concat_tables([suspects, book]),
+        support,
+    )
+    return Valuation(
+        values.effect, planted.support(np.concatenate([labels, book_labels]))[: len(labels)], [one.curve for one in valued]
     )
 
 
@@ -129,7 +207,11 @@ def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> N
     write_csv(path, [name, "images"], [(f"{edge:.4g}", n) for edge, n in zip(edges, counts, strict=False)])
 
 
-SECTIONS: Sections = {"params": ("value", Params)}
+SECTIONS: Sections = {
+    "params": ("value", Params),
+    "head": ("head", HeadProfile),
+    "support": ("support", Support),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -216,6 +216,19 @@ def test_truth_may_lie_beside_the_wrapper(tmp_path: Path) -> None:
         assert list(source.truth() or {}) == ["x"]
 
 
+@pytest.mark.parametrize("wrapper", ["", "data/"])
+def test_groups_are_read_early_and_from_beside_the_layout_or_its_wrapper(tmp_path: Path, wrapper: str) -> None:
+    files = split_files()
+    wrapped = {f"{wrapper}{name}": content for name, content in files.items()}
+    path = make_folder(tmp_path / "good", wrapped | {f"{wrapper}groups.csv": b"name,group\na/1.png,x\n"})
+    with open_source(path) as source:
+        assert source.groups() == {"a/1.png": "x"}
+    check_source(path, **LIMITS)
+    assert "groups.csv needs the columns" in refused(make_folder(tmp_path / "bad", wrapped | {"groups.csv": b"x\n"}))
+    with open_source(make_folder(tmp_path / "none", wrapped)) as source:
+        assert source.groups() == {}
+
+
 # --- too many unreadable --------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.cleansing.neighbour_rule import Rule, judge_labels
+from winnow.cleansing.planted_rule import Estimate, judge_by_planted, within_estimate
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
 from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import Columns, read_table
+from winnow.representation.planted_flips import Planted
 from winnow.representation.predictions import Neighbours, Points
+from winnow.representation.support import Support
 from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 from winnow.verdicts.overrides import Override, overrides_on, taken_away
@@ -24,7 +26,10 @@ SIGNALS: Columns = {
     "neighbours": (pa.float64(), "share of its neighbours that have its label"),
     "classifier": (pa.float32(), "out-of-fold probability of its label; NaN where no classifier was trained on it"),
     "label_quality": (pa.float64(), "by the valuation; NaN where it has none"),
-    "support": (pa.float64(), "mean of the signals that `cleanse_neighbours.signals` names"),
+    "support": (
+        pa.float64(),
+        "mean of the signals that `cleanse_neighbours.signals` names; with a backbone, by planted wrong labels",
+    ),
 }
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
@@ -36,6 +41,15 @@ class Cleansed:
     verdicts: pa.Table  # of every train and val image, copies too
     samples: pa.Table  # that are left
     signals: pa.Table  # one row per source image that no override relabels: id, each signal (NaN: unknown), support
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class ByPlanted:
+    """What the rule on planted labels needs, where features are used."""
+
+    planted: Planted  # rows as those of the samples
+    settings: Support
 
 
 def cleanse(
@@ -48,6 +62,7 @@ def cleanse(
     *,
     round_name: str,
     stage: str,
+    by_planted: ByPlanted | None = None,
 ) -> Cleansed:
     """The verdicts, and the samples that they leave.
 
@@ -57,30 +72,53 @@ def cleanse(
         probability: (N, K) of each class, by classifiers that were not trained on the image.
         label_quality: by the valuation for the label as it stands, by id of a source image; a copy has its source
             image's, and an image without one is judged by the other signals.
-        rule: when an image is dropped or relabelled.
+        rule: when an image is dropped or relabelled; of the planted rule, the k of the neighbours that are evidence.
         overrides: by id; each applies to the image and its copies, whatever the verdict of the rule.
         round_name: for the verdict table.
         stage: for the verdict table.
+        by_planted: judge by planted labels instead of the rule, and touch no more than twice the estimate allows.
     """
     classes, labels = class_names(samples), label_indices(samples)
     ids, parents = column(samples, "id"), column(samples, "parent")
     suspects = np.flatnonzero(np.isin(column(samples, "split"), ("train", "val")))  # n rows
     index = near.index[:, suspects, : rule.k]  # (R, n, k)
     voted = labels[index].transpose(1, 0, 2).reshape(len(suspects), -1)  # (n, R k)
-    distance = near.distance[:, suspects, 0].mean(axis=0).astype(np.float64)
     given = probability[suspects].astype(np.float64)
     roots = np.where(parents == "", ids, parents)[suspects]
     quality = np.array([label_quality.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
     source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
-    judge = partial(
-        judge_labels, voted=voted, distance=distance, classes=classes, rule=rule, probability=given, copies=~source
-    )
-    judged_alone = judge(labels[suspects], label_quality=quality)
+
+    def judge(new: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> list[Verdict]:
+        """Verdicts under (n,) labels; ``known`` are those that the valuation judged: others have no label quality."""
+        if by_planted is None:
+            distance = near.distance[:, suspects, 0].mean(axis=0).astype(np.float64)
+            judged_quality = np.where(known, quality, np.nan)
+            return judge_labels(
+                new,
+                voted,
+                distance,
+                classes=classes,
+                rule=rule,
+                probability=given,
+                label_quality=judged_quality,
+                copies=~source,
+            )
+        return judge_by_planted(
+            new,
+            suspects,
+            planted=by_planted.planted,
+            probability=given,
+            classes=classes,
+            settings=by_planted.settings,
+            copies=~source,
+        )
+
+    judged_alone, estimate = _within(judge(labels[suspects], source | ~source), labels[suspects], source, by_planted)
     overridden = overrides_on(judged, overrides)
     free = ~source & np.array([one is None for one in overridden], dtype=bool)
-    # The valuation judged the label before; for a new one there is no label quality.
-    again = lambda new, old: judge(new, label_quality=np.where(old, quality, np.nan))  # noqa: E731
-    verdicts = _copies_along(settle(judged_alone, judged, overridden), labels[suspects], roots, free, again)
+    verdicts = settle(judged_alone, judged, overridden)
+    if not estimate.stopped:
+        verdicts = _copies_along(verdicts, labels[suspects], roots, free, judge)
     evidence = [[] if one else ids[row].tolist() for row, one in zip(index[0], overridden, strict=True)]
     table = verdict_table(judged, verdicts, classes, evidence, round_name=round_name, stage=stage)
     signals = pa.table(
@@ -93,7 +131,18 @@ def cleanse(
         }
     )
     shown = source & ~taken_away(column(judged, "given_label"), overridden)
-    return Cleansed(table, apply_verdicts(samples, table, classes), signals.filter(pa.array(shown)))
+    return Cleansed(table, apply_verdicts(samples, table, classes), signals.filter(pa.array(shown)), estimate)
+
+
+def _within(
+    verdicts: list[Verdict],
+    labels: npt.NDArray[np.int64],
+    source: npt.NDArray[np.bool_],
+    by_planted: ByPlanted | None,
+) -> tuple[list[Verdict], Estimate]:
+    """The verdicts within the estimate. The competition's rule has none: its signals also drop what shows no class."""
+    faults, stop = (np.nan, np.inf) if by_planted is None else (by_planted.planted.faults, by_planted.settings.stop)
+    return within_estimate(verdicts, labels, faults=faults, counted=source, stop=stop)
 
 
 def _copies_along(

@@ -127,12 +127,18 @@ def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
     return np.array([index[label] for label in samples["label"].to_pylist()], dtype=np.int64)
 
 
-def train_and_val(dataset: Path, *, max_images: int) -> pa.Table:
+def group_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
+    """(N,) equal for samples of one group of near-duplicates; a copy has its source image's."""
+    indices: npt.NDArray[np.int64] = np.unique(column(samples, "group"), return_inverse=True)[1]
+    return indices
+
+
+def train_and_val(dataset: Path, *, max_images: int | None) -> pa.Table:
     """The train and val samples of a dataset that is to be judged.
 
     Args:
         dataset: its folder.
-        max_images: that the judge allows in train and val together.
+        max_images: that the competition's judge allows in train and val together; None: any number.
 
     Raises:
         UserError: a split is empty, or there are too many images.
@@ -142,7 +148,7 @@ def train_and_val(dataset: Path, *, max_images: int) -> pa.Table:
     for split in ("train", "val"):
         if split not in splits:
             raise UserError(f"{dataset}: no {split} images are left; cleanse less, or add images")
-    if samples.num_rows > max_images:
+    if max_images is not None and samples.num_rows > max_images:
         raise UserError(
             f"{dataset}: train and val may hold {max_images} images together (judge.max_images), "
             f"got {samples.num_rows}; augment less (augment.budget)"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.intake.container import Container, open_container
+from winnow.intake.groups import GROUPS, parse_groups
 from winnow.intake.layout import Entry, Layout, lay_out
 from winnow.intake.truth import TRUTH, Truth, parse_truth, unknown_labels
 from winnow.pictures.decode import UnreadableError, check_header, quiet
@@ -44,14 +45,30 @@ class Source:
         Raises:
             UserError: the file cannot be read, is malformed, or its labels are not the source's.
         """
-        for key in (self.layout.wrapper + TRUTH, TRUTH):
+        content = self._beside(TRUTH)
+        if content is None:
+            return None
+        truths = parse_truth(content, self.where)
+        unknown_labels(truths.values(), self.layout.classes, self.where)
+        return truths
+
+    def groups(self) -> dict[str, str]:
+        """The content of groups.csv, by the names it uses; empty where the source has none.
+
+        Raises:
+            UserError: the file cannot be read or is malformed.
+        """
+        content = self._beside(GROUPS)
+        return {} if content is None else parse_groups(content, self.where)
+
+    def _beside(self, file: str) -> bytes | None:
+        """A file beside the splits' or classes' folders, or at the source's root; None where there is none."""
+        for key in (self.layout.wrapper + file, file):
             if key in self.container.files:
                 try:
-                    truths = parse_truth(self.container.read(key), self.where)
+                    return self.container.read(key)
                 except UnreadableError as error:
-                    raise UserError(f"{self.where}: {TRUTH} cannot be read ({error}); put it there again") from None
-                unknown_labels(truths.values(), self.layout.classes, self.where)
-                return truths
+                    raise UserError(f"{self.where}: {file} cannot be read ({error}); put it there again") from None
         return None
 
 
@@ -83,7 +100,7 @@ def open_source(path: Path) -> Iterator[Source]:
 def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
     """Stop with one sentence if no pipeline can start on the source.
 
-    Cheap: lists names, reads truth.csv and the header of each image.
+    Cheap: lists names, reads truth.csv, groups.csv and the header of each image.
 
     Args:
         path: a folder or a zip.
@@ -91,10 +108,11 @@ def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
         max_pixels: an image of more is unreadable.
 
     Raises:
-        UserError: as ``open_source``, or truth.csv is malformed, or too many headers are unreadable.
+        UserError: as ``open_source``, or truth.csv or groups.csv is malformed, or too many headers are unreadable.
     """
     with open_source(path) as source, quiet():
         source.truth()
+        source.groups()
         faults: list[tuple[str, str]] = []
         for entry in source.layout.entries:
             try:

@@ -1,19 +1,20 @@
-"""Splits: those that a source lacks are drawn from the others, and no image is in two of them.
+"""Splits: those that a source lacks are drawn from the others, and no group of images is in two of them.
 
-A draw is stratified by class and ordered by a keyed hash of each image's pixels, so that an image's split depends on
-the seed and on itself: adding one image moves only images at the cut, in its own class. Duplicates are drawn together;
-where their labels differ, all of them stay in train.
+A group is what belongs together: equal images, near-duplicates, what groups.csv joins. A draw is stratified by class
+and ordered by a keyed hash of each image's pixels, so that an image's split depends on the seed and on itself: adding
+one image moves only images at the cut, in its own class. A group is drawn whole; where its labels differ, all of it
+stays in train.
 """
 
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from winnow.dataset.samples import LEAST
 
-PRECEDENCE = ("train", "val", "label_book", "test")  # of two splits that share an image, the later one keeps it
+PRECEDENCE = ("train", "val", "label_book", "test")  # of two splits that share a group, the later one keeps it
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,29 @@ class SplitPlan:
     label_book_per_class: int  # at most half of a class's validation images
 
 
-def find_leaks(splits: Sequence[str], hashes: Sequence[str]) -> list[str | None]:
-    """For each image the highest other split that holds the same pixels and keeps them, or None.
+def find_leaks(splits: Sequence[str], groups: Sequence[Hashable]) -> list[str | None]:
+    """For each image the highest other split that holds an image of its group and keeps it, or None.
 
     Args:
         splits: (N,) of PRECEDENCE.
-        hashes: (N,) equal for equal pixels.
+        groups: (N,) equal for images that belong together.
     """
-    highest: dict[str, int] = {}
+    highest: dict[Hashable, int] = {}
     ranks = [PRECEDENCE.index(split) for split in splits]
-    for rank, pixels in zip(ranks, hashes, strict=True):
-        highest[pixels] = max(rank, highest.get(pixels, 0))
+    for rank, group in zip(ranks, groups, strict=True):
+        highest[group] = max(rank, highest.get(group, 0))
     return [
-        PRECEDENCE[highest[pixels]] if highest[pixels] > rank else None
-        for rank, pixels in zip(ranks, hashes, strict=True)
+        PRECEDENCE[highest[group]] if highest[group] > rank else None for rank, group in zip(ranks, groups, strict=True)
     ]
 
 
-def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[str], plan: SplitPlan) -> list[str]:
+def draw_missing(
+    splits: Sequence[str],
+    labels: Sequence[str],
+    hashes: Sequence[str],
+    groups: Sequence[Hashable],
+    plan: SplitPlan,
+) -> list[str]:
     """The split of each image once test, val and label_book exist.
 
     Test and val come from train and leave it ``LEAST["train"]`` images a class; the label book comes from val. A split
@@ -53,7 +59,8 @@ def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[
     Args:
         splits: (N,) as delivered, without leaks.
         labels: (N,) class names.
-        hashes: (N,) equal for equal pixels.
+        hashes: (N,) equal for equal pixels; they order the draw.
+        groups: (N,) equal for images that belong together, equal images among them.
         plan: fractions, counts and seed.
     """
     drawn, missing = list(splits), set(PRECEDENCE) - set(splits)
@@ -67,19 +74,22 @@ def draw_missing(splits: Sequence[str], labels: Sequence[str], hashes: Sequence[
         "val": ("train", share(plan.val_fraction, least)),
         "label_book": ("val", lambda n: min(plan.label_book_per_class, n // 2)),
     }
-    duplicates: dict[str, list[int]] = {}
-    for index, pixels in enumerate(hashes):
-        duplicates.setdefault(pixels, []).append(index)
+    together: dict[Hashable, list[int]] = {}
+    for index, name in enumerate(groups):
+        together.setdefault(name, []).append(index)
+    # The least hash stands for a group, so that the order of the images does not matter.
+    order = {name: min(hashes[index] for index in indices).encode() for name, indices in together.items()}
     for split, (origin, take) in steps.items():
         if split in missing:
             key = f"{split}:{plan.seed}".encode()
             for members in _by_class(drawn, labels, origin):
                 wanted, inside = take(len(members)), set(members)
                 left = wanted
-                groups = [duplicates[pixels] for pixels in {hashes[index] for index in members}]
-                movable = [group for group in groups if inside.issuperset(group)]  # of one label
-                movable.sort(key=lambda group: hashlib.blake2b(hashes[group[0]].encode(), key=key).digest())
-                for group in movable:
+                names = dict.fromkeys(groups[index] for index in members)
+                movable = [name for name in names if inside.issuperset(together[name])]  # of one label
+                movable.sort(key=lambda name: hashlib.blake2b(order[name], key=key).digest())
+                for name in movable:
+                    group = together[name]
                     # Where every group is larger than the share, one is moved all the same, if train can spare it.
                     spare = origin == "train" and left == wanted > 0 and len(members) - len(group) >= LEAST["train"]
                     if len(group) <= left or spare:
@@ -98,16 +108,16 @@ def _by_class(splits: Sequence[str], labels: Sequence[str], split: str) -> list[
     return list(classes.values())
 
 
-def count_duplicates(labels: Sequence[str], hashes: Sequence[str]) -> tuple[int, int]:
-    """Images whose pixels occur more than once: those with one label for all duplicates, those whose labels differ.
+def count_duplicates(labels: Sequence[str], groups: Sequence[Hashable]) -> tuple[int, int]:
+    """Images whose group has more than one: those of groups with one label, those of groups whose labels differ.
 
     Args:
         labels: (N,) class names.
-        hashes: (N,) equal for equal pixels.
+        groups: (N,) equal for images that belong together; pixel hashes count exact duplicates alone.
     """
-    counts = Counter(hashes)
-    given: dict[str, set[str]] = {}
-    for label, pixels in zip(labels, hashes, strict=True):
-        given.setdefault(pixels, set()).add(label)
-    agreeing = sum(n for pixels, n in counts.items() if n > 1 and len(given[pixels]) == 1)
-    return agreeing, sum(n for pixels, n in counts.items() if len(given[pixels]) > 1)
+    counts = Counter(groups)
+    given: dict[Hashable, set[str]] = {}
+    for label, group in zip(labels, groups, strict=True):
+        given.setdefault(group, set()).add(label)
+    agreeing = sum(n for group, n in counts.items() if n > 1 and len(given[group]) == 1)
+    return agreeing, sum(n for group, n in counts.items() if len(given[group]) > 1)

@@ -5,12 +5,11 @@ empty, 0, false, no or none for an image of its class, label for one of its clas
 word, such as 1 or scribble, for junk.
 """
 
-import csv
-import io
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from winnow.intake.listing import read_rows
 from winnow.pipeline.messages import UserError, shown
 
 TRUTH = "truth.csv"
@@ -40,20 +39,8 @@ def parse_truth(content: bytes, where: str) -> dict[str, Truth]:
     Raises:
         UserError: no CSV, a column missing, or two rows that contradict each other.
     """
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        header = [(column or "").strip().lower() for column in reader.fieldnames or []]
-        if not set(COLUMNS) <= set(header):
-            found = ", ".join(header) or "none"
-            raise UserError(
-                f"{where}: {TRUTH} needs the columns {', '.join(COLUMNS)}, got {shown(found)}; name them so"
-            )
-        reader.fieldnames = header
-        rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{where}: {TRUTH} is no CSV in UTF-8 ({error}); save it as one") from None
     truths: dict[str, Truth] = {}
-    for row in rows:
+    for row in read_rows(content, TRUTH, COLUMNS, where):
         name = unicodedata.normalize("NFC", row["name"] or "")
         label = unicodedata.normalize("NFC", row["label"] or "").strip()
         noise = not label or (row["noise"] or "").strip().lower() not in NOT_NOISE

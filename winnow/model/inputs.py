@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from winnow.backbone.card import Card, read_card
 from winnow.dataset.images import read_features, read_images
+from winnow.pictures.decode import stretch
+
+SMALL = 64  # pixels a side
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Inputs:
 
     @property
     def on_features(self) -> bool:
-        """Whether images are valued, embedded and compared by features of a backbone that knows none of their labels."""
+        """Whether images are valued and compared by features of a backbone that was trained on none of them."""
         return not self.card.competition
 
     def images(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -31,6 +34,13 @@ class Inputs:
     def vectors(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """(N, D) features; see ``read_features``."""
         return read_features(dataset, ids, self.features)
+
+    def small(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.uint8]:
+        """(N, s, s, C) pixels for the policy search, whose critic sees no more: s is at most ``SMALL``."""
+        pixels = self.images(dataset, ids)
+        if pixels.shape[1] <= SMALL:
+            return pixels
+        return np.stack([stretch(one, side=SMALL) for one in pixels])
 
     def trained_on(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.generic]:
         """What the model that is judged reads: features where its backbone is frozen, else pixels."""

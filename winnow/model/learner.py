@@ -201,25 +201,6 @@ def answers(
     return right
 
 
-def class_probabilities(
-    data: Labelled,
-    validation: Labelled,
-    queried: npt.NDArray[np.uint8],
-    classes: int,
-    learner: WholeLearner,
-    seed: int,
-    tick: Tick,
-) -> npt.NDArray[np.float32]:
-    """(N, K) of each class by a whole network that was trained without the queried images; a job for a worker."""
-    trained = learner.train(data, validation, classes=classes, seed=seed, tick=tick)
-    device = pick_device()
-    squares = Squares(learner.card, Labelled(queried, np.zeros(len(queried), np.int64)), device)
-    with torch.inference_mode():
-        starts = range(0, len(queried), EVALUATION_BATCH)
-        parts = [trained.model(squares.pick(slice(start, start + EVALUATION_BATCH))[0]) for start in starts]
-        return torch.cat(parts).float().softmax(dim=1).cpu().numpy()  # type: ignore[no-any-return]
-
-
 def fixed_features(
     data: Labelled,
     validation: Labelled,

@@ -44,7 +44,7 @@ def find_limits(
     operations: Sequence[str],
     check: Check,
     *,
-    pixel_hashes: Sequence[str],
+    groups: Sequence[str],
     seed: int,
 ) -> LabelCheck:
     """The magnitudes of each operation that each class's label survives.
@@ -55,7 +55,7 @@ def find_limits(
         classes: K names.
         operations: names of ``OPERATIONS``.
         check: the settings.
-        pixel_hashes: (N,) equal for equal images.
+        groups: (N,) equal for images that belong together, as equal ones do.
         seed: of draws, folds, weights and views.
 
     Returns:
@@ -67,7 +67,7 @@ def find_limits(
     rng = np.random.default_rng(seed)
     chosen = _at_most(labels, check.images_per_class, rng)
     images, labels = images[chosen], labels[chosen]
-    folds = deal_folds(labels, [pixel_hashes[row] for row in chosen], folds=check.folds, rng=rng)
+    folds = deal_folds(labels, [groups[row] for row in chosen], folds=check.folds, rng=rng)
     seeds = rng.integers(2**31, size=check.folds).tolist()
     jobs = [
         (images, labels, folds != fold, len(classes), tuple(operations), check, seeds[fold])

@@ -36,12 +36,13 @@ class Networks:
     classifiers: States
 
 
-def read_networks(folder: Path, *, classes: int) -> Networks:
+def read_networks(folder: Path, *, classes: int, backbone: bool = False) -> Networks:
     """Everything that train_encoder wrote.
 
     Args:
         folder: its output.
         classes: K of the dataset that the networks are applied to.
+        backbone: whether there is one, whose features are the embedding, so that there are no encoders.
 
     Raises:
         UserError: a file is missing or damaged, or the classifiers have other classes.
@@ -53,27 +54,46 @@ def read_networks(folder: Path, *, classes: int) -> Networks:
         raise UserError(f"{folder / 'folds.parquet'} deals no image into folds; run `dvc checkout --force {folder}`")
     (repeats,) = lengths
     folds = 1 + max(fold for row in dealt.values() for fold in row)
+    read = _state if backbone else _encoder_state
     encoders, classifiers = (
-        [[_state(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
+        [[read(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
+        if kind == "class" or not backbone
+        else []
         for kind in ("space", "class")
     )
-    known = {len(state["head.bias"]) for row in classifiers for state in row}
+    known = {_classes_of(state) for row in classifiers for state in row}
     if known != {classes}:
         raise UserError(f"{folder} has classifiers of {max(known)} classes, the dataset has {classes}; run `dvc repro`")
     return Networks(dealt, encoders, classifiers)
 
 
+def _classes_of(state: dict[str, Tensor]) -> int:
+    """K of a classifier: of a network, or of a head on features."""
+    return len(state["head.bias"] if "head.bias" in state else state["weight"])
+
+
 def _state(path: Path) -> dict[str, Tensor]:
-    back = f"run `dvc checkout --force {path.parent}`"
     try:
-        state = load_file(path)
+        state: dict[str, Tensor] = load_file(path)
     except (FileNotFoundError, SafetensorError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}); {back}") from None
+        raise UserError(f"{path} is missing or damaged ({error}); run `dvc checkout --force {path.parent}`") from None
+    if not ({"head.bias"} <= state.keys() or state.keys() == {"mean", "spread", "weight"}):
+        raise _other_weights(path)
+    return state
+
+
+def _encoder_state(path: Path) -> dict[str, Tensor]:
+    state = _state(path)
     width = len(state["head.bias"]) if "head.bias" in state and state["head.bias"].ndim else 1
     expected = Encoder(width, torch.Generator()).state_dict()
     if {name: one.shape for name, one in state.items()} != {name: one.shape for name, one in expected.items()}:
-        raise UserError(f"{path} holds other weights than train_encoder writes; {back}")
+        raise _other_weights(path)
     return state
+
+
+def _other_weights(path: Path) -> UserError:
+    back = f"run `dvc checkout --force {path.parent}`"
+    return UserError(f"{path} holds other weights than train_encoder writes; {back}")
 
 
 def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:

@@ -34,6 +34,7 @@ class Planted:
 
     scores: Array  # (N, K) of every label of every image, all signals together
     planted: Array  # (N (K - 1),) scores of wrong labels, ascending
+    given: Array  # (N,) scores of the given labels, ascending
     faults: float  # estimated share of the given labels that are wrong
     threshold: float  # support below which a label is taken for wrong
 
@@ -43,9 +44,11 @@ class Planted:
 
     def support_of(self, scores: Array) -> Array:
         """The same of any scores."""
-        rank = np.searchsorted(self.planted, scores, side="right")
-        share: Array = rank / max(1, len(self.planted))
-        return share
+        return _share(self.planted, scores)
+
+    def usual(self, scores: Array) -> Array:
+        """(n,) share of the given labels that score no better: how usual a score is for a label."""
+        return _share(self.given, scores)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def plant_flips(
     planted = np.sort(scores[judged][others[judged]])
     given = np.sort(scores[rows, labels][judged])
     faults, threshold = share_and_threshold(given, planted, most_sound=most_sound)
-    return Planted(scores, planted, faults, threshold)
+    return Planted(scores, planted, given, faults, threshold)
 
 
 def share_and_threshold(given: Array, planted: Array, *, most_sound: float) -> tuple[float, float]:
@@ -115,5 +118,5 @@ def share_and_threshold(given: Array, planted: Array, *, most_sound: float) -> t
 
 def _share(ascending: Array, at: Array) -> Array:
     """Share of the values that are at most each of ``at``."""
-    share: Array = np.searchsorted(ascending, at, side="right") / len(ascending)
+    share: Array = np.searchsorted(ascending, at, side="right") / max(1, len(ascending))
     return share

@@ -1,0 +1,180 @@
+"""Out of fold with a backbone: neighbours in its features, and probabilities by heads or networks without the fold.
+
+The backbone was trained on none of the labels, so that every source image may be a neighbour; only the classifiers
+leave folds out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from winnow.backbone.card import Card
+from winnow.backbone.loading import finetunable
+from winnow.model.learner import Squares, WholeLearner
+from winnow.pipeline.workers import run_jobs
+from winnow.representation.out_of_fold import NO_FOLD, nearest
+from winnow.representation.predictions import Indices, Neighbours, Points
+from winnow.training.head import Head, HeadProfile, train_head
+from winnow.training.network import pick_device
+from winnow.training.training import EVALUATION_BATCH, Labelled
+
+DIMENSIONS = 64  # of the embedding that is written: the rest of the variance is noise to look at
+
+
+def train_head_state(
+    features: Points,
+    labels: Indices,
+    members: npt.NDArray[np.bool_],
+    profile: HeadProfile,
+    classes: int,
+    seed: int,
+    tick: Callable[[], None],
+) -> dict[str, Tensor]:
+    """The state of a head trained on some of the images; a job for a worker."""
+    device = pick_device()
+    head, _ = train_head(
+        torch.from_numpy(np.array(features)).to(device),
+        torch.from_numpy(np.array(labels)).to(device),
+        torch.from_numpy(np.flatnonzero(members)),
+        classes=classes,
+        profile=profile,
+        seed=seed,
+        after_epoch=lambda head, loss: tick(),
+    )
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in head.state_dict().items()}
+
+
+def train_whole_state(
+    images: npt.NDArray[np.uint8],
+    labels: Indices,
+    members: npt.NDArray[np.bool_],
+    book: npt.NDArray[np.bool_],
+    learner: WholeLearner,
+    classes: int,
+    seed: int,
+    tick: Callable[[], None],
+) -> dict[str, Tensor]:
+    """The state of a whole network trained on some of the images; the label book chooses its epoch.
+
+    Args:
+        images: (N, S, S, C).
+        labels: (N,).
+        members: (N,) trained on, with the label book.
+        book: (N,) the label book.
+        learner: how.
+        classes: K.
+        seed: of the head and the orders.
+        tick: called once an epoch.
+    """
+    trained, validation = (Labelled(images[rows], labels[rows]) for rows in (members & ~book, book))
+    model = learner.train(trained, validation, classes=classes, seed=seed, tick=tick).model
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def head_of(state: Mapping[str, Tensor]) -> Head:
+    """A head with this state."""
+    classes, inputs = state["weight"].shape
+    head = Head(inputs - 1, classes)
+    head.load_state_dict(dict(state))
+    return head.eval()
+
+
+def neighbours_in_features(unit: Points, roots: Indices, groups: Indices, *, k: int) -> Neighbours:
+    """The nearest source images of every image, outside its own group of near-duplicates.
+
+    Args:
+        unit: (N, D) rows of unit length.
+        roots: (N,) row of the source image that each was made from.
+        groups: (N,) equal for images that belong together.
+        k: neighbours; fewer where fewer are left.
+    """
+    source = np.flatnonzero(roots == np.arange(len(roots)))
+    largest = int(np.unique(groups[source], return_counts=True)[1].max())
+    index, distance = nearest(unit, np.arange(len(unit)), source, min(k + largest, len(source) - 1))
+    own_last = np.argsort(groups[index] == groups[:, None], axis=1, kind="stable")[:, :k]
+    found, far = np.take_along_axis(index, own_last, 1), np.take_along_axis(distance, own_last, 1)
+    return Neighbours(found[None], far[None])
+
+
+def embedding(features: Points) -> Points:
+    """(N, at most DIMENSIONS) rows of unit length: the principal components."""
+    most = min(DIMENSIONS, *features.shape)
+    found = PCA(most, svd_solver="full").fit_transform(features.astype(np.float64))
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    points: Points = (found / np.where(length > 0, length, 1)).astype(np.float32)
+    return points
+
+
+def out_of_fold(
+    given: npt.NDArray[np.generic],
+    labels: Indices,
+    roots: Indices,
+    folds: Indices,
+    states: Sequence[Sequence[Mapping[str, Tensor]]],
+    card: Card,
+    user_folder: Path,
+) -> Points:
+    """(N, K) probability of each class by classifiers that were not trained on the image, mean over the repeats.
+
+    NaN for a class that none of these classifiers was trained on.
+
+    Args:
+        given: (N, D) features, or (N, S, S, C) pixels where the backbone is not frozen.
+        labels: (N,).
+        roots: (N,) row of the source image that each was made from.
+        folds: (R, N) fold by repeat; an image of NO_FOLD is judged by the first classifier.
+        states: by repeat and fold, of the classifier that left this fold out.
+        card: of the model.
+        user_folder: models/user.
+    """
+    source = roots == np.arange(len(roots))
+    queried = [
+        (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), np.unique(labels[source & (row != fold)]), state)
+        for repeat, (row, by_fold) in enumerate(zip(folds, states, strict=True))
+        for fold, state in enumerate(by_fold)
+    ]
+    jobs = [(given, np.flatnonzero(inside), state, card, user_folder) for _, inside, _, state in queried]
+    found = run_jobs(probabilities, jobs, steps=len(jobs), label="classify: folds")
+    table = np.full((len(folds), len(given), found[0].shape[1]), np.nan)
+    for (repeat, inside, known, _), answer in zip(queried, found, strict=True):
+        table[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), known), answer, np.nan)
+    count = np.isfinite(table).sum(axis=0)
+    total = np.nansum(table, axis=0) / np.maximum(count, 1)
+    mean: Points = np.where(count > 0, total, np.nan).astype(np.float32)
+    return mean
+
+
+def probabilities(
+    given: npt.NDArray[np.generic],
+    rows: Indices,
+    state: Mapping[str, Tensor],
+    card: Card,
+    user_folder: Path,
+    tick: Callable[[], None],
+) -> npt.NDArray[np.float64]:
+    """(len(rows), K) of some of the images; a job for a worker."""
+    if card.frozen:
+        found = head_of(state).probabilities(given[rows].astype(np.float32))
+    else:
+        found = _by_network(given[rows].astype(np.uint8), state, card, user_folder)
+    tick()
+    return found
+
+
+@torch.inference_mode()
+def _by_network(
+    pixels: npt.NDArray[np.uint8], state: Mapping[str, Tensor], card: Card, user_folder: Path
+) -> npt.NDArray[np.float64]:
+    device = pick_device()
+    model = finetunable(card, len(state["head.bias"]), torch.Generator().manual_seed(0), user_folder=user_folder)
+    model.load_state_dict(dict(state))
+    model.to(device).eval()
+    squares = Squares(card, Labelled(pixels, np.zeros(len(pixels), np.int64)), device)
+    starts = range(0, len(pixels), EVALUATION_BATCH)
+    parts = [model(squares.pick(slice(start, start + EVALUATION_BATCH))[0]) for start in starts]
+    return torch.cat(parts).double().softmax(dim=1).cpu().numpy()
