@@ -1,9 +1,13 @@
 """Bring every class to the same count with augmented copies, in one dataset per method of augmentation.
 
 The four datasets hold the same source images and copy the same ones equally often: only the operations on the copies
-differ. Validation images and label book are passed on unchanged; earlier copies are left out.
+differ. Validation images and label book are passed on unchanged; earlier copies are left out. With a backbone, copies
+are rendered from recorded operations, and their features are computed here.
 
 Reads   --dataset   dataset with split train; any others
+        --model     JSON: the model
+        --pixels    arrays of the source images at its size
+        --user      folder with the user's own code and weights
         --policy    the found policy, the operations offered to the search, and the limits of each class
 Writes  --by-random           copies under the same operations, probability and magnitude uniform
         --by-policy           copies under the found policy
@@ -12,25 +16,30 @@ Writes  --by-random           copies under the same operations, probability and 
 Params  augment, judge.max_images
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import torch
+from pydantic import Field
 
-from winnow.augmentation.balance import choose_parents, choose_share, demand_balance
-from winnow.augmentation.copies import (
-    Copies,
-    Draw,
-    at_random,
-    copy_rows,
-    from_policy,
-    invert_some,
-    make_copies,
-    unchanged,
-)
+from winnow.augmentation.balance import choose_parents, choose_share, demand_balance, multiple_of_largest
+from winnow.augmentation.copies import Draw, at_random, copy_rows, from_policy, invert_some, make_copies
+from winnow.augmentation.policy import Policy
 from winnow.augmentation.policy_file import load_policy
-from winnow.dataset.images import read_images, write_dataset
+from winnow.augmentation.rendered import draw_plan, plan_affine, plan_at_random, plan_from_policy, rendered_copies
+from winnow.augmentation.rendered import inverted as with_inversion
+from winnow.backbone.resize import content_box
+from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
+from winnow.model.copies import copy_features, write_copy_features
+from winnow.model.extraction import Extraction
+from winnow.model.inputs import Inputs, read_inputs
+from winnow.pictures.decode import PIXEL_LIMIT, decode
 from winnow.pipeline.fields import Count, Seed, Share, section
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.transforms.views import Ranges, random_affine
@@ -41,7 +50,8 @@ class Params:
     """Section `augment`."""
 
     seed: Seed
-    budget: int  # training images after augmentation, source images included, in all classes together
+    budget: int  # competition: training images afterwards, source images included, in all classes together
+    multiple: Annotated[float, Field(ge=1)]  # elsewhere: images of every class, in multiples of the largest
     chained: Count  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
     inverted_share: Share  # of the copies of each class whose label survives it, in the inverted dataset
     affine: Ranges  # of the affine chosen by hand
@@ -53,6 +63,9 @@ def main(
     *,
     dataset: Path,
     policy: Path,
+    model: Path,
+    pixels: Path,
+    user: Path,
     by_random: Path,
     by_policy: Path,
     by_policy_inverted: Path,
@@ -60,7 +73,11 @@ def main(
 ) -> None:
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), load_policy(policy)
-    per_class = demand_balance(samples, budget=params.budget, max_images=max_images)
+    inputs = read_inputs(model, pixels, pixels)
+    if inputs.card.competition:
+        per_class = demand_balance(samples, budget=params.budget, max_images=max_images)
+    else:
+        per_class = multiple_of_largest(samples, params.multiple)
     source = only_source(samples)
     train = only_splits(source, "train")  # N rows
     rng = np.random.default_rng(params.seed)
@@ -68,30 +85,88 @@ def main(
     parents = train.take(chosen)
     survives = np.array([found.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng) & survives  # (M,)
-    pixels = read_images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
-
-    def copies(origin: str, draw: Draw) -> Copies:
-        # One generator per method, so that a change of one leaves the bytes of the others as they are.
-        seed = int(np.random.default_rng([params.seed, *origin.encode()]).integers(2**63))
-        return make_copies(origin, draw, pixels, parents["label"].to_pylist(), torch.Generator().manual_seed(seed))
-
-    drawn = copies("faster_autoaugment", from_policy(found, chained=params.chained))
-    written = {
-        by_random: copies("random", at_random(found)),
-        by_policy: drawn,
-        by_policy_inverted: invert_some(drawn, inverted),
-        by_affine: copies("affine", lambda images, _, generator: random_affine(images, params.affine, generator)),
-    }
-    for folder, made in written.items():
-        copied = list(copy_rows(made, parents.to_pylist()))
+    folders = dict(zip(ORIGINS, (by_random, by_policy, by_policy_inverted, by_affine), strict=True))
+    if inputs.card.competition:
+        images = inputs.images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
+        made = dict(_stored(params, found, images, parents, inverted))
+        features = None
+    else:
+        made = dict(_rendered(params, found, inputs, parents, inverted))
+        features = _features(Extraction(inputs.card, user), made)
+    for method, folder in folders.items():
+        copied = made[method]
         table = samples_table([*source.to_pylist(), *(row for row, _ in copied)], class_names(samples))
         write_dataset(folder, table, images=[image for _, image in copied], shards_from=[dataset])
-    still = sum(len(unchanged(made.pixels, pixels)) for made in written.values())
+        if features is not None:
+            write_copy_features(folder, "augment", [identifier for _, (identifier, _) in copied], features)
     print(
         f"augment: {per_class} training images in each of {len(class_names(samples))} classes, {len(chosen)} of them "
-        f"copies; {still} of the {len(written) * len(chosen)} copies drawn equal their source image; "
-        f"{inverted.sum()} are inverted in the inverted dataset"
+        f"copies; {inverted.sum()} are inverted in the inverted dataset"
     )
+
+
+ORIGINS = ("random", "faster_autoaugment", "inversion", "affine")  # by method of augmentation
+Copied = list[tuple[dict[str, object], tuple[str, bytes]]]  # row, and id with bytes
+
+
+def _generator(params: Params, origin: str) -> torch.Generator:
+    """One a method, so that a change of one leaves the bytes of the others as they are."""
+    seed = int(np.random.default_rng([params.seed, *origin.encode()]).integers(2**63))
+    return torch.Generator().manual_seed(seed)
+
+
+def _stored(
+    params: Params,
+    found: Policy,
+    images: npt.NDArray[np.uint8],
+    parents: pa.Table,
+    chosen: npt.NDArray[np.bool_],
+) -> Iterator[tuple[str, Copied]]:
+    """The competition's copies: PNGs at its working size."""
+    labels = parents["label"].to_pylist()
+    draws: dict[str, Draw] = {
+        "faster_autoaugment": from_policy(found, chained=params.chained),
+        "random": at_random(found),
+        "affine": lambda pixels, _, generator: random_affine(pixels, params.affine, generator),
+    }
+    for origin, draw in draws.items():
+        made = make_copies(origin, draw, images, labels, _generator(params, origin))
+        yield origin, list(copy_rows(made, parents.to_pylist()))
+        if origin == "faster_autoaugment":
+            yield "inversion", list(copy_rows(invert_some(made, chosen), parents.to_pylist()))
+
+
+def _rendered(
+    params: Params, found: Policy, inputs: Inputs, parents: pa.Table, chosen: npt.NDArray[np.bool_]
+) -> Iterator[tuple[str, Copied]]:
+    """Copies of photographs: rendered at the model's size from what is recorded."""
+    labels, store, card = parents["label"].to_pylist(), ArrayStore(inputs.pixels), inputs.card
+    draws = {
+        "faster_autoaugment": plan_from_policy(found, chained=params.chained),
+        "random": plan_at_random(found),
+        "affine": plan_affine(params.affine),
+    }
+    plans = {origin: draw_plan(draw, labels, _generator(params, origin)) for origin, draw in draws.items()}
+    plans["inversion"] = with_inversion(plans["faster_autoaugment"], chosen)
+    for method, plan in plans.items():
+        origins = [method] * len(plan)
+        if method == "inversion":
+            origins = ["inversion" if one else "faster_autoaugment" for one in chosen.tolist()]
+        copies = rendered_copies(
+            origins,
+            plan,
+            parents.to_pylist(),
+            store.row,
+            lambda width, height: content_box(width, height, card.pixels, card.resize),
+        )
+        yield method, [(copy.row, (str(copy.row["id"]), copy.content)) for copy in copies]
+
+
+def _features(extraction: Extraction, made: Mapping[str, Copied]) -> dict[str, npt.NDArray[np.float16]]:
+    """Features of all copies by id; a copy that several methods share is computed once."""
+    contents = {identifier: content for copied in made.values() for _, (identifier, content) in copied}
+    squares = [decode(content, max_pixels=PIXEL_LIMIT) for content in contents.values()]
+    return copy_features(extraction, list(contents), squares)
 
 
 SECTIONS: Sections = {"params": ("augment", Params), "max_images": ("judge.max_images", int)}

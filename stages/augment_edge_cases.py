@@ -3,23 +3,38 @@
 Reads   --dataset         dataset: train and others
         --edge-cases      table: id, distance, edge
         --policy          whether each class's label survives inversion; none of the others is inverted
+        --model           JSON: the model
+        --pixels          arrays of the source images at its size
+        --user            folder with the user's own code and weights
 Writes  --augmented       dataset: the same and the copies; every class of train has the same count, and train and val
-                          together as many as an arm may hold; surplus copies of a class, due to new labels, are removed
+                          together as many as an arm of the competition may hold, or a multiple of the largest class;
+                          surplus copies of a class, due to new labels, are removed
 Params  augment_edge_cases, judge.max_images
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
+from pydantic import Field
 
-from winnow.augmentation.balance import without_surplus
+from winnow.augmentation.balance import multiple_of_largest, without_surplus
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
 from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.policy_file import load_policy
-from winnow.dataset.images import read_images, write_dataset
+from winnow.augmentation.rendered import draw_plan, plan_affine, rendered_copies
+from winnow.augmentation.rendered import inverted as with_inversion
+from winnow.backbone.resize import content_box
+from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
+from winnow.model.copies import copy_features, write_copy_features
+from winnow.model.extraction import Extraction
+from winnow.model.inputs import Inputs, read_inputs
+from winnow.pictures.decode import PIXEL_LIMIT, decode
 from winnow.pipeline.fields import Count, Seed, Share, section
 from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
@@ -36,12 +51,26 @@ class Params:
     """Section `augment_edge_cases`."""
 
     seed: Seed
+    multiple: Annotated[
+        float, Field(ge=1)
+    ]  # without the competition's cap: images a class, in multiples of the largest
     copies: Count  # at most of one image while its class has others
     inverted_share: Share  # of the copies of each class whose label survives it
     affine: Ranges
 
 
-def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, policy: Path, augmented: Path) -> None:
+def main(
+    params: Params,
+    max_images: int,
+    *,
+    dataset: Path,
+    edge_cases: Path,
+    policy: Path,
+    model: Path,
+    pixels: Path,
+    user: Path,
+    augmented: Path,
+) -> None:
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), read_table(edge_cases, EDGE_SCHEMA)
     checked = load_policy(policy)
@@ -50,7 +79,11 @@ def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, po
     if found["id"].to_pylist() != source["id"].to_pylist():
         raise UserError(f"{edge_cases} is about other images than {dataset} holds; run `dvc repro`")
     rng = np.random.default_rng(params.seed)
-    per_class = (max_images - only_splits(samples, "val").num_rows) // len(classes)
+    inputs = read_inputs(model, pixels, pixels)
+    if inputs.card.competition:
+        per_class = (max_images - only_splits(samples, "val").num_rows) // len(classes)
+    else:
+        per_class = multiple_of_largest(samples, params.multiple)
     samples = without_surplus(samples, per_class=per_class, rng=rng)
     counts = np.bincount(label_indices(only_splits(samples, "train")), minlength=len(classes))  # (K,)
     if counts.max() > per_class:
@@ -67,25 +100,64 @@ def main(params: Params, max_images: int, *, dataset: Path, edge_cases: Path, po
         copies=params.copies,
     )  # (M,) rows of source
     parents = source.take(chosen)
-    pixels = read_images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
-    generator = torch.Generator().manual_seed(params.seed)
-    made = make_copies(
-        "edge_case",
-        lambda images, _, draws: random_affine(images, params.affine, draws),
-        pixels,
-        parents["label"].to_pylist(),
-        generator,
-    )
     survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
-    inverted = (rng.random(len(chosen)) < params.inverted_share) & survives
-    made = invert_some(made, inverted, origin="edge_case")
-    copied = list(copy_rows(made, parents.to_pylist()))
+    if inputs.card.competition:
+        images = inputs.images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
+        copied, features = _stored(params, images, parents, survives, rng), None
+    else:
+        copied = _rendered(params, inputs, parents, survives, rng)
+        squares = [decode(content, max_pixels=PIXEL_LIMIT) for _, (_, content) in copied]
+        features = copy_features(Extraction(inputs.card, user), [one for _, (one, _) in copied], squares)
     table = samples_table([*samples.to_pylist(), *(row for row, _ in copied)], classes)
     write_dataset(augmented, table, images=[image for _, image in copied], shards_from=[dataset])
+    if features is not None:
+        write_copy_features(augmented, "augment_edge_cases", [one for _, (one, _) in copied], features)
     print(
         f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {per_class} training images in "
         f"each of {len(classes)} classes"
     )
+
+
+Copied = list[tuple[dict[str, object], tuple[str, bytes]]]  # row, and id with bytes
+
+
+def _stored(
+    params: Params,
+    images: npt.NDArray[np.uint8],
+    parents: pa.Table,
+    survives: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Copied:
+    """The competition's copies: PNGs at its working size."""
+    made = make_copies(
+        "edge_case",
+        lambda pixels, _, draws: random_affine(pixels, params.affine, draws),
+        images,
+        parents["label"].to_pylist(),
+        torch.Generator().manual_seed(params.seed),
+    )
+    inverted = (rng.random(len(images)) < params.inverted_share) & survives
+    return list(copy_rows(invert_some(made, inverted, origin="edge_case"), parents.to_pylist()))
+
+
+def _rendered(
+    params: Params,
+    inputs: Inputs,
+    parents: pa.Table,
+    survives: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Copied:
+    """Copies of photographs: rendered at the model's size from what is recorded."""
+    card, generator = inputs.card, torch.Generator().manual_seed(params.seed)
+    plan = draw_plan(plan_affine(params.affine), parents["label"].to_pylist(), generator)
+    copies = rendered_copies(
+        ["edge_case"] * len(plan),
+        with_inversion(plan, (rng.random(len(plan)) < params.inverted_share) & survives),
+        parents.to_pylist(),
+        ArrayStore(inputs.pixels).row,
+        lambda width, height: content_box(width, height, card.pixels, card.resize),
+    )
+    return [(copy.row, (str(copy.row["id"]), copy.content)) for copy in copies]
 
 
 SECTIONS: Sections = {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", int)}

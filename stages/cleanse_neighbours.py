@@ -30,8 +30,8 @@ from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, only_source, read_samples
 from winnow.dataset.streaming import read_thumbnails
-from winnow.pictures.plane import plane_view
 from winnow.model.inputs import read_inputs
+from winnow.pictures.plane import plane_view
 from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage

@@ -13,13 +13,9 @@ Writes  --features  arrays by id: index.parquet (id, array, row) and (n, D) floa
 import time
 from pathlib import Path
 
-import pyarrow as pa
-
 from winnow.backbone.card import read_card
-from winnow.dataset.arrays import INDEX_SCHEMA
 from winnow.dataset.samples import read_samples
-from winnow.model.extraction import Extraction, extract_features
-from winnow.pipeline.files import write_table
+from winnow.model.extraction import Extraction, write_features
 from winnow.pipeline.stage import Sections, run_stage
 
 
@@ -27,16 +23,9 @@ def main(*, prepared: Path, pixels: Path, model: Path, user: Path, features: Pat
     """Run the stage on the dataset given."""
     card = read_card(model)
     ids = [] if card.competition else read_samples(prepared)["id"].to_pylist()
-    features.mkdir(parents=True, exist_ok=True)
-    there = {file.name for file in features.glob("*.npy")}
     began = time.monotonic()
-    parts = list(extract_features(Extraction(card, user), [pixels], ids, features))
+    computed = write_features(Extraction(card, user), [pixels], ids, features)
     seconds = time.monotonic() - began
-    computed = sum(len(part) for part, name in parts if name not in there)
-    for name in there - {name for _, name in parts}:
-        (features / name).unlink()
-    rows = [{"id": one, "array": name, "row": position} for part, name in parts for position, one in enumerate(part)]
-    write_table(features / "index.parquet", pa.Table.from_pylist(rows, schema=INDEX_SCHEMA))
     speed = f", {computed / seconds:.0f} images a second" if computed else ""
     print(f"features: {len(ids)} images by {card.model}; {computed} computed, {len(ids) - computed} reused{speed}")
 

@@ -1,31 +1,40 @@
-"""Train the fixed model on every arm that is judged, once per seed, and test it.
+"""Train the model on every arm that is judged, once per seed, and test it.
 
 Reads   --arms     folder of datasets, <arm>: train and val; val chooses the epoch
         --test     dataset: test, read by this stage alone
+        --model    JSON: the model
+        --pixels   arrays of the source images at its size
+        --features arrays of their features
+        --user     folder with the user's own code and weights
 Writes  --models   by arm and seed: <arm>/seed-<s>.safetensors (chosen weights), .parquet (id, label, predicted), .seal
         --metrics  by arm and seed: <arm>/seed-<s>.json (accuracy, loss, recall a class, best epoch, training curve)
-Params  judge, compare.judged, compare.seeds
+Params  judge, head, finetune, compare.judged, compare.seeds
 
 A seed whose files have the seal of the same inputs, params and code is not trained again: a new seed or arm costs that
 one alone, and a run that was stopped continues where it was. Files of seeds and arms no longer judged are deleted.
 """
 
 import hashlib
-import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from winnow.dataset.images import read_images
-from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples, train_and_val
-from winnow.evaluation.judge import IMAGES_A_TICK, Task, judge_seed, source_code
+from winnow.dataset.arrays import write_rows
+from winnow.dataset.samples import class_names, label_indices, only_splits, read_samples, train_and_val
+from winnow.evaluation.judge import IMAGES_A_TICK, Task, judge_seed, source_code, ticks
 from winnow.evaluation.seed_files import SeedFiles, check_seeds, remove_others
+from winnow.model.extraction import Extraction, write_features
+from winnow.model.inputs import Inputs, read_inputs
+from winnow.model.learner import Learner, learner_of
+from winnow.model.squares import squares
 from winnow.pipeline.fields import section
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
+from winnow.training.head import HeadProfile
 from winnow.training.training import Labelled, Profile
 
 
@@ -34,7 +43,7 @@ class Params:
     """Section `judge`."""
 
     profile: str  # which of profiles trains the arms
-    max_images: int  # train plus val; what the competition allowed
+    max_images: int  # competition: train plus val, what it allowed
     profiles: dict[str, Profile]
 
     def __post_init__(self) -> None:
@@ -48,61 +57,102 @@ class Params:
 
 
 def main(
-    params: Params, judged: list[str], seeds: list[int], *, arms: Path, test: Path, models: Path, metrics: Path
+    params: Params,
+    head: HeadProfile,
+    finetune: Profile,
+    judged: list[str],
+    seeds: list[int],
+    *,
+    arms: Path,
+    test: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
+    user: Path,
+    models: Path,
+    metrics: Path,
 ) -> None:
     """Run the stage on the arms and the test set given."""
     check_seeds(seeds)
-    code = source_code(Path(__file__))
+    code, inputs = source_code(Path(__file__)), read_inputs(model, pixels, features)
+    learner = learner_of(inputs.card, fixed=params.chosen, head=head, finetune=finetune, user_folder=user)
+    profile = params.profile if inputs.card.competition else "head" if inputs.card.frozen else "finetune"
     remove_others(models, metrics, judged, seeds)
     jobs: list[tuple[Task, int, str, SeedFiles]] = []
+    tested: Labelled | None = None
     for arm in judged:
-        same = f"{digest([arms / arm, test])} {params.profile} {params.chosen} {code} {torch.__version__}"
+        same = f"{digest([arms / arm, test, model, user])} {profile} {learner} {code} {torch.__version__}"
         fingerprints = {seed: hashlib.sha256(f"{same} {seed}".encode()).hexdigest() for seed in seeds}
         files = {seed: SeedFiles(models / arm, metrics / arm, seed) for seed in seeds}
         todo = [seed for seed in seeds if not files[seed].holds(fingerprints[seed])]
         if todo:
-            task = read_task(params, arm=arms / arm, test=test)
+            tested = tested or read_test(inputs, test, user)
+            task = read_task(inputs, tested, profile, learner, arm=arms / arm, test=test, most=params.max_images)
             jobs += [(task, seed, fingerprints[seed], files[seed]) for seed in todo]
     if jobs:
         # The longest first, so that no core waits for one that was started last.
         jobs.sort(key=lambda job: -len(job[0].train.labels))
-        steps = sum(_ticks(params, len(task.train.labels)) for task, *_ in jobs)
-        run_jobs(judge_seed, jobs, steps=steps, label=f"judge ({params.profile}): {IMAGES_A_TICK} images")
+        steps = sum(ticks(learner, len(task.train.labels)) for task, *_ in jobs)
+        run_jobs(judge_seed, jobs, steps=steps, label=f"judge ({profile}): {IMAGES_A_TICK} images")
     for arm in judged:
         figures = [SeedFiles(models / arm, metrics / arm, seed).read_figures() for seed in seeds]
         print(f"judge: {arm} has a mean test accuracy of {np.mean([one['accuracy'] for one in figures]):.3f}")
     reused = len(judged) * len(seeds) - len(jobs)
-    print(f"judge: {len(judged)} arms, {len(seeds)} seeds ({params.profile}); {len(jobs)} trained, {reused} reused")
+    print(f"judge: {len(judged)} arms, {len(seeds)} seeds ({profile}); {len(jobs)} trained, {reused} reused")
 
 
-def _ticks(params: Params, images: int) -> int:
-    """Steps of the progress bar that a training on so many images takes."""
-    return params.chosen.epochs_on(images) * math.ceil(images / IMAGES_A_TICK)
+def read_test(inputs: Inputs, test: Path, user: Path) -> Labelled:
+    """The test set as the model takes it, decoded and computed here, since no other stage reads it.
+
+    Raises:
+        UserError: it has no images.
+    """
+    samples = only_splits(read_samples(test), "test")
+    if not samples.num_rows:
+        raise UserError(f"{test}: no test images are left; the judge needs some")
+    ids = samples["id"].to_pylist()
+    with tempfile.TemporaryDirectory() as place:
+        pixels, features = Path(place, "pixels"), Path(place, "features")
+        write_rows(pixels, squares(test, ids, inputs.card))
+        own = Inputs(inputs.card, pixels, features)
+        if inputs.card.frozen:
+            write_features(Extraction(inputs.card, user), [pixels], ids, features)
+        return Labelled(own.trained_on(test, ids), label_indices(samples))
 
 
-def read_task(params: Params, *, arm: Path, test: Path) -> Task:
-    """The arm and the test set in memory.
+def read_task(
+    inputs: Inputs,
+    tested: Labelled,
+    profile: str,
+    learner: Learner,
+    *,
+    arm: Path,
+    test: Path,
+    most: int,
+) -> Task:
+    """The arm in memory, with the test set.
 
     Raises:
         UserError: a split is empty, there are too many images, or the two do not name the same classes.
     """
-    samples, test_samples = train_and_val(arm, max_images=params.max_images), only_splits(read_samples(test), "test")
+    samples = train_and_val(arm, max_images=most if inputs.card.competition else None)
+    test_samples = only_splits(read_samples(test), "test")
     classes = class_names(samples)
     if classes != class_names(test_samples):
         raise UserError(f"{arm} and {test} do not have the same classes; run `dvc repro prepare`")
-    if not test_samples.num_rows:
-        raise UserError(f"{test}: no test images are left; the judge needs some")
-    sides = {split: only_splits(samples, split) for split in ("train", "val")} | {"test": test_samples}
-    ids = {split: [str(identifier) for identifier in column(side, "id")] for split, side in sides.items()}
+    sides = {split: only_splits(samples, split) for split in ("train", "val")}
     data = {
-        split: Labelled(read_images(test if split == "test" else arm, ids[split]), label_indices(side))
+        split: Labelled(inputs.trained_on(arm, side["id"].to_pylist()), label_indices(side))
         for split, side in sides.items()
     }
-    return Task(**data, test_ids=ids["test"], classes=classes, profile_name=params.profile, profile=params.chosen)
+    ids = test_samples["id"].to_pylist()
+    return Task(**data, test=tested, test_ids=ids, classes=classes, profile_name=profile, learner=learner)
 
 
 SECTIONS: Sections = {
     "params": ("judge", Params),
+    "head": ("head", HeadProfile),
+    "finetune": ("finetune", Profile),
     "judged": ("compare.judged", list[str]),
     "seeds": ("compare.seeds", list[int]),
 }

@@ -5,6 +5,7 @@ Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --refined          dataset whose ledger holds every verdict that led to it
         --scores           table: id, label_quality (lower is worse), and others
         --signals          table: id, and the support of each signal of the cleansing by neighbours
+        --estimates        JSONs of the cleansings by neighbours: estimated share of faults, and whether it only ranked
         --prepared         dataset: train and val as delivered
         --truth            table: id, label (null for junk), noise; no rows where the truth is unknown
         --prepare-metrics  counts of the prepare stage
@@ -59,6 +60,7 @@ def main(
     refined: Path,
     scores: Path,
     signals: Path,
+    estimates: list[Path],
     prepared: Path,
     truth: Path,
     prepare_metrics: Path,
@@ -79,6 +81,7 @@ def main(
         signals=read_table(signals),
         ledger=read_ledger(refined),
         prepare=json.loads(prepare_metrics.read_bytes()),
+        estimates={path.parent.as_posix(): json.loads(path.read_bytes()) for path in estimates},
     )
     accuracies = [(arm, *(row["accuracy"][key] for key in ("mean", "low", "high"))) for arm, row in table.items()]
     write_csv(plots / "accuracy.csv", ("arm", "accuracy", "low", "high"), accuracies)

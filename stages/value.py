@@ -197,7 +197,9 @@ def value_heads(
         support,
     )
     return Valuation(
-        values.effect, planted.support(np.concatenate([labels, book_labels]))[: len(labels)], [one.curve for one in valued]
+        values.effect,
+        planted.support(np.concatenate([labels, book_labels]))[: len(labels)],
+        [one.curve for one in valued],
     )
 
 

@@ -4,6 +4,7 @@ The count is the largest that the budget allows: budget // K for each of K class
 no class may be larger than that already.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,16 @@ def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
     """
     n_val = only_splits(only_source(samples), "val").num_rows
     return images_per_class(_training_images(samples), budget=budget, n_val=n_val, max_images=max_images)
+
+
+def multiple_of_largest(samples: pa.Table, multiple: float) -> int:
+    """Training images that every class is brought to where no cap applies: a multiple of the largest class.
+
+    Args:
+        samples: a samples table; copies of an earlier augmentation do not count.
+        multiple: at least 1.
+    """
+    return math.ceil(multiple * max(_training_images(samples).values()) - 1e-9)
 
 
 def demand_pairs(samples: pa.Table, dataset: Path) -> None:

@@ -20,6 +20,10 @@ from winnow.dataset.images import encode_png, pixel_hash
 from winnow.dataset.samples import sample_id
 from winnow.transforms.operations import Applied
 
+# Columns of a copy that are its source image's.
+PASSED_ON = ("split", "label", "given_label", "channels", "width", "height", "group")
+
+
 REDRAWS = 8  # two stages at random both fail once in 4; nine draws all do so once in 260,000
 
 
@@ -118,7 +122,9 @@ def copy_rows(
         own = np.ascontiguousarray(pixels[..., : parent["channels"]])  # grey stays grey among coloured ones
         identifier = sample_id(f"{parent['id']}#{origin}-{number}", own.tobytes())
         row = {
-            **{name: parent[name] for name in ("split", "label", "given_label", "channels")},
+            **{
+                name: parent[name] for name in ("split", "label", "given_label", "channels", "width", "height", "group")
+            },
             "id": identifier,
             "name": f"{parent['name']}#{origin}-{number}",
             "origin": origin,

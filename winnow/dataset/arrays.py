@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class ArrayStore:
         name, position = self.places[identifier]
         if name not in self._maps:
             try:
-                self._maps[name] = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+                self._maps[name] = np.load(self.folder / name, mmap_mode="r")
             except (OSError, ValueError):
                 back = f"run `dvc checkout --force {self.folder}`"
                 raise UserError(f"{self.folder / name} is missing or damaged; {back}") from None
@@ -74,12 +74,18 @@ def write_rows(folder: Path, parts: Iterable[Rows]) -> None:
         folder: exists; files of an earlier run in it are kept if they are named as new ones.
         parts: in an order that is the same in every run; rows of one part have one shape.
     """
-    places: list[Mapping[str, object]] = []
+    places: list[tuple[str, str, int]] = []
     for ids, rows in parts:
         if len(ids):
             name = write_part(folder, ids, rows)
-            places += [{"id": one, "array": name, "row": position} for position, one in enumerate(ids)]
-    write_table(folder / "index.parquet", pa.Table.from_pylist(places, schema=INDEX_SCHEMA))
+            places += [(one, name, position) for position, one in enumerate(ids)]
+    write_index(folder, places)
+
+
+def write_index(folder: Path, places: Sequence[tuple[str, str, int]]) -> None:
+    """Write the index: id, file and row of each."""
+    rows = [dict(zip(INDEX, place, strict=True)) for place in places]
+    write_table(folder / "index.parquet", pa.Table.from_pylist(rows, schema=INDEX_SCHEMA))
 
 
 def write_part(folder: Path, ids: Sequence[str], rows: Array) -> str:

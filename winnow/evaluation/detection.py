@@ -30,8 +30,11 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
     "signals.<signal>.ranking_average_precision": "likewise",
     "verdicts.<round>.<stage>.<action>": "verdicts of the stage on delivered images",
     "verdicts.<round>.<stage>.copies_dropped": "augmented copies that the stage dropped",
+    "touched_share": "share of the train and val images that were dropped or relabelled",
+    "estimated_faults": "estimated share of them that are faults, by the first cleansing by neighbours with a backbone",
+    "stopped": "round and stage of the cleansings that only ranked, since they would have touched far more than that",
     "rejected_files": "files of the source that are no samples",
-    "leaks_removed": "images left out because a higher split holds the same pixels",
+    "leaks_removed": "images left out because a higher split holds one of their group",
 }
 
 
@@ -121,6 +124,7 @@ def refine(
     signals: pa.Table,
     ledger: pa.Table,
     prepare: dict[str, Any],
+    estimates: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """metrics/refinement.json.
 
@@ -131,6 +135,7 @@ def refine(
         signals: id, and a column a signal, lower is worse; NaN where it is unknown.
         ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
         prepare: the prepare stage's counts.
+        estimates: by data/<round>/<stage> of the cleansings by neighbours, in order: their estimate.json.
     """
     given = labels_by_id(samples, "given_label")
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
@@ -150,10 +155,19 @@ def refine(
         **against_truth(fate, known),
         **ranking_against_truth(quality, given, known),
         **_signals_against_truth(signals, given, known),
+        "touched_share": sum(image.touched for image in fate.values()) / max(1, len(fate)),
+        **_estimated(estimates),
         "verdicts": counts,
         "rejected_files": prepare["rejected_total"],
         "leaks_removed": prepare["leaks_total"],
     }
+
+
+def _estimated(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The first estimate of the share of faults, where there is one, and the stages that only ranked."""
+    known = [one["estimated_faults"] for one in estimates.values() if "estimated_faults" in one]
+    stopped = [" ".join(place.split("/")[-2:]) for place, one in estimates.items() if one["stopped"]]
+    return {**({"estimated_faults": known[0]} if known else {}), "stopped": stopped}
 
 
 def _signals_against_truth(

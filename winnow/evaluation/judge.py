@@ -12,9 +12,9 @@ import pyarrow as pa
 from safetensors.torch import save
 
 from winnow.evaluation.seed_files import PREDICTIONS, SeedFiles
+from winnow.model.learner import Learner
 from winnow.pipeline.workers import Tick
-from winnow.training.network import pick_device
-from winnow.training.training import Evaluation, Labelled, Profile, Trained, evaluate, train
+from winnow.training.training import Evaluation, Labelled, Trained
 
 IMAGES_A_TICK = 500  # trained on; arms of other sizes then move the progress bar at the same speed
 
@@ -37,19 +37,24 @@ class Task:
     test_ids: list[str]
     classes: list[str]
     profile_name: str
-    profile: Profile
+    learner: Learner
+
+
+def ticks(learner: Learner, images: int) -> int:
+    """Steps of the progress bar that a training on so many images takes."""
+    return learner.epochs_on(images) * math.ceil(images / IMAGES_A_TICK)
 
 
 def judge_seed(task: Task, seed: int, fingerprint: str, files: SeedFiles, tick: Tick) -> None:
     """Train and evaluate one seed and write its files as soon as it is done: a run killed later keeps them."""
-    device, k, units = pick_device(), len(task.classes), math.ceil(len(task.train.labels) / IMAGES_A_TICK)
+    units = math.ceil(len(task.train.labels) / IMAGES_A_TICK)
 
     def after_epoch() -> None:
         for _ in range(units):
             tick()
 
-    trained = train(task.train, task.val, classes=k, profile=task.profile, seed=seed, device=device, tick=after_epoch)
-    result = evaluate(trained.model, task.test, device=device)
+    trained = task.learner.train(task.train, task.val, classes=len(task.classes), seed=seed, tick=after_epoch)
+    result = task.learner.evaluate(trained, task.test)
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     names = np.array(task.classes)
     files.write(

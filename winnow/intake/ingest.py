@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from winnow.backbone.choice import few_levels
+from winnow.backbone.choice import SMALL, few_levels
 from winnow.dataset.images import pixel_hash
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import DAMAGED_IN_ZIP, UNOPENED
 from winnow.intake.layout import Entry, reject_untrained
-from winnow.intake.near_duplicates import CROPS, candidates, confirm, groups, perceptual_hash, same
+from winnow.intake.near_duplicates import CROPS, NO_HASH, candidates, confirm, groups, perceptual_hash, same
 from winnow.intake.registration import thumbnail
 from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, reject_unreadable
 from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
+from winnow.intake.truth import match_names
 from winnow.pictures.decode import (
     DAMAGED,
     EMPTY,
@@ -75,7 +76,9 @@ class Sample:
     width: int  # upright
     height: int
     line_art: bool  # grey with few levels
-    perceptual_hash: bytes  # alike for images that look alike
+    perceptual_hash: (
+        bytes  # alike for images that look alike; all 0 of line art and tiny images, which differ in little
+    )
     group: str = ""  # id of the first image that it belongs together with
 
     def row(self) -> dict[str, object]:
@@ -104,7 +107,7 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
             pixels = decode(content, max_pixels=max_pixels)  # (H, W, C)
         except UnreadableError as error:
             return reason(entry, error)
-        height, width, channels = pixels.shape
+        (height, width, channels), drawn = pixels.shape, few_levels(pixels)
         return Sample(
             id=sample_id(entry.name, content),
             name=entry.name,
@@ -115,8 +118,8 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
             channels=channels,
             width=width,
             height=height,
-            line_art=few_levels(pixels),
-            perceptual_hash=perceptual_hash(pixels).tobytes(),
+            line_art=drawn,
+            perceptual_hash=(NO_HASH if drawn or max(width, height) <= SMALL else perceptual_hash(pixels)).tobytes(),
         )
 
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -163,12 +166,16 @@ def find_groups(samples: Sequence[Sample], source: Source, *, near: bool, max_pi
         contents = (content for _, content in delivered_images(source, [samples[row] for row in rows.tolist()]))
         return np.stack([thumbnail(decode(content, max_pixels=max_pixels)) for content in contents])
 
-    names = [sample.name for sample in samples]
-    pairs = [same([sample.pixel_hash for sample in samples]), same(source.groups(names))]
+    listed = source.groups()
+    named = match_names(listed, [sample.name for sample in samples], source.layout.wrapper)
+    by_name = {name: listed[row] for row, name in named.items()}
+    hashes = [sample.pixel_hash for sample in samples]
+    pairs = [same(hashes), same([by_name.get(sample.name) for sample in samples])]
     if near and samples:
-        hashes = np.stack([np.frombuffer(sample.perceptual_hash, np.uint8) for sample in samples])
-        found = candidates(hashes.reshape(len(samples), len(CROPS), -1))
-        pairs.append(confirm(found, thumbnails))
+        rows = np.sort(np.unique(hashes, return_index=True)[1])  # equal ones would fill the places of candidates
+        bits = np.stack([np.frombuffer(samples[row].perceptual_hash, np.uint8) for row in rows.tolist()])
+        found = rows[candidates(bits.reshape(len(rows), len(CROPS), -1))]
+        pairs.append(confirm(np.sort(found, axis=1), thumbnails))
     first = groups(len(samples), np.concatenate(pairs))
     return [replace(sample, group=samples[row].id) for sample, row in zip(samples, first.tolist(), strict=True)]
 

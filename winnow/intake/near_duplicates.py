@@ -37,12 +37,15 @@ LIKENESS = 0.9
 BLOCK = 1024  # pairs whose thumbnails are in memory at a time
 
 
+NO_HASH = np.zeros((len(CROPS), HASH_SIDE**2 // 8), np.uint8)  # of what has no near-duplicates
+
+
 def perceptual_hash(pixels: Bits) -> Bits:
     """(3, 32) bits, packed, of an (H, W, C) image and its crops; all zero for a plain image, which has none alike."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("L")
     small = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=2.0)
     if np.ptp(np.asarray(small)) < PLAIN:
-        return np.zeros((len(CROPS), HASH_SIDE**2 // 8), np.uint8)
+        return NO_HASH
     hashes = []
     for share in CROPS:
         left, right = THUMBNAIL * share, THUMBNAIL * (1 - share)

@@ -17,7 +17,7 @@ import torch
 from winnow.backbone.card import Card
 from winnow.backbone.extract import extract
 from winnow.backbone.loading import load_backbone
-from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.arrays import ArrayStore, write_index
 from winnow.model.squares import batches
 from winnow.pipeline.files import digest, write_array
 from winnow.pipeline.workers import Tick, run_jobs
@@ -73,6 +73,20 @@ def extract_features(
     if jobs:
         run_jobs(extract_part, jobs, steps=steps, label=f"features: {BATCH} images")
     yield from zip(parts, names, strict=True)
+
+
+def write_features(extraction: Extraction, stores: Sequence[Path], ids: Sequence[str], folder: Path) -> int:
+    """Write the features of all ids with their index, drop what is no longer wanted, and return how many were computed.
+
+    Args as for ``extract_features``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    there = {file.name for file in folder.glob("*.npy")}
+    parts = list(extract_features(extraction, stores, ids, folder))
+    for name in there - {name for _, name in parts}:
+        (folder / name).unlink()
+    write_index(folder, [(one, name, position) for part, name in parts for position, one in enumerate(part)])
+    return sum(len(part) for part, name in parts if name not in there)
 
 
 def extract_part(extraction: Extraction, stores: Sequence[Path], ids: Sequence[str], file: Path, tick: Tick) -> None:

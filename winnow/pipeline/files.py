@@ -76,7 +76,7 @@ def write_table(path: Path, table: pa.Table, *, write_batch_size: int | None = N
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     """Write a .npy file atomically; equal arrays give equal bytes."""
     sink = io.BytesIO()
-    np.save(sink, array, allow_pickle=False)
+    np.save(sink, array)
     write_bytes(path, sink.getvalue())
 
 

@@ -1,0 +1,48 @@
+"""Features of augmented copies, which their dataset carries as it carries their pictures."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.dataset.arrays import write_rows
+from winnow.dataset.images import COPIES
+from winnow.model.extraction import Extraction, extract_features
+
+Pixels = npt.NDArray[np.uint8]
+Features = npt.NDArray[np.float16]
+
+PART = 256  # copies in an array
+
+
+def copy_features(extraction: Extraction, ids: Sequence[str], pixels: Sequence[Pixels]) -> dict[str, Features]:
+    """(D,) features of each copy, by id.
+
+    Args:
+        extraction: of the model.
+        ids: of the copies, each once.
+        pixels: (S, S, C) of each.
+    """
+    found: dict[str, Features] = {}
+    with tempfile.TemporaryDirectory() as place:
+        squares, features = Path(place, "pixels"), Path(place, "features")
+        write_rows(squares, (([one], pixels[row][None]) for row, one in enumerate(ids)))
+        for part, name in extract_features(extraction, [squares], ids, features):
+            rows = np.load(features / name)
+            found |= dict(zip(part, rows, strict=True))
+    return found
+
+
+def write_copy_features(dataset: Path, stage: str, ids: Sequence[str], features: dict[str, Features]) -> None:
+    """Put the features of a stage's copies into the dataset that holds them.
+
+    Args:
+        dataset: its folder.
+        stage: that made the copies.
+        ids: of the copies, in an order that is the same in every run.
+        features: by id.
+    """
+    parts = (list(ids[start : start + PART]) for start in range(0, len(ids), PART))
+    write_rows(dataset / COPIES / stage, ((part, np.stack([features[one] for one in part])) for part in parts))
