@@ -59,6 +59,9 @@ class Chain:
             stage: the module.
             inputs: options that are inputs of this stage alone; those that are not shared either are its outputs.
             given: params in place of params.yaml's.
+
+        Raises:
+            ValueError: an option is neither: nobody gave it, and the stage did not write it.
         """
         name, values = stage.__name__.rpartition(".")[2], dict(given or {})
         sections = {key: section for key, section in stage.SECTIONS.items() if key not in values}
@@ -70,6 +73,8 @@ class Chain:
         (self.folder / name).mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(io.StringIO()), threadpool_limits(1):
             stage.main(**values, **known, **outputs)
+        if unwritten := [key for key, path in outputs.items() if not path.exists()]:
+            raise ValueError(f"{name} must be given its inputs or write its outputs, it did not write {unwritten}")
         return outputs
 
 
