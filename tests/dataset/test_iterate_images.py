@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from winnow.dataset import images as module
-from winnow.dataset.streaming import every_image, stored_images, write_dataset
 from winnow.dataset.samples import samples_table
+from winnow.dataset.streaming import every_image, stored_images, write_dataset
 from winnow.pipeline.messages import UserError
 
 IDS = [f"{number:016x}" for number in range(50)]

@@ -11,7 +11,9 @@ from winnow.training.head import Head, HeadProfile, train_head
 STEP = 1e-4
 
 
-def setting(momentum: float, ridge: float) -> tuple[HeadProfile, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def setting(
+    momentum: float, ridge: float
+) -> tuple[HeadProfile, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     features = torch.randn(14, 5, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 3, (14,), generator=generator)
@@ -36,9 +38,7 @@ def test_it_is_the_derivative_of_retraining(momentum: float, ridge: float) -> No
         for sign in (1, -1):
             weights = torch.ones(14, dtype=torch.float64)
             weights[i] += sign * STEP
-            other, _ = train_head(
-                features, labels, members, classes=3, profile=profile, seed=1, weights=weights
-            )
+            other, _ = train_head(features, labels, members, classes=3, profile=profile, seed=1, weights=weights)
             changed.append(losses(other, book, book_labels))
         # Removing the image takes its weight of 1 away: to first order, minus the derivative by its weight.
         expected = -(changed[0] - changed[1]) / (2 * STEP)

@@ -51,7 +51,7 @@ def test_seeds_change_the_order_alone() -> None:
 
 
 def test_a_feature_that_never_changes_divides_by_no_zero() -> None:
-    features, labels = clouds()
+    features, _ = clouds()
     features[:, 3] = 5.0
     head = standardised_head(features, torch.arange(100), 3)
     assert torch.isfinite(head.inputs(features)).all()

@@ -1,7 +1,7 @@
 """truth.csv: the true content of a source's images, used only to measure a refinement.
 
 Columns name, label, noise. ``name`` is a path inside the source; ``label`` the true class, empty for junk; ``noise`` is
-empty, 0, false, no or none for an image of its class, label for one of its class in another's folder, and any other
+empty, 0, false, no or none for an image that shows a class, or label for one that only has a wrong label, and any other
 word, such as 1 or scribble, for junk.
 """
 

@@ -1,0 +1,57 @@
+"""Arrays by id: what is written is read back, equal content is one file, and damage is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from winnow.dataset.arrays import ArrayStore, gather, write_rows
+from winnow.pipeline.messages import UserError
+
+ROWS = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+
+
+def written(folder: Path) -> Path:
+    write_rows(folder, [(["a", "b"], ROWS[:2]), (["c"], ROWS[2:3]), ([], ROWS[:0])])
+    return folder
+
+
+def test_rows_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
+    store = ArrayStore(written(tmp_path / "one"))
+    write_rows(tmp_path / "two", [(["d", "a"], ROWS[[3, 3]])])
+    other = ArrayStore(tmp_path / "two")
+    np.testing.assert_array_equal(gather([store, other], ["c", "d", "a", "c"], where=tmp_path), ROWS[[2, 3, 0, 2]])
+    assert isinstance(store.row("a"), np.memmap)
+    assert "d" not in store
+
+
+def test_equal_rows_are_equal_files(tmp_path: Path) -> None:
+    one, two = written(tmp_path / "one"), written(tmp_path / "two")
+    assert {file.name: file.read_bytes() for file in one.iterdir()} == {
+        file.name: file.read_bytes() for file in two.iterdir()
+    }
+    write_rows(tmp_path / "three", [(["a", "b"], ROWS[:2] + 1)])
+    assert {file.name for file in one.glob("*.npy")}.isdisjoint(
+        file.name for file in (tmp_path / "three").glob("*.npy")
+    )
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    store = ArrayStore(tmp_path / "none")
+    assert "a" not in store
+    with pytest.raises(UserError, match=r"lacks the row of a; run `dvc repro`"):
+        gather([store], ["a"], where=tmp_path)
+
+
+def test_a_damaged_array_is_named(tmp_path: Path) -> None:
+    folder = written(tmp_path / "one")
+    for file in folder.glob("*.npy"):
+        file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(UserError, match=r"is missing or damaged; run `dvc checkout --force"):
+        ArrayStore(folder).row("a")
+
+
+def test_rows_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    write_rows(tmp_path, [(["a"], ROWS[:1]), (["b"], np.zeros((1, 5), np.uint8))])
+    with pytest.raises(UserError, match="b has another shape"):
+        gather([ArrayStore(tmp_path)], ["a", "b"], where=tmp_path)

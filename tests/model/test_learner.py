@@ -1,0 +1,79 @@
+"""The three ways to learn: which one a card asks for, and how heads choose their epoch."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.backbones import card_of, images, write_module
+from tests.support.profiles import profile
+from winnow.model.learner import FixedLearner, HeadLearner, WholeLearner, answers, learner_of
+from winnow.training.head import HeadProfile
+from winnow.training.training import Labelled
+
+HEAD = HeadProfile(epochs=8, batch=8, learning_rate=0.5, momentum=0.9, ridge=1.0)
+
+
+def clouds(n: int, seed: int) -> Labelled:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    return Labelled((3 * np.eye(3, 10)[labels] + rng.normal(size=(n, 10))).astype(np.float32), labels)
+
+
+def test_the_card_decides(tmp_path: Path) -> None:
+    frozen = dataclasses.replace(card_of("timm:resnet18"), frozen=True)
+    asked = {"fixed": profile(), "head": HEAD, "finetune": profile(epochs=1), "user_folder": tmp_path}
+    assert learner_of(card_of("competition"), **asked) == FixedLearner(profile())
+    assert learner_of(frozen, **asked) == HeadLearner(HEAD)
+    whole = learner_of(card_of("timm:resnet18"), **asked)
+    assert isinstance(whole, WholeLearner)
+    assert whole.profile == profile(epochs=1)
+
+
+def test_a_head_keeps_the_first_epoch_of_the_best_validation_accuracy() -> None:
+    data, held_out = clouds(60, 0), clouds(30, 1)
+    learner = HeadLearner(HEAD)
+    ticks: list[None] = []
+    trained = learner.train(data, held_out, classes=3, seed=0, tick=lambda: ticks.append(None))
+    accuracies = [epoch.val_accuracy for epoch in trained.curve]
+    assert len(ticks) == len(accuracies) == HEAD.epochs
+    assert trained.best_epoch == 1 + accuracies.index(max(accuracies))
+    assert learner.evaluate(trained, held_out).accuracy == pytest.approx(max(accuracies))
+
+
+def test_a_head_needs_both_sides() -> None:
+    empty = Labelled(np.zeros((0, 10), np.float32), np.zeros(0, np.int64))
+    with pytest.raises(ValueError, match="training needs train and val images, got 60 and 0"):
+        HeadLearner(HEAD).train(clouds(60, 0), empty, classes=3, seed=0, tick=lambda: None)
+
+
+def test_answers_are_right_where_the_prediction_is() -> None:
+    queried = clouds(30, 2)
+    learner = HeadLearner(HEAD)
+    right = answers(clouds(60, 0), clouds(30, 1), queried, 3, learner, 0, lambda: None)
+    trained = learner.train(clouds(60, 0), clouds(30, 1), classes=3, seed=0, tick=lambda: None)
+    np.testing.assert_array_equal(right, learner.evaluate(trained, queried).predicted == queried.labels)
+    assert right.mean() > 0.8
+
+
+def test_a_whole_network_of_the_users_learns(tmp_path: Path) -> None:
+    write_module(
+        tmp_path,
+        "small_network",
+        """
+        import torch
+        from torch import nn
+
+        def small():
+            torch.manual_seed(0)
+            pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), pooled, nn.Linear(8, 5))
+        """,
+    )
+    labels = np.arange(48) % 2
+    pixels = (60 * labels[:, None, None, None] + images(48, 16) // 2).astype(np.uint8)
+    learner = WholeLearner(profile(epochs=6, learning_rate=0.02), card_of("python:small_network:small", "default", 16), tmp_path)
+    data = Labelled(pixels, labels)
+    trained = learner.train(data, data, classes=2, seed=0, tick=lambda: None)
+    assert learner.evaluate(trained, data).accuracy > 0.9

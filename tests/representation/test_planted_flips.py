@@ -1,0 +1,95 @@
+"""Support, share of faults and threshold by planted wrong labels, against their definitions and on known mixtures."""
+
+import numpy as np
+import pytest
+
+from winnow.representation.planted_flips import plant_flips, scale_of, share_and_threshold
+
+
+def signals(n: int, k: int, *, wrong: int, apart: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, K) of a signal that is higher for the true class, given labels, and which of them are wrong."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, k, n)
+    signal = rng.normal(size=(n, k))
+    signal[np.arange(n), true] += apart
+    labels = true.copy()
+    labels[:wrong] = (true[:wrong] + rng.integers(1, k, wrong)) % k
+    return signal, labels, labels != true
+
+
+def test_support_is_the_share_of_planted_labels_that_score_no_better() -> None:
+    signal, labels, _ = signals(30, 4, wrong=3, apart=2.0, seed=0)
+    judged = np.arange(30) < 25
+    planted = plant_flips([signal], labels, judged, most_sound=1.0)
+    given = signal[np.arange(30), labels][judged]
+    scores = (signal - np.median(given)) / given.std()
+    others = [scores[i, c] for i in range(25) for c in range(4) if c != labels[i]]
+    expected = [np.mean([other <= scores[i, labels[i]] for other in others]) for i in range(30)]
+    np.testing.assert_allclose(planted.support(labels), expected)
+    usual = [np.mean([one <= scores[i, labels[i]] for one in scores[np.arange(30), labels][:25]]) for i in range(30)]
+    np.testing.assert_allclose(planted.usual(scores[np.arange(30), labels]), usual)
+
+
+def test_signals_count_equally_whatever_their_units() -> None:
+    signal, labels, _ = signals(60, 3, wrong=6, apart=2.0, seed=1)
+    other, _, _ = signals(60, 3, wrong=6, apart=2.0, seed=2)
+    everyone = np.ones(60, dtype=bool)
+    one = plant_flips([signal, other], labels, everyone, most_sound=0.02)
+    scaled = plant_flips([1000 * signal + 7, 0.01 * other], labels, everyone, most_sound=0.02)
+    np.testing.assert_allclose(one.scores, scaled.scores, atol=1e-9)
+    assert one.threshold == scaled.threshold
+
+
+def test_what_is_unknown_counts_as_usual() -> None:
+    signal, labels, _ = signals(40, 3, wrong=0, apart=2.0, seed=3)
+    signal[5] = np.nan
+    planted = plant_flips([signal], labels, np.ones(40, dtype=bool), most_sound=0.02)
+    assert (planted.scores[5] == 0).all()
+    assert np.isfinite(planted.scores).all()
+    assert scale_of(np.full(4, np.nan)).of(np.array([1.0, np.nan])).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("wrong", "share"), [(0, 0.0), (80, 0.1), (240, 0.3)])
+def test_the_share_of_wrong_labels_is_estimated(wrong: int, share: float) -> None:
+    signal, labels, faults = signals(800, 5, wrong=wrong, apart=4.0, seed=4)
+    planted = plant_flips([signal], labels, np.ones(800, dtype=bool), most_sound=0.02)
+    assert planted.faults == pytest.approx(share, abs=0.03)
+    touched = planted.support(labels) < planted.threshold
+    assert (touched & ~faults).sum() <= 0.03 * (~faults).sum()
+    assert (touched & faults).sum() >= 0.85 * faults.sum()
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.5, 1.0])
+def test_signals_that_tell_little_touch_nothing(apart: float) -> None:
+    signal, labels, _ = signals(800, 5, wrong=80, apart=apart, seed=5)
+    planted = plant_flips([signal], labels, np.ones(800, dtype=bool), most_sound=0.02)
+    assert planted.threshold == 0
+
+
+@pytest.mark.parametrize("apart", [1.6, 2.0, 3.0])
+def test_few_sound_images_are_touched_however_well_the_signals_tell(apart: float) -> None:
+    signal, labels, faults = signals(4000, 5, wrong=400, apart=apart, seed=6)
+    planted = plant_flips([signal], labels, np.ones(4000, dtype=bool), most_sound=0.02)
+    touched = planted.support(labels) < planted.threshold
+    assert touched[~faults].mean() <= 0.05
+
+
+def test_share_and_threshold_follow_their_formulas() -> None:
+    rng = np.random.default_rng(6)
+    planted = np.sort(rng.normal(-2, 1, 300))
+    given = np.sort(np.concatenate([rng.normal(2, 1, 90), rng.normal(-2, 1, 10)]))
+    faults, threshold = share_and_threshold(given, planted, most_sound=0.05)
+    below = [np.mean(given <= t) / np.mean(planted <= t) for t in np.quantile(planted, np.linspace(0.3, 0.9, 25))]
+    assert faults == pytest.approx(min(below))
+    best, support = 0.0, 0.0
+    for t in given:
+        g, f = np.mean(given <= t), np.mean(planted <= t)
+        found = min(faults * f, g)
+        if (g - found) / (1 - faults) <= 0.05 and 2 * found / (faults + g) > best:
+            best, support = 2 * found / (faults + g), f
+    assert threshold == np.nextafter(support, 2)
+
+
+def test_few_labels_give_no_threshold() -> None:
+    assert share_and_threshold(np.zeros(3), np.zeros(10), most_sound=0.02) == (0.0, 0.0)
+    assert share_and_threshold(np.zeros(20), np.zeros(0), most_sound=0.02) == (0.0, 0.0)
