@@ -165,8 +165,8 @@ def _rendered(
 def _features(extraction: Extraction, made: Mapping[str, Copied]) -> dict[str, npt.NDArray[np.float16]]:
     """Features of all copies by id; a copy that several methods share is computed once."""
     contents = {identifier: content for copied in made.values() for _, (identifier, content) in copied}
-    squares = [decode(content, max_pixels=PIXEL_LIMIT) for content in contents.values()]
-    return copy_features(extraction, list(contents), squares)
+    squares = ((one, decode(content, max_pixels=PIXEL_LIMIT)) for one, content in contents.items())
+    return copy_features(extraction, squares)
 
 
 SECTIONS: Sections = {"params": ("augment", Params), "max_images": ("judge.max_images", int)}

@@ -106,8 +106,8 @@ def main(
         copied, features = _stored(params, images, parents, survives, rng), None
     else:
         copied = _rendered(params, inputs, parents, survives, rng)
-        squares = [decode(content, max_pixels=PIXEL_LIMIT) for _, (_, content) in copied]
-        features = copy_features(Extraction(inputs.card, user), [one for _, (one, _) in copied], squares)
+        squares = ((one, decode(content, max_pixels=PIXEL_LIMIT)) for _, (one, content) in copied)
+        features = copy_features(Extraction(inputs.card, user), squares)
     table = samples_table([*samples.to_pylist(), *(row for row, _ in copied)], classes)
     write_dataset(augmented, table, images=[image for _, image in copied], shards_from=[dataset])
     if features is not None:

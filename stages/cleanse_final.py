@@ -9,6 +9,7 @@ Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
         --model       JSON: the model
         --pixels      arrays of the source images at its size
         --features    arrays of their features
+        --user-signals  folder with the predictions and embeddings of the user's own model
         --overrides  table: id, label, reason, by; they apply whatever the networks predict
         --round      name of the round
 Writes  --cleansed   the dataset without what was dropped, new labels set; the image shards passed on unchanged
@@ -32,6 +33,7 @@ from winnow.representation.files import read_networks, with_folds
 from winnow.representation.heads import neighbours_in_features, out_of_fold
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
 from winnow.representation.support import Support, measure_support
+from winnow.representation.user_signals import read_user_signals
 from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA
 from winnow.verdicts.overrides import count_text, read_overrides
 
@@ -48,6 +50,7 @@ def main(
     model: Path,
     pixels: Path,
     features: Path,
+    user_signals: Path,
     overrides: Path,
     round: str,
     cleansed: Path,
@@ -58,6 +61,7 @@ def main(
     """Run the stage on the files given."""
     resolved = read_overrides(overrides)
     samples = read_samples(dataset)
+    told = read_user_signals(user_signals, samples)
     inputs = read_inputs(model, pixels, features)
     networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
     roots, folds = with_folds(samples, networks.folds, encoders)
@@ -68,7 +72,7 @@ def main(
         given, states = inputs.trained_on(dataset, ids), networks.classifiers
         near = neighbours_in_features(unit_features(vectors), roots, groups, k=rule.k)
         probability = out_of_fold(given, labels, roots, folds, states, inputs.card, user)
-        by_planted = ByPlanted(measure_support(vectors, [probability], samples, support), support)
+        by_planted = ByPlanted(measure_support(vectors, probability, samples, support, told), support)
     else:
         images = inputs.images(dataset, ids)
         _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
@@ -87,6 +91,7 @@ def main(
         round_name=round,
         stage="cleanse_final",
         by_planted=by_planted,
+        predicted=told.probability,
     )
     write_table(verdicts, result.verdicts)
     write_json(estimate, result.estimate.figures())

@@ -8,6 +8,7 @@ Reads   --dataset      dataset: source images and their augmented copies
         --model       JSON: the model
         --pixels      arrays of the source images at its size
         --features    arrays of their features
+        --user-signals  folder with the predictions and embeddings of the user's own model
         --overrides    table: id, label, reason, by; they apply whatever the networks predict
         --round        name of the round
 Writes  --cleansed     the dataset without what was dropped, new labels set; copies follow their source image; the image
@@ -37,6 +38,7 @@ from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.predictions import read_neighbours, read_probabilities
 from winnow.representation.support import Support, measure_support
+from winnow.representation.user_signals import read_user_signals
 from winnow.verdicts.overrides import count_text, read_overrides
 
 
@@ -53,6 +55,7 @@ def main(
     model: Path,
     pixels: Path,
     features: Path,
+    user_signals: Path,
     overrides: Path,
     round: str,
     cleansed: Path,
@@ -67,13 +70,14 @@ def main(
         raise UserError(f"params.yaml: cleanse_neighbours.k is {rule.k}, but embed.neighbours keeps {kept}; raise it")
     resolved = read_overrides(overrides)
     samples = read_samples(dataset)
+    told = read_user_signals(user_signals, samples)
     near = read_neighbours(neighbours, samples)
     probability = read_probabilities(classes, samples)
     quality = read_label_quality(scores)
     inputs, by_planted = read_inputs(model, pixels, features), None
     if inputs.on_features:
         vectors = inputs.vectors(dataset, samples["id"].to_pylist())
-        by_planted = ByPlanted(measure_support(vectors, [probability], samples, support), support)
+        by_planted = ByPlanted(measure_support(vectors, probability, samples, support, told), support)
     result = cleanse(
         samples,
         near,
@@ -84,6 +88,7 @@ def main(
         round_name=round,
         stage="cleanse_neighbours",
         by_planted=by_planted,
+        predicted=told.probability,
     )
     write_table(verdicts, result.verdicts)
     write_json(estimate, result.estimate.figures())

@@ -23,7 +23,7 @@ from typing import Annotated
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.backbone.choice import facts_of, request_of, resolve
+from winnow.backbone.choice import AUTO, facts_of, request_of, resolve
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
 from winnow.intake.ingest import (
@@ -98,12 +98,13 @@ def main(
     """Run the stage on the source."""
     asked = {"model": model_name, "weights": weights, "pixels": pixels, "frozen": frozen, "resize": resize}
     request = request_of(asked)
+    named = None if request.model == AUTO else resolve(request)  # before anything is read
     path, limit = resolve_source(source), params.max_image_pixels
     before = stamp(path)
     with open_source(path) as opened:
         listed = opened.truth() or {}
         read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable)
-        card = resolve(request, facts_of(*zip(*((one.width, one.height, one.line_art) for one in read), strict=True)))
+        card = named or resolve(request, facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True)))
         read = find_groups(read, opened, near=not card.competition, max_pixels=limit)
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)

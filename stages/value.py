@@ -7,6 +7,7 @@ Reads   --dataset  dataset with splits train, val and label_book
         --model    JSON: the model
         --pixels   arrays of the source images at its size
         --features arrays of their features
+        --user-signals  folder with the predictions and embeddings of the user's own model
 Writes  --scores   table: id, one column of removal effects (Eq. 2) per label-book id, min, mean, label_quality
                    in [0, 1], and score, the same under its former name; lower is worse in each
         --curve    csv: trajectory, epoch, mean training loss
@@ -36,6 +37,7 @@ from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
 from winnow.representation.support import Support, measure_support
+from winnow.representation.user_signals import read_user_signals
 from winnow.training.head import HeadProfile
 from winnow.transforms.views import Ranges
 
@@ -110,6 +112,7 @@ def main(
     model: Path,
     pixels: Path,
     features: Path,
+    user_signals: Path,
     scores: Path,
     curve: Path,
     influence: Path,
@@ -130,7 +133,7 @@ def main(
     ]
     members = [partitions[t // params.folds] != t % params.folds for t in range(params.trajectories)]  # (N,) each
     if inputs.on_features:
-        valued = value_heads(params, head, support, inputs, dataset, suspects, book, members)
+        valued = value_heads(params, head, support, inputs, dataset, suspects, book, members, user_signals)
     else:
         valued = value_networks(params, inputs, dataset, suspects, book, members)
     if not (np.isfinite(valued.effect).all() and np.isfinite(valued.quality).all()):
@@ -178,6 +181,7 @@ def value_heads(
     suspects: pa.Table,
     book: pa.Table,
     members: Members,
+    user_signals: Path,
 ) -> Valuation:
     """By heads on the backbone's features."""
     features, trusted = (inputs.vectors(dataset, side["id"].to_pylist()) for side in (suspects, book))
@@ -190,11 +194,13 @@ def value_heads(
     valued = run_jobs(value_head, jobs, steps=params.trajectories * head.epochs, label="value: epochs")
     values = combine_heads(valued)
     unknown = np.full((len(book), classes), np.nan)  # the label book is not judged
+    both = pa.concat_tables([suspects, book])
     planted = measure_support(
         np.concatenate([features, trusted]),
-        [np.concatenate([values.outside, unknown])],
-        pa.concat_tables([suspects, book]),
+        np.concatenate([values.outside, unknown]),
+        both,
         support,
+        read_user_signals(user_signals, both),
     )
     return Valuation(
         values.effect,

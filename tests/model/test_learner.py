@@ -73,7 +73,9 @@ def test_a_whole_network_of_the_users_learns(tmp_path: Path) -> None:
     )
     labels = np.arange(48) % 2
     pixels = (60 * labels[:, None, None, None] + images(48, 16) // 2).astype(np.uint8)
-    learner = WholeLearner(profile(epochs=6, learning_rate=0.02), card_of("python:small_network:small", "default", 16), tmp_path)
+    learner = WholeLearner(
+        profile(epochs=6, learning_rate=0.02), card_of("python:small_network:small", "default", 16), tmp_path
+    )
     data = Labelled(pixels, labels)
     trained = learner.train(data, data, classes=2, seed=0, tick=lambda: None)
     assert learner.evaluate(trained, data).accuracy > 0.9

@@ -13,10 +13,12 @@ def drawn(n: int = 40, d: int = 6, k: int = 3) -> tuple[npt.NDArray[np.float32],
     return unit_features(rng.normal(size=(n, d)).astype(np.float32)), rng.integers(0, k, n)
 
 
-def test_contrasts_are_differences_of_mean_similarities(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ranked", [1, 8, 64])  # of few, some classes hold all: those are looked up among all voters
+def test_contrasts_are_differences_of_mean_similarities(monkeypatch: pytest.MonkeyPatch, ranked: int) -> None:
     features, labels = drawn()
     voters = np.arange(40) % 5 != 0
     monkeypatch.setattr(module, "BLOCK", 7)  # several blocks
+    monkeypatch.setattr(module, "NEAREST", ranked)
     found = class_contrasts(features, labels, np.arange(40), voters, classes=3, k=4)
     for i in range(40):
         for label in range(3):

@@ -5,9 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from winnow.backbone.card import Card
@@ -148,8 +146,12 @@ def _created(card: Card, user_folder: Path) -> nn.Module:
     try:
         if card.model.startswith(TORCHVISION):
             weights = "DEFAULT" if card.weights == "default" else None
+            import torchvision  # takes seconds, as timm does: only where a model of theirs is wanted
+
             return torchvision.models.get_model(card.model.removeprefix(TORCHVISION), weights=weights)  # type: ignore[no-any-return]
         if card.model.startswith(TIMM):
+            import timm
+
             return timm.create_model(card.model.removeprefix(TIMM), pretrained=card.weights == "default")
     except (OSError, RuntimeError) as error:  # a failed download; no weights published; a damaged download
         found = " ".join(str(error).split())

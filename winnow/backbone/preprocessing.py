@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import timm
-import torchvision
-
 from winnow.backbone.card import Interpolation
 from winnow.backbone.packaged import LITE0_MEAN, LITE0_STD, PACKAGE, packaged_model
 from winnow.pipeline.messages import UserError
@@ -62,6 +59,8 @@ def rounded(value: float) -> float:
 
 def known_torchvision() -> list[str]:
     """Names of torchvision's classifiers."""
+    import torchvision  # takes seconds, as timm does: only where a model of theirs is wanted
+
     return torchvision.models.list_models(module=torchvision.models)  # type: ignore[no-any-return]
 
 
@@ -70,9 +69,13 @@ def _of_library(model: str) -> Preprocessing:
         name = model.removeprefix(TORCHVISION)
         if name not in known_torchvision():
             raise _unknown(model, TORCHVISION, known_torchvision())
+        import torchvision
+
         return _of_torchvision(torchvision.models.get_model_weights(name).DEFAULT.transforms())
     if model.startswith(TIMM):
         name = model.removeprefix(TIMM)
+        import timm
+
         config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
         if config is None:
             raise _unknown(model, TIMM, timm.list_models())

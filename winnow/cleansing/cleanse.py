@@ -63,6 +63,7 @@ def cleanse(
     round_name: str,
     stage: str,
     by_planted: ByPlanted | None = None,
+    predicted: npt.NDArray[np.float64] | None = None,
 ) -> Cleansed:
     """The verdicts, and the samples that they leave.
 
@@ -77,6 +78,8 @@ def cleanse(
         round_name: for the verdict table.
         stage: for the verdict table.
         by_planted: judge by planted labels instead of the rule, and touch no more than twice the estimate allows.
+        predicted: (N, K) by the user's own model, NaN where it says nothing: a further signal of the rule. The planted
+            labels have it already.
     """
     classes, labels = class_names(samples), label_indices(samples)
     ids, parents = column(samples, "id"), column(samples, "parent")
@@ -101,6 +104,7 @@ def cleanse(
                 rule=rule,
                 probability=given,
                 label_quality=judged_quality,
+                predicted=None if predicted is None else predicted[suspects],
                 copies=~source,
             )
         return judge_by_planted(

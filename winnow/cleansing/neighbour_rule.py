@@ -95,6 +95,7 @@ def judge_labels(
     rule: Rule,
     probability: Array | None = None,
     label_quality: Array | None = None,
+    predicted: Array | None = None,
     copies: npt.NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
     """The verdicts, one per image.
@@ -108,6 +109,7 @@ def judge_labels(
         probability: (N, K) of each class, by the classifier; NaN where it is unknown. Counts where the rule names it.
         label_quality: (N,) of the own label by the valuation, in [0, 1]; NaN where it has none. Counts where the rule
             names it. Of an image, the signals that are NaN are ignored; if all are, its neighbours decide.
+        predicted: (N, K) of each class, by the user's own model; NaN where it says nothing. Counts where there is any.
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
             source images'. None: there are none.
     """
@@ -118,10 +120,11 @@ def judge_labels(
         raise ValueError("the rule names the classifier, but its probabilities are missing")
     judged = probability if "classifier" in rule.signals else None
     support = _support(
-        rule.signals,
+        [*rule.signals, *(["predicted"] if predicted is not None else [])],
         neighbours=shares[rows, labels],
         classifier=None if judged is None else judged[rows, labels],
         label_quality=label_quality,
+        predicted=None if predicted is None else predicted[rows, labels],
     )
     others = shares.copy() if judged is None else np.minimum(shares, np.nan_to_num(judged))
     others[rows, labels] = 0
@@ -156,10 +159,20 @@ def _sees(probability: Array, label: int, classes: Sequence[str]) -> str:
 
 
 def _support(
-    signals: Sequence[str], *, neighbours: Array, classifier: Array | None, label_quality: Array | None
+    signals: Sequence[str],
+    *,
+    neighbours: Array,
+    classifier: Array | None,
+    label_quality: Array | None,
+    predicted: Array | None,
 ) -> Array:
     """(N,) mean of the signals named, of each image those that are not NaN; the neighbours' share if all are NaN."""
-    given = {"neighbours": neighbours, "classifier": classifier, "label_quality": label_quality}
+    given = {
+        "neighbours": neighbours,
+        "classifier": classifier,
+        "label_quality": label_quality,
+        "predicted": predicted,
+    }
     values = np.stack([value for name in signals if (value := given[name]) is not None] or [neighbours])  # (S, N)
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))

@@ -61,6 +61,7 @@ def check_repository() -> None:
     check_lock()
     check_sections()
     check_params()
+    check_model()
     check_overrides()
 
 
@@ -72,6 +73,19 @@ def check_source(source: str) -> None:
     intake.check_source(
         intake.resolve_source(source), max_unreadable=limits["max_unreadable"], max_pixels=limits["max_image_pixels"]
     )
+
+
+def check_model(file: Path = PARAMS) -> None:
+    """Stop before anything long if the model is none, or the user's own predictions are not there."""
+    from winnow.backbone.choice import AUTO, request_of, resolve
+
+    params = read_params(file)
+    request = request_of(params)
+    if request.model != AUTO:
+        resolve(request)
+    for name in ("predictions", "embeddings"):
+        if not (ROOT / params[name]).is_file():
+            raise UserError(f"params.yaml: {name} is {params[name]}, which is no file; correct its path")
 
 
 def check_overrides(file: Path = OVERRIDES) -> None:
@@ -152,9 +166,12 @@ def check_params(params: Path = PARAMS) -> None:
                 )
 
 
-def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES) -> None:
+def check_classes(
+    dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES, model: Path = ROOT / "data/model.json"
+) -> None:
     """Stop before any training if an override is invalid, or the classes cannot be augmented."""
     from winnow.augmentation.balance import demand_balance, demand_pairs
+    from winnow.backbone.card import read_card
     from winnow.dataset.samples import read_samples
     from winnow.verdicts.apply import with_overrides
     from winnow.verdicts.overrides_csv import read_overrides_csv
@@ -163,5 +180,6 @@ def check_classes(dataset: Path = ROOT / "data/prepared", overrides: Path = OVER
         read_samples(dataset), read_overrides_csv(overrides, dataset), round_name="", stage="overrides"
     )
     demand_pairs(samples, dataset)
-    budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
-    demand_balance(samples, budget=budget, max_images=most)
+    if read_card(model).competition:
+        budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
+        demand_balance(samples, budget=budget, max_images=most)

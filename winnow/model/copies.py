@@ -1,13 +1,14 @@
 """Features of augmented copies, which their dataset carries as it carries their pictures."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from winnow.dataset.arrays import write_rows
+from winnow.dataset.arrays import ArrayStore, Rows, write_rows
 from winnow.dataset.images import COPIES
 from winnow.model.extraction import Extraction, extract_features
 
@@ -17,22 +18,28 @@ Features = npt.NDArray[np.float16]
 PART = 256  # copies in an array
 
 
-def copy_features(extraction: Extraction, ids: Sequence[str], pixels: Sequence[Pixels]) -> dict[str, Features]:
+def copy_features(extraction: Extraction, copies: Iterable[tuple[str, Pixels]]) -> dict[str, Features]:
     """(D,) features of each copy, by id.
 
     Args:
         extraction: of the model.
-        ids: of the copies, each once.
-        pixels: (S, S, C) of each.
+        copies: id, each once, and (S, S, C) pixels, taken a few at a time.
     """
     found: dict[str, Features] = {}
     with tempfile.TemporaryDirectory() as place:
         squares, features = Path(place, "pixels"), Path(place, "features")
-        write_rows(squares, (([one], pixels[row][None]) for row, one in enumerate(ids)))
-        for part, name in extract_features(extraction, [squares], ids, features):
+        write_rows(squares, _parts(copies))
+        for part, name in extract_features(extraction, [squares], list(ArrayStore(squares).places), features):
             rows = np.load(features / name)
             found |= dict(zip(part, rows, strict=True))
     return found
+
+
+def _parts(copies: Iterable[tuple[str, Pixels]]) -> Iterator[Rows]:
+    """Copies that follow one another and are of one shape, in parts."""
+    for _, alike in groupby(copies, key=lambda copy: copy[1].shape):
+        while some := list(islice(alike, PART)):
+            yield [one for one, _ in some], np.stack([pixels for _, pixels in some])
 
 
 def write_copy_features(dataset: Path, stage: str, ids: Sequence[str], features: dict[str, Features]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.backbone.card import Card, read_card
+from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.images import read_features, read_images
 from winnow.pictures.decode import stretch
 
@@ -36,11 +37,13 @@ class Inputs:
         return read_features(dataset, ids, self.features)
 
     def small(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.uint8]:
-        """(N, s, s, C) pixels for the policy search, whose critic sees no more: s is at most ``SMALL``."""
-        pixels = self.images(dataset, ids)
-        if pixels.shape[1] <= SMALL:
-            return pixels
-        return np.stack([stretch(one, side=SMALL) for one in pixels])
+        """(N, s, s, C) of source images for the policy search, whose critic sees no more: s is at most ``SMALL``."""
+        if self.card.pixels <= SMALL:
+            return self.images(dataset, ids)
+        store = ArrayStore(self.pixels)  # one at a time: the squares of many photographs would fill the memory
+        small = [stretch(store.row(one), side=SMALL) for one in ids]
+        channels = max((one.shape[-1] for one in small), default=1)
+        return np.stack([np.broadcast_to(one, (SMALL, SMALL, channels)) for one in small])
 
     def trained_on(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.generic]:
         """What the model that is judged reads: features where its backbone is frozen, else pixels."""

@@ -17,6 +17,7 @@ Features = npt.NDArray[np.float32]
 
 BLOCK = 1024  # images whose similarities to all others are in memory
 FAR = -2.0  # below any cosine: what does not vote
+NEAREST = 64  # of all voters that are ranked, beside those that are counted; a class seldom holds all of them
 
 
 def unit_features(features: Features) -> Features:
@@ -41,25 +42,46 @@ def class_contrasts(
         classes: K.
         k: nearest voters of each class and of the others; fewer where there are fewer.
 
-    Time O(N^2 D), memory O(N BLOCK).
+    Time O(N^2 D + N K NEAREST), memory O(N BLOCK).
     """
     voting = _one_a_group(labels, groups, voters)
     voted, theirs = labels[voting], groups[voting]
+    members = [np.flatnonzero(voted == label) for label in range(classes)]
     result = np.full((len(labels), classes), np.nan)
     for start in range(0, len(features), BLOCK):
         rows = slice(start, start + BLOCK)
         similarity = features[rows] @ features[voting].T  # (n, V)
         own = groups[rows, None] == theirs[None]
-        for label in range(classes):
-            inside = voted == label
-            if not inside.any() or inside.all():
-                continue
-            # Of its own group, an image hears those that contradict the label asked for.
-            mine = np.where(own[:, inside], FAR, similarity[:, inside])
-            same_label = own[:, ~inside] & (labels[rows, None] == voted[None, ~inside])
-            others = np.where(same_label, FAR, similarity[:, ~inside])
-            result[rows, label] = _nearest_mean(mine, k) - _nearest_mean(others, k)
+        # Of its own group an image hears those alone that contradict the label asked for.
+        others = _Others(np.where(own & (labels[rows, None] == voted[None]), FAR, similarity), voted, k)
+        similarity[own] = FAR
+        for label, inside in enumerate(members):
+            if len(inside) and len(inside) < len(voted):
+                result[rows, label] = _nearest_mean(similarity[:, inside], k) - others.nearest_mean(label)
     return result
+
+
+class _Others:
+    """Mean similarity to the nearest voters that are not of a class: by the few nearest of all, where these suffice."""
+
+    def __init__(self, similarity: npt.NDArray[np.float32], voted: Indices, k: int) -> None:
+        self.similarity, self.voted, self.k = similarity, voted, k
+        most = min(similarity.shape[1], k + NEAREST)
+        order = np.argpartition(similarity, similarity.shape[1] - most, axis=1)[:, -most:]
+        values = np.take_along_axis(similarity, order, axis=1)
+        ranked = np.argsort(-values, axis=1, kind="stable")
+        self.values = np.take_along_axis(values, ranked, axis=1)  # (n, most), the nearest first
+        self.labels = voted[np.take_along_axis(order, ranked, axis=1)]
+
+    def nearest_mean(self, label: int) -> Array:
+        """(n,) over the k nearest of the other classes."""
+        other = self.labels != label
+        counted = other & (np.cumsum(other, axis=1) <= self.k)
+        mean: Array = np.where(counted, self.values, 0).astype(np.float64).sum(axis=1) / self.k
+        short = (counted.sum(axis=1) < self.k) | (np.where(counted, self.values, 1.0).min(axis=1) <= FAR)
+        if short.any():
+            mean[short] = _nearest_mean(self.similarity[np.ix_(short, self.voted != label)], self.k)
+        return mean
 
 
 def _one_a_group(labels: Indices, groups: Indices, voters: npt.NDArray[np.bool_]) -> Indices:

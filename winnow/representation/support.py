@@ -1,6 +1,5 @@
 """Section `support`, and what it makes of features: how well each image's label stands, where features are used."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +11,7 @@ from winnow.dataset.samples import class_names, column, group_indices, label_ind
 from winnow.pipeline.fields import Count, Share, section
 from winnow.representation.contrast import class_contrasts, unit_features
 from winnow.representation.planted_flips import Planted, plant_flips
+from winnow.representation.user_signals import NONE, UserSignals
 
 
 @section
@@ -28,27 +28,43 @@ class Support:
 
 def measure_support(
     features: npt.NDArray[np.float32],
-    probability: Sequence[npt.NDArray[np.floating]],
+    probability: npt.NDArray[np.floating],
     samples: pa.Table,
     settings: Support,
+    user: UserSignals = NONE,
 ) -> Planted:
     """The support of every label of every sample, by the planted wrong labels of the source images of train and val.
 
     Args:
         features: (N, D).
-        probability: each (N, K), out of fold; NaN is unknown.
+        probability: (N, K), out of fold; NaN is unknown.
         samples: N rows; copies do not vote.
         settings: the params.
+        user: signals of the user's own model, which count as the others do.
     """
     labels, source = label_indices(samples), column(samples, "parent") == ""
     judged = source & np.isin(column(samples, "split"), ("train", "val"))
-    contrast = class_contrasts(
-        unit_features(features),
-        labels,
-        group_indices(samples),
-        source,
-        classes=len(class_names(samples)),
+    signals = [probability.astype(np.float64), _contrasts(features, samples, source, settings)]
+    if user.probability is not None:
+        signals.append(user.probability)
+    if user.embedding is not None:
+        signals.append(_contrasts(user.embedding, samples, source, settings))
+    return plant_flips(signals, labels, judged, most_sound=settings.most_sound)
+
+
+def _contrasts(
+    features: npt.NDArray[np.floating], samples: pa.Table, source: npt.NDArray[np.bool_], settings: Support
+) -> npt.NDArray[np.float64]:
+    """(N, K) contrasts among the samples whose features are known; NaN for the others."""
+    known = np.isfinite(features).all(axis=1)
+    classes = len(class_names(samples))
+    found = np.full((len(features), classes), np.nan)
+    found[known] = class_contrasts(
+        unit_features(features[known].astype(np.float32)),
+        label_indices(samples)[known],
+        group_indices(samples)[known],
+        source[known],
+        classes=classes,
         k=settings.neighbours,
     )
-    signals = [*(one.astype(np.float64) for one in probability), contrast]
-    return plant_flips(signals, labels, judged, most_sound=settings.most_sound)
+    return found

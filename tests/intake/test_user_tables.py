@@ -1,0 +1,98 @@
+"""Predictions and embeddings of the user's own: every form that is read, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.predictions import main
+from tests.support.datasets import make_dataset
+from winnow.dataset.samples import read_samples
+from winnow.intake.user_tables import read_embeddings, read_predictions
+from winnow.pipeline.messages import UserError
+from winnow.representation.user_signals import read_user_signals
+
+CLASSES = ["i", "ii", "iii"]
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> pa.Table:
+    return read_samples(make_dataset(tmp_path / "set", {"train": 3, "val": 1}))
+
+
+def written(tmp_path: Path, text: str, name: str = "mine.csv") -> Path:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path / name
+
+
+def test_rows_are_matched_by_name_and_columns_by_class(tmp_path: Path, samples: pa.Table) -> None:
+    file = written(tmp_path, "iii,name,i,ii\n0.7,train/i/0.png,0.1,0.2\n0,test/i/9.png,1,0\n0.2,0.png,0.5,0.3\n")
+    found = read_predictions(file, samples, CLASSES)
+    ids = dict(zip(samples["name"].to_pylist(), samples["id"].to_pylist(), strict=True))
+    assert found.ids == [ids["train/i/0.png"]]  # two images end in 0.png
+    np.testing.assert_allclose(found.values, [[0.1, 0.2, 0.7]])
+    assert found.unknown == 2
+
+
+def test_rows_are_matched_by_id_and_parquet_is_read(tmp_path: Path, samples: pa.Table) -> None:
+    ids = samples["id"].to_pylist()
+    table = pa.table({"id": ids[:2], "i": [1.0, 0.0], "ii": [0.0, 0.5], "iii": [0.0, 0.5]})
+    pq.write_table(table, tmp_path / "mine.parquet")
+    found = read_predictions(tmp_path / "mine.parquet", samples, CLASSES)
+    assert found.ids == ids[:2]
+    np.testing.assert_allclose(found.values, [[1, 0, 0], [0, 0.5, 0.5]])
+
+
+def test_a_file_without_rows_says_nothing(tmp_path: Path, samples: pa.Table) -> None:
+    file = written(tmp_path, "name\n")
+    assert read_predictions(file, samples, CLASSES).ids == []
+    assert read_embeddings(file, samples).ids == []
+
+
+def test_embeddings_are_columns_of_numbers_or_lists(tmp_path: Path, samples: pa.Table) -> None:
+    ids = samples["id"].to_pylist()
+    columns = read_embeddings(written(tmp_path, f"id,a,b\n{ids[1]},1,2\n{ids[0]},3,4.5\n"), samples)
+    pq.write_table(
+        pa.table({"id": [ids[1], ids[0]], "embedding": [[1.0, 2.0], [3.0, 4.5]]}), tmp_path / "lists.parquet"
+    )
+    lists = read_embeddings(tmp_path / "lists.parquet", samples)
+    assert columns.ids == lists.ids == [ids[1], ids[0]]
+    np.testing.assert_array_equal(columns.values, [[1, 2], [3, 4.5]])
+    np.testing.assert_array_equal(lists.values, columns.values)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,i,ii,iii\nx,1,0,0\n", "needs a column name or id"),
+        ("name,i,ii\nx,1,0\n", "has no column 'iii'; it needs one a class"),
+        ("name,i,ii,iii\ntrain/i/0.png,2,0,-1\n", "must hold probabilities that add up to 1"),
+        ("name,i,ii,iii\ntrain/i/0.png,0.2,0.1,0.1\n", "must hold probabilities that add up to 1"),
+        ("name,i,ii,iii\ntrain/i/0.png,a,b,c\n", "must hold numbers"),
+        ("name,i,ii,iii\ntrain/i/0.png,,0.5,0.5\n", "has gaps or values that are no numbers"),
+        ("name,i,ii,iii\ntrain/i/0.png,1,0,0\ntrain/i/0.png,0,1,0\n", "names 'train/i/0.png' twice"),
+        ("name,i,ii,iii\ntrain/i/0.png,1,0\n", "is neither CSV in UTF-8 nor parquet"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, samples: pa.Table, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_predictions(written(tmp_path, text), samples, CLASSES)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, samples: pa.Table) -> None:
+    with pytest.raises(UserError, match=r"none.csv is missing; correct its path in params.yaml"):
+        read_predictions(tmp_path / "none.csv", samples, CLASSES)
+
+
+def test_the_stage_gives_signals_by_row_and_nan_where_nothing_is_said(tmp_path: Path, samples: pa.Table) -> None:
+    ids = samples["id"].to_pylist()
+    predictions = written(tmp_path, f"id,i,ii,iii\n{ids[1]},0.2,0.3,0.5\n")
+    vectors = written(tmp_path, "name\n", "none.csv")
+    main(str(predictions), str(vectors), prepared=tmp_path / "set", resolved=tmp_path / "out")
+    told = read_user_signals(tmp_path / "out", samples)
+    assert told.embedding is None
+    assert told.probability is not None
+    np.testing.assert_array_equal(told.probability[1], [0.2, 0.3, 0.5])
+    assert np.isnan(told.probability[[0, 2, 3]]).all()

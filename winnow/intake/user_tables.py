@@ -1,0 +1,128 @@
+"""What a user's own model says of the images: class probabilities and embeddings, by name or id, CSV or parquet.
+
+A row names an image by its name inside the source, or by its id; rows of other images, such as those of the test set,
+are passed over. Without rows, there is nothing to join.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from winnow.intake.truth import match_names
+from winnow.pipeline.messages import UserError, shown
+
+KEYS = ("name", "id")  # of the column that names the images; the first that is there
+SUM = 0.02  # by which the probabilities of an image may miss 1
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ByImage:
+    """Rows of a table, by image."""
+
+    ids: list[str]
+    values: Values  # (n, columns)
+    columns: list[str]
+    unknown: int  # rows that name no image
+
+
+def read_predictions(path: Path, samples: pa.Table, classes: Sequence[str]) -> ByImage:
+    """(n, K) class probabilities in the order of the classes.
+
+    Args:
+        path: CSV or parquet: name or id, and one column a class.
+        samples: as prepared.
+        classes: K names.
+
+    Raises:
+        UserError: it cannot be read, lacks a class, or holds what is no probability.
+    """
+    table = _read(path)
+    if not table.num_rows:
+        return ByImage([], np.zeros((0, len(classes))), list(classes), 0)
+    named = {unicodedata.normalize("NFC", name): name for name in table.column_names}
+    missing = [name for name in classes if unicodedata.normalize("NFC", name) not in named]
+    if missing:
+        raise UserError(
+            f"{path} has no column {shown(missing[0])}; it needs one a class, by the names of the class folders"
+        )
+    found = _by_image(path, table, [named[unicodedata.normalize("NFC", name)] for name in classes], samples)
+    if ((found.values < 0) | (found.values > 1)).any() or (abs(found.values.sum(axis=1) - 1) > SUM).any():
+        raise UserError(f"{path}: the classes' columns must hold probabilities that add up to 1, out of fold")
+    return found
+
+
+def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
+    """(n, D) embeddings.
+
+    Args:
+        path: CSV or parquet: name or id, and D columns of numbers, or one column of lists.
+        samples: as prepared.
+
+    Raises:
+        UserError: it cannot be read, or holds what is no number.
+    """
+    table = _read(path)
+    if not table.num_rows:
+        return ByImage([], np.zeros((0, 0)), [], 0)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+            rows = column.to_pylist()
+            if len({len(row or ()) for row in rows}) != 1:
+                raise UserError(f"{path}: column {name} must hold lists of one length")
+            names = [f"{name}_{number}" for number in range(len(rows[0]))]
+            values = np.array(rows, dtype=np.float64)
+            key = next((one for one in KEYS if one in table.column_names), None)
+            columns = {} if key is None else {key: table[key]}
+            table = pa.table({**columns, **{one: values[:, n] for n, one in enumerate(names)}})
+            break
+    return _by_image(path, table, [name for name in table.column_names if name not in KEYS], samples)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return pq.read_table(path)
+        options = pa.csv.ConvertOptions(column_types={name: pa.string() for name in KEYS})
+        return pa.csv.read_csv(path, convert_options=options)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; correct its path in params.yaml, or put it there") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is neither CSV in UTF-8 nor parquet ({error}); save it as one") from None
+
+
+def _by_image(path: Path, table: pa.Table, columns: Sequence[str], samples: pa.Table) -> ByImage:
+    key = next((one for one in KEYS if one in table.column_names), None)
+    if key is None:
+        raise UserError(f"{path} needs a column name or id, got {shown(', '.join(table.column_names))}")
+    try:
+        values = np.stack([table[one].cast(pa.float64()).to_numpy() for one in columns], axis=1)
+    except (pa.ArrowException, ValueError):
+        raise UserError(f"{path}: columns must hold numbers: {shown(', '.join(columns))}") from None
+    if not np.isfinite(values).all():
+        raise UserError(f"{path} has gaps or values that are no numbers; give each row all of its columns")
+    listed = [unicodedata.normalize("NFC", one or "") for one in table[key].cast(pa.string()).to_pylist()]
+    known = _ids(listed, samples)
+    rows: dict[str, int] = {}
+    for row, one in enumerate(listed):
+        if one in known and rows.setdefault(known[one], row) != row:
+            raise UserError(f"{path} names {shown(one)} twice; keep one of the two rows")
+    return ByImage(list(rows), values[list(rows.values())], list(columns), len(listed) - len(rows))
+
+
+def _ids(listed: Sequence[str], samples: pa.Table) -> Mapping[str, str]:
+    """The image of each listed name or id."""
+    images: list[Mapping[str, Any]] = samples.select(["id", "name"]).to_pylist()
+    by_name = {image["name"]: image["id"] for image in images}
+    ids = {image["id"] for image in images}
+    named = match_names(listed, by_name, "")
+    return {one: one if one in ids else by_name[named[one]] for one in listed if one in ids or one in named}
