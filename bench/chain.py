@@ -22,6 +22,7 @@ import stages.cleanse_influence
 import stages.cleanse_neighbours
 import stages.embed
 import stages.pixels
+import stages.predictions
 import stages.prepare
 import stages.train_encoder
 import stages.value
@@ -103,7 +104,10 @@ def prepare_with_features(source: Path, folder: Path, *, cache: Path) -> Prepare
     features, overrides = folder / "features", folder / "overrides.parquet"
     fill_features(made["prepared"], pixels, read_card(made["model"]), cache=cache, features=features)
     write_overrides(overrides, {})
-    chain.shared |= {"pixels": pixels, "features": features, "overrides": overrides}
+    (folder / "nothing.csv").write_text("name\n")  # no predictions of the user's own
+    nothing = dict.fromkeys(("predictions", "vectors"), str(folder / "nothing.csv"))
+    said = chain.run(stages.predictions, {"prepared": made["prepared"]}, given=nothing)["resolved"]
+    chain.shared |= {"pixels": pixels, "features": features, "overrides": overrides, "user_signals": said}
     return Prepared(chain, made["prepared"], made["truth"], features)
 
 
