@@ -3,12 +3,14 @@
 Reads   --dataset  dataset; of its train split the source images
         --model    JSON: the model
         --pixels   arrays of the source images at its size, which the search sees at 64 pixels at most
+        --features arrays of their features
+        --user     folder with the user's own code and weights
 Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
                    the label check
         --table    CSV, one row per stage of a sub-policy
         --curve    CSV, one row per step: losses and gradient penalty, means over the searches
         --sheet    PNG, source images beside their copies
-Params  search_policy
+Params  search_policy, head
 """
 
 from dataclasses import replace
@@ -19,15 +21,18 @@ import numpy as np
 from winnow.augmentation.balance import demand_pairs
 from winnow.augmentation.policy import Policy, within_limits
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.model.extraction import Extraction
 from winnow.model.inputs import read_inputs
 from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import write_bytes, write_csv, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.policy_search.backbone_check import BackboneCheck, find_limits_by_backbone
 from winnow.policy_search.label_check import LabelCheck, find_limits
 from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.search import CURVE, Settings, search
 from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
+from winnow.training.head import HeadProfile
 
 INVERSION = "invert"  # checked even if it is not offered to the search, since augment also inverts copies
 
@@ -39,14 +44,18 @@ class Params:
     seed: Seed
     search: Settings
     label_check: Check  # before the search
+    backbone_check: BackboneCheck  # the same, where there is a backbone
 
 
 def main(
     params: Params,
+    head: HeadProfile,
     *,
     dataset: Path,
     model: Path,
     pixels: Path,
+    features: Path,
+    user: Path,
     policy: Path,
     table: Path,
     curve: Path,
@@ -57,11 +66,27 @@ def main(
     train = only_splits(only_source(samples), "train")  # N rows
     classes, labels = class_names(samples), label_indices(train)
     demand_pairs(samples, dataset)
-    images = read_inputs(model, pixels, pixels).small(dataset, train["id"].to_pylist())
+    inputs, ids = read_inputs(model, pixels, features), train["id"].to_pylist()
+    images = inputs.small(dataset, ids)
     offered = params.search.operations
     checked = [*offered, *({INVERSION} - set(offered))]
-    groups = train["group"].to_pylist()
-    check = find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
+    if inputs.on_features:
+        check = find_limits_by_backbone(
+            train.to_pylist(),
+            labels,
+            inputs.vectors(dataset, ids),
+            classes,
+            checked,
+            params.label_check,
+            params.backbone_check,
+            inputs=inputs,
+            extraction=Extraction(inputs.card, user),
+            head=head,
+            seed=params.seed,
+        )
+    else:
+        groups = train["group"].to_pylist()
+        check = find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
     kept = [name for name in offered if max(check.limits[name].values()) > 0]
     if not kept:
         raise UserError(
@@ -86,7 +111,7 @@ def _summary(check: LabelCheck, kept: list[str]) -> str:
     )
 
 
-SECTIONS: Sections = {"params": ("search_policy", Params)}
+SECTIONS: Sections = {"params": ("search_policy", Params), "head": ("head", HeadProfile)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -1,0 +1,132 @@
+"""The label check with a backbone: which magnitudes a class's label survives in the eyes of the model that is judged.
+
+Images of every class are changed by every operation at every magnitude, as copies are, and classified from the
+backbone's features by heads that were trained without them. A small network trained from scratch, as ``label_check`` has,
+would recognise too few photographs to miss any.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from winnow.augmentation.rendering import fixed, render
+from winnow.backbone.resize import content_box
+from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.folds import deal_folds
+from winnow.model.copies import copy_features
+from winnow.model.extraction import Extraction
+from winnow.model.inputs import Inputs
+from winnow.pipeline.fields import AtLeastTwo, Count, section
+from winnow.pipeline.workers import run_jobs
+from winnow.policy_search.label_check import LabelCheck, decide
+from winnow.policy_search.label_check_training import Check
+from winnow.representation.heads import head_of, train_head_state
+from winnow.training.head import HeadProfile
+from winnow.transforms.operations import Applied
+
+Pixels = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.int64]
+
+
+@section
+class BackboneCheck:
+    """What differs from the label check without a backbone."""
+
+    folds: AtLeastTwo  # heads; each judges the images that it was not trained on
+    images: Count  # judged, of all classes together: the cost is in their features
+    magnitudes: list[float]  # as in label_check
+
+
+def find_limits_by_backbone(
+    rows: Sequence[Mapping[str, Any]],
+    labels: Indices,
+    features: npt.NDArray[np.float32],
+    classes: Sequence[str],
+    operations: Sequence[str],
+    check: Check,
+    settings: BackboneCheck,
+    *,
+    inputs: Inputs,
+    extraction: Extraction,
+    head: HeadProfile,
+    seed: int,
+) -> LabelCheck:
+    """The magnitudes of each operation that each class's label survives; of all alike where classes have few images.
+
+    Args:
+        rows: N training images, as rows of a samples table.
+        labels: (N,) class indices.
+        features: (N, D).
+        classes: K names.
+        operations: names of ``OPERATIONS``.
+        check: the criterion.
+        settings: how many images, and at which magnitudes.
+        inputs: their pixels.
+        extraction: of the backbone.
+        head: how heads are trained.
+        seed: of draws, folds and orders.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = _spread(labels, settings.images, rng)
+    folds = deal_folds(labels, [row["group"] for row in rows], folds=settings.folds, rng=rng)
+    jobs = [(features, labels, folds != fold, head, len(classes), seed + fold) for fold in range(settings.folds)]
+    states = run_jobs(train_head_state, jobs, steps=len(jobs) * head.epochs, label="label check: epochs")
+    heads = [head_of(state) for state in states]
+    plan = [(name, magnitude) for name in operations for magnitude in settings.magnitudes]
+    drawn = _changed([rows[row] for row in chosen.tolist()], plan, inputs, torch.Generator().manual_seed(seed))
+    found = copy_features(extraction, drawn)
+    taken_for = np.zeros((len(operations), 1 + len(settings.magnitudes), len(chosen)), dtype=np.int64)
+    for place, row in enumerate(chosen.tolist()):
+        judge = heads[folds[row]]
+        seen = np.stack([features[row], *(found[_key(place, n)] for n in range(len(plan)))]).astype(np.float32)
+        answers = judge.probabilities(seen).argmax(axis=1)
+        taken_for[:, 0, place] = answers[0]
+        taken_for[:, 1:, place] = answers[1:].reshape(len(operations), len(settings.magnitudes))
+    criterion = dataclasses.replace(check, magnitudes=settings.magnitudes)
+    return _decided(taken_for, labels[chosen], classes, operations, criterion)
+
+
+def _spread(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
+    """At most ``count`` rows, ascending: one of every class in turn."""
+    shuffled = [rng.permutation(np.flatnonzero(labels == label)).tolist() for label in np.unique(labels)]
+    turns = [row for turn in range(max(map(len, shuffled))) for rows in shuffled for row in rows[turn : turn + 1]]
+    return np.sort(np.array(turns[:count], dtype=np.int64))
+
+
+def _key(place: int, number: int) -> str:
+    return f"{place}-{number}"
+
+
+def _changed(
+    rows: Sequence[Mapping[str, Any]],
+    plan: Sequence[tuple[str, float]],
+    inputs: Inputs,
+    generator: torch.Generator,
+) -> Iterator[tuple[str, Pixels]]:
+    """Every image under every operation of the plan, inside its square."""
+    card, store = inputs.card, ArrayStore(inputs.pixels)
+    for place, row in enumerate(rows):
+        top, left, height, width = content_box(row["width"], row["height"], card.pixels, card.resize)
+        inside = slice(top, top + height), slice(left, left + width)
+        square = store.row(row["id"])
+        steps = fixed([[Applied(name, magnitude)] for name, magnitude in plan], generator)
+        for number, one in enumerate(steps):
+            changed = np.array(square)
+            changed[inside] = render(np.ascontiguousarray(square[inside]), one)
+            yield _key(place, number), changed
+
+
+def _decided(
+    taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
+) -> LabelCheck:
+    """``decide`` by class, or, where no class has enough images, of all images as one class against the rest."""
+    if np.bincount(labels, minlength=len(classes)).max(initial=0) >= check.least_images:
+        return decide(taken_for, labels, classes, operations, check)
+    wrong = (taken_for != labels).astype(np.int64)  # 0 where recognised
+    pooled = decide(wrong, np.zeros_like(labels), ["all classes", "none"], operations, check)
+    limits = {name: dict.fromkeys(classes, by_class["all classes"]) for name, by_class in pooled.limits.items()}
+    return LabelCheck(limits, [row for row in pooled.report if row["class"] == "all classes"])
