@@ -1,58 +1,87 @@
 """Plant faults in a clean source: ``python -m bench.plant SOURCE OUT.zip``, for measuring where the truth is known.
 
-The source is bare class folders, known to be clean. A share of each class stays clean as test/; in train/, images are
-filed under another class or replaced by junk: two images blended, blocks shuffled, a band of one smeared over, noise.
-truth.csv says what was done. Equal arguments give equal bytes.
+The source is known to be clean, or has a truth.csv, by which it is made clean first: bare class folders, of which a
+share of each class stays clean as test/; or splits, of which label_book/ and test/ stay as they are. In train/ and val/
+images are filed under another class or replaced by junk: of small images of equal size, two blended, blocks shuffled, a
+band of one smeared over, noise; of photographs, blur, one colour, noise, a part of another photograph. An image that is
+not replaced keeps its bytes; one that is, its format. truth.csv says what was done. Equal arguments give equal bytes.
 """
 
 import argparse
+import csv
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from winnow.intake.container import open_container
+from bench.junk import PHOTOGRAPH_JUNK, SMALL_JUNK, Pixels, Ruin, encoded_like
+from winnow.dataset.images import encode_png
+from winnow.dataset.samples import SPLITS
+from winnow.intake.source import Source, open_source
+from winnow.intake.truth import TRUTH, match_names
+from winnow.pictures.decode import PIXEL_LIMIT, check_header, decode, quiet
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-Pixels = npt.NDArray[np.uint8]
+SMALL = 64  # pixels: the side of images that small images' junk is made for
+JUDGED = ("train", "val")  # splits in which faults are planted
+COLUMNS = ("name", "label", "noise")
+
+Row = tuple[str, str, int | str]  # name, true class or nothing, 0 or what kind of junk
+Read = Callable[[str], bytes]  # an image of the clean source, by name
 
 
-def blended(image: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """The mean of two images of different classes."""
-    return ((image.astype(np.uint16) + other) // 2).astype(np.uint8)
+@dataclass(frozen=True)
+class Shares:
+    """How many faults, and where."""
+
+    wrong: float  # of train and val: another class than the folder says
+    junk: float  # of train and val: no class
+    test: float  # of each class of a bare source: stays clean, in test/
 
 
-def shuffled(image: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """The image's 4 x 4 blocks in another order."""
-    side = image.shape[0] // 4
-    blocks = [image[y : y + side, x : x + side] for y in range(0, 4 * side, side) for x in range(0, 4 * side, side)]
-    order = rng.permutation(16)
-    rows = [np.concatenate([blocks[n] for n in order[row : row + 4]], axis=1) for row in range(0, 16, 4)]
-    return np.concatenate(rows)
+@dataclass(frozen=True)
+class Planted:
+    """A train or val image of the planted source."""
+
+    name: str
+    clean: str  # its name in the clean source
+    label: str  # what that shows
+    kind: int | None  # of the junk that takes its place
+    other: str  # an image of another class, in the clean source
+    number: int  # of the draws of its junk
 
 
-def smeared(image: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """One column of the image, drawn over its whole width."""
-    return np.repeat(image[:, [int(rng.integers(image.shape[1]))]], image.shape[1], axis=1)
+def clean_of(source: Source) -> dict[str, str]:
+    """The names of a source made clean by its truth.csv, each with the key of its bytes in the container.
 
-
-def noisy(image: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """Noise with the image's own mean and spread."""
-    noise = rng.normal(image.mean(), image.std(), image.shape)
-    return noise.clip(0, 255).astype(np.uint8)
-
-
-JUNK = (blended, shuffled, smeared, noisy)
+    Junk is left out, and so is what shows something that is no class here; an image with a wrong label moves to the
+    folder of its class. All else stays, as does all of a source without truth.csv.
+    """
+    entries = [entry for entry in source.layout.entries if entry.promises_image]
+    listed = source.truth() or {}
+    matched = match_names(listed, [entry.name for entry in entries], source.layout.wrapper)
+    truths = {name: listed[row].label for row, name in matched.items()}
+    clean = {one.name: one.key for one in entries if truths.get(one.name, one.label) == one.label}
+    for entry in entries:
+        label = truths.get(entry.name, entry.label)
+        if label != entry.label and label in source.layout.classes:
+            split = f"{entry.split}/" if entry.name.startswith(f"{entry.split}/{entry.label}/") else ""
+            path = PurePosixPath(entry.name.removeprefix(f"{split}{entry.label}/"))
+            name = f"{split}{label}/{path}"
+            if name in clean:
+                name = f"{split}{label}/{path.with_stem(f'{path.stem}-{entry.label}')}"
+            clean[name] = entry.key
+    return dict(sorted(clean.items()))
 
 
 def plant(
     images: Mapping[str, Pixels], *, wrong: float, junk: float, test: float, seed: int
-) -> tuple[dict[str, Pixels], list[tuple[str, str, int]]]:
-    """Pixels by new name, and the rows of truth.csv.
+) -> tuple[dict[str, Pixels], list[Row]]:
+    """Small images of equal size: pixels by new name, and the rows of truth.csv.
 
     Args:
         images: pixels by ``<class>/<image>``.
@@ -74,18 +103,129 @@ def plant(
     faults = rng.permutation(len(train))
     relabelled = set(faults[: round(wrong * len(train))].tolist())
     ruined = set(faults[round(wrong * len(train)) :][: round(junk * len(train))].tolist())
-    rows = []
+    rows: list[Row] = []
     for number, name in enumerate(train):
         label, image = name.split("/")[0], images[name]
         other = str(rng.choice([one for one in classes if one != label]))
         folder = other if number in relabelled else label
         if number in ruined:
             partner = images[str(rng.choice([one for one in train if one.startswith(f"{other}/")]))]
-            image = JUNK[int(rng.integers(len(JUNK)))](image, partner, rng)
+            image = SMALL_JUNK[int(rng.integers(len(SMALL_JUNK)))](image, partner, rng)
         new = f"train/{folder}/{number:05d}.png"  # says nothing of the truth
         placed[new] = image
         rows.append((new, "" if number in ruined else label, int(number in ruined)))
     return placed, rows
+
+
+def plant_names(names: Sequence[str], *, shares: Shares, kinds: int, seed: int) -> tuple[dict[str, str], list[Planted]]:
+    """Which images stay as they are, by new name, and what becomes of the others.
+
+    Args:
+        names: ``<split>/<class>/<image>`` each, or ``<class>/<image>`` each.
+        shares: how many faults, and where.
+        kinds: how many kinds of junk there are; equally many are drawn of each.
+        seed: of every draw.
+    """
+    rng = np.random.default_rng(seed)
+    split_of = _splits(names)
+    staying = {name: name for name in names if split_of.get(name, "train") not in JUDGED}
+    judged = [name for name in names if name not in staying]
+    label_of = {name: name.split("/")[1 if split_of else 0] for name in judged}
+    classes = sorted(set(label_of.values()))
+    for label in () if split_of else classes:
+        members = [name for name in judged if label_of[name] == label]
+        drawn = rng.permutation(len(members))[: round(shares.test * len(members))]
+        staying |= {f"test/{members[n]}": members[n] for n in drawn}
+    pool = [name for name in judged if name not in set(staying.values())]
+    order = rng.permutation(len(pool)).tolist()
+    wrong, junk = (round(share * len(pool)) for share in (shares.wrong, shares.junk))
+    numbers = rng.permutation(len(pool)).tolist()  # the new names: they say nothing of the truth
+    planted = []
+    for position, n in enumerate(order):
+        name, label = pool[n], label_of[pool[n]]
+        folder = str(rng.choice([one for one in classes if one != label])) if position < wrong else label
+        ruined = position - wrong if wrong <= position < wrong + junk else None
+        new = f"{split_of.get(name, 'train')}/{folder}/{numbers[n]:05d}{PurePosixPath(name).suffix}"
+        other = str(rng.choice([one for one in pool if label_of[one] != label])) if ruined is not None else ""
+        planted.append(Planted(new, name, label, None if ruined is None else ruined % kinds, other, numbers[n]))
+    return staying, sorted(planted, key=lambda one: one.name)
+
+
+def planted_bytes(one: Planted, read: Read, kinds: Sequence[Ruin], seed: int) -> bytes:
+    """The image as it stands in the planted source."""
+    content = read(one.clean)
+    if one.kind is None:
+        return content
+    with quiet():
+        image, other = (decode(some, max_pixels=PIXEL_LIMIT) for some in (content, read(one.other)))
+    if image.shape[-1] != other.shape[-1]:
+        image, other = (np.broadcast_to(some, (*some.shape[:2], 3)) for some in (image, other))
+    return encoded_like(kinds[one.kind](image, other, np.random.default_rng([seed, one.number])), content)
+
+
+def plant_source(path: Path, out: Path, *, shares: Shares, seed: int) -> list[Row]:
+    """Write a planted source as a zip, and give the rows of its truth.csv.
+
+    Args:
+        path: of a folder or zip, clean or with a truth.csv.
+        out: the zip.
+        shares: how many faults, and where.
+        seed: of every draw.
+    """
+    with open_source(path) as source:
+        clean = clean_of(source)
+
+        def read(name: str) -> bytes:
+            return source.container.read(clean[name])
+
+        small = _equally_small(clean, read)
+        if small and not _splits(list(clean)):
+            images = {name: np.asarray(Image.open(io.BytesIO(read(name))).convert("RGB")) for name in clean}
+            placed, rows = plant(images, wrong=shares.wrong, junk=shares.junk, test=shares.test, seed=seed)
+            _write_zip(out, ((name, encode_png(pixels)) for name, pixels in sorted(placed.items())), rows)
+            return rows
+        kinds = SMALL_JUNK if small else PHOTOGRAPH_JUNK
+        staying, planted = plant_names(list(clean), shares=shares, kinds=len(kinds), seed=seed)
+        rows = [
+            (one.name, one.label, 0) if one.kind is None else (one.name, "", kinds[one.kind].__name__)
+            for one in planted
+        ]
+        by_name = {one.name: one for one in planted}
+        files = (
+            (name, planted_bytes(by_name[name], read, kinds, seed) if name in by_name else read(staying[name]))
+            for name in sorted([*staying, *by_name])
+        )
+        _write_zip(out, files, rows)
+    return rows
+
+
+def _splits(names: Sequence[str]) -> dict[str, str]:
+    """The split of each name; none of a bare source, where some folder is no split or holds images itself."""
+    parts = {name: name.split("/") for name in names}
+    if all(len(path) > 2 and path[0] in SPLITS for path in parts.values()):
+        return {name: path[0] for name, path in parts.items()}
+    return {}
+
+
+def _equally_small(names: Iterable[str], read: Read) -> bool:
+    """Whether all images are of one size, with no side above ``SMALL``."""
+    first = None
+    with quiet():
+        for name in names:
+            size = check_header(io.BytesIO(read(name)), max_pixels=PIXEL_LIMIT).size
+            first = first or size
+            if size != first or max(size) > SMALL:
+                return False
+    return True
+
+
+def _write_zip(out: Path, files: Iterable[tuple[str, bytes]], rows: Sequence[Row]) -> None:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files:
+            archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
+        archive.writestr(zipfile.ZipInfo(TRUTH, ZIP_EPOCH), table.getvalue())
 
 
 def main() -> None:
@@ -95,24 +235,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--wrong", type=float, default=0.04)
     parser.add_argument("--junk", type=float, default=0.07)
-    parser.add_argument("--test", type=float, default=0.2)
+    parser.add_argument("--test", type=float, default=0.2, help="of a bare source (default: 0.2)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    container = open_container(options.source)
-    images = {}
-    for name in sorted(container.files):
-        if len(PurePosixPath(name).parts) == 2:
-            images[name] = np.asarray(Image.open(io.BytesIO(container.read(name))).convert("RGB"))
-    placed, rows = plant(images, wrong=options.wrong, junk=options.junk, test=options.test, seed=options.seed)
-    with zipfile.ZipFile(options.out, "w", zipfile.ZIP_STORED) as archive:
-        for name, pixels in sorted(placed.items()):
-            sink = io.BytesIO()
-            Image.fromarray(pixels).save(sink, format="PNG")
-            archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), sink.getvalue())
-        lines = ["name,label,noise", *(f"{name},{label},{noise}" for name, label, noise in rows)]
-        archive.writestr(zipfile.ZipInfo("truth.csv", ZIP_EPOCH), "\n".join(lines) + "\n")
-    faults = sum(noise or name.split("/")[1] != label for name, label, noise in rows)
-    print(f"plant: {len(rows)} training images, {faults} of them faults; {len(placed) - len(rows)} to test")
+    shares = Shares(options.wrong, options.junk, options.test)
+    rows = plant_source(options.source, options.out, shares=shares, seed=options.seed)
+    faults = sum(noise != 0 or name.split("/")[1] != label for name, label, noise in rows)
+    print(f"plant: {len(rows)} train and val images, {faults} of them faults; the rest as it was")
 
 
 if __name__ == "__main__":

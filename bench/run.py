@@ -1,4 +1,4 @@
-"""Measure speed and memory: ``python -m bench.run [TOPIC ...]``.
+"""Measure speed, memory and the faults found among photographs: ``python -m bench.run [TOPIC ...]``.
 
 Ratios are of one run on one machine, round by round; the figures are written to build/bench.json too.
 """
@@ -15,6 +15,7 @@ from bench import (
     judge,
     memory,
     near_duplicates,
+    photographs,
     prepare,
     remote,
     representation,
@@ -34,6 +35,7 @@ TOPICS: dict[str, Callable[..., list[Figure]]] = {
     "augment": augment.measure,
     "search": search.measure,
     "representation": representation.measure,
+    "photographs": photographs.measure,
     "remote": remote.measure,
     "diff": diff.measure,
     "round": rounds.measure,
