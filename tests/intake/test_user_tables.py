@@ -42,7 +42,7 @@ def test_rows_are_matched_by_id_and_parquet_is_read(tmp_path: Path, samples: pa.
     pq.write_table(table, tmp_path / "mine.parquet")
     found = read_predictions(tmp_path / "mine.parquet", samples, CLASSES)
     assert found.ids == ids[:2]
-    np.testing.assert_allclose(found.values, [[1, 0, 0], [0, 0.5, 0.5]])
+    np.testing.assert_allclose(found.values, np.array([[1, 0, 0], [0, 0.5, 0.5]]))
 
 
 def test_a_file_without_rows_says_nothing(tmp_path: Path, samples: pa.Table) -> None:
@@ -59,7 +59,7 @@ def test_embeddings_are_columns_of_numbers_or_lists(tmp_path: Path, samples: pa.
     )
     lists = read_embeddings(tmp_path / "lists.parquet", samples)
     assert columns.ids == lists.ids == [ids[1], ids[0]]
-    np.testing.assert_array_equal(columns.values, [[1, 2], [3, 4.5]])
+    np.testing.assert_array_equal(columns.values, np.array([[1, 2], [3, 4.5]]))
     np.testing.assert_array_equal(lists.values, columns.values)
 
 
