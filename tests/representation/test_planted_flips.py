@@ -59,14 +59,14 @@ def test_the_share_of_wrong_labels_is_estimated(wrong: int, share: float) -> Non
     assert (touched & faults).sum() >= 0.85 * faults.sum()
 
 
-@pytest.mark.parametrize("apart", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("apart", [0.0, 0.5, 1.0, 1.5])
 def test_signals_that_tell_little_touch_nothing(apart: float) -> None:
     signal, labels, _ = signals(800, 5, wrong=80, apart=apart, seed=5)
     planted = plant_flips([signal], labels, np.ones(800, dtype=bool), most_sound=0.02)
     assert planted.threshold == 0
 
 
-@pytest.mark.parametrize("apart", [1.6, 2.0, 3.0])
+@pytest.mark.parametrize("apart", [2.0, 2.5, 3.0])
 def test_few_sound_images_are_touched_however_well_the_signals_tell(apart: float) -> None:
     signal, labels, faults = signals(4000, 5, wrong=400, apart=apart, seed=6)
     planted = plant_flips([signal], labels, np.ones(4000, dtype=bool), most_sound=0.02)
@@ -79,7 +79,7 @@ def test_share_and_threshold_follow_their_formulas() -> None:
     planted = np.sort(rng.normal(-2, 1, 300))
     given = np.sort(np.concatenate([rng.normal(2, 1, 90), rng.normal(-2, 1, 10)]))
     faults, threshold = share_and_threshold(given, planted, most_sound=0.05)
-    below = [np.mean(given <= t) / np.mean(planted <= t) for t in np.quantile(planted, np.linspace(0.3, 0.9, 25))]
+    below = [np.mean(given <= t) / np.mean(planted <= t) for t in np.quantile(planted, np.linspace(0.5, 0.9, 17))]
     assert faults == pytest.approx(min(below))
     best, support = 0.0, 0.0
     for t in given:

@@ -26,11 +26,11 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-QUANTILES = np.linspace(0.3, 0.9, 25)  # of the planted scores, at which the share of faults is bounded
+QUANTILES = np.linspace(0.5, 0.9, 17)  # of the planted scores; below the median too few given labels lie to count them
 LEAST = 8  # given labels; fewer say nothing about their own distribution
-# Largest F - G, at least. Normal scores that lie 1.5 standard deviations apart reach it with a tenth of wrong labels;
-# from there on, the estimate is too large by less than the expected share of sound images that are touched.
-TOLD = 0.5
+# Largest F - G, at least. Normal scores that lie two standard deviations apart reach it with a tenth of wrong labels; less
+# apart, the estimate of the faults takes in so many sound images that more than one in twenty would be touched.
+TOLD = 0.6
 
 
 @dataclass(frozen=True)
