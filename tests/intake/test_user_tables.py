@@ -32,7 +32,7 @@ def test_rows_are_matched_by_name_and_columns_by_class(tmp_path: Path, samples: 
     found = read_predictions(file, samples, CLASSES)
     ids = dict(zip(samples["name"].to_pylist(), samples["id"].to_pylist(), strict=True))
     assert found.ids == [ids["train/i/0.png"]]  # two images end in 0.png
-    np.testing.assert_allclose(found.values, [[0.1, 0.2, 0.7]])
+    np.testing.assert_allclose(found.values, np.array([[0.1, 0.2, 0.7]]))
     assert found.unknown == 2
 
 
@@ -42,7 +42,7 @@ def test_rows_are_matched_by_id_and_parquet_is_read(tmp_path: Path, samples: pa.
     pq.write_table(table, tmp_path / "mine.parquet")
     found = read_predictions(tmp_path / "mine.parquet", samples, CLASSES)
     assert found.ids == ids[:2]
-    np.testing.assert_allclose(found.values, [[1, 0, 0], [0, 0.5, 0.5]])
+    np.testing.assert_allclose(found.values, np.array([[1, 0, 0], [0, 0.5, 0.5]]))
 
 
 def test_a_file_without_rows_says_nothing(tmp_path: Path, samples: pa.Table) -> None:

@@ -11,10 +11,12 @@ from PIL import Image
 from stages.search_policy import Params, main
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs
+from tests.support.profiles import HEAD
 from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
+from winnow.policy_search.backbone_check import BackboneCheck
 from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.search import CURVE, Settings
 from winnow.policy_search.sheet import TABLE
@@ -51,13 +53,14 @@ PARAMS = Params(
         tolerance=0.1,
         confidence=0.95,
     ),
+    backbone_check=BackboneCheck(folds=2, images=6, magnitudes=[1.0]),
 )
 
 
 def run(folder: Path, dataset: Path) -> Path:
     names = {"policy": "policy.json", "table": "table.csv", "curve": "curve.csv", "sheet": "sheet.png"}
-    inputs = competition_inputs(dataset.parent, "model", "pixels")
-    main(PARAMS, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
+    inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user")
+    main(PARAMS, HEAD, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
     return folder
 
 
