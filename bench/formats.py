@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from stages.embed import CLASSES, EMBEDDINGS, NEIGHBOURS
 from stages.find_edge_cases import EDGE_CASES
+from stages.predictions import USER_CLASSES, USER_EMBEDDINGS
 from stages.prepare import LEAKS, REJECTED, TRUTH
 from stages.value import SCORES
 from winnow.augmentation.policy_file import POLICY
@@ -113,6 +114,18 @@ FORMATS: tuple[Table | Json, ...] = (
     ),
     Table("Truth", "data/truth.parquet", "truth.csv, by id; no rows where the source has none.", TRUTH),
     Table("Overrides", "data/overrides.parquet", "What must hold of an image by overrides.csv.", OVERRIDES),
+    Table(
+        "Predictions of the user's own model",
+        "data/predictions/classes.parquet",
+        "Of the images that `predictions` of params.yaml names; no rows where it names none.",
+        USER_CLASSES,
+    ),
+    Table(
+        "Embeddings of the user's own model",
+        "data/predictions/embeddings.parquet",
+        "Of the images that `embeddings` of params.yaml names; no rows where it names none.",
+        USER_EMBEDDINGS,
+    ),
     Table(
         "Scores of the valuation",
         "data/<round>/value/scores.parquet",

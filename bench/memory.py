@@ -75,7 +75,7 @@ def run_value(folder: Path) -> dict[str, int]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     write_json(folder / "model.json", resolve(Request(COMPETITION, "default", 0, True, "letterbox")).to_json())
-    inputs = {name: folder / name for name in ("dataset", "pixels", "features")}  # without pixels, shards are decoded
+    inputs = {name: folder / name for name in ("dataset", "pixels", "features", "user_signals")}  # pixels: of shards
     head, support = load_params("head", HeadProfile), load_params("support", Support)
     value.main(params, head, support, model=folder / "model.json", **inputs, **outputs)
     done.set()

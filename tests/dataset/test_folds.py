@@ -101,7 +101,7 @@ def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
     }
     outputs = {"scores", "curve", "influence", "quality", "policy", "table", "sheet", "encoders"}
     taken = {name: tmp_path / name for name in outputs & set(stage.main.__annotations__)}
-    inputs = {"model", "pixels", "features", "user"} & set(stage.main.__annotations__)
+    inputs = {"model", "pixels", "features", "user", "user_signals"} & set(stage.main.__annotations__)
     taken |= competition_inputs(tmp_path, *inputs)
     with pytest.raises(CapturedError) as stopped:
         stage.main(**sections, dataset=dataset, **taken)

@@ -32,7 +32,7 @@ def test_rows_are_matched_by_name_and_columns_by_class(tmp_path: Path, samples: 
     found = read_predictions(file, samples, CLASSES)
     ids = dict(zip(samples["name"].to_pylist(), samples["id"].to_pylist(), strict=True))
     assert found.ids == [ids["train/i/0.png"]]  # two images end in 0.png
-    np.testing.assert_allclose(found.values, [[0.1, 0.2, 0.7]])
+    np.testing.assert_allclose(found.values, np.array([[0.1, 0.2, 0.7]]))
     assert found.unknown == 2
 
 

@@ -53,7 +53,7 @@ def test_what_is_unknown_counts_as_usual() -> None:
 def test_the_share_of_wrong_labels_is_estimated(wrong: int, share: float) -> None:
     signal, labels, faults = signals(800, 5, wrong=wrong, apart=4.0, seed=4)
     planted = plant_flips([signal], labels, np.ones(800, dtype=bool), most_sound=0.02)
-    assert planted.faults == pytest.approx(share, abs=0.03)
+    assert planted.faults == pytest.approx(share, abs=0.04)
     touched = planted.support(labels) < planted.threshold
     assert (touched & ~faults).sum() <= 0.03 * (~faults).sum()
     assert (touched & faults).sum() >= 0.85 * faults.sum()

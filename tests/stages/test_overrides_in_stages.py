@@ -108,7 +108,7 @@ class Project:
             signals=self.folder / "signals.parquet",
             plane=self.folder / "plane.png",
             estimate=self.folder / "estimate.json",
-            **competition_inputs(self.folder, "model", "pixels", "features"),
+            **competition_inputs(self.folder, "model", "pixels", "features", "user_signals"),
             **self._shared(out),
         )
         return self.verdicts(out)
@@ -138,7 +138,7 @@ class Project:
             scores=self.scores(dataset, ""),
             cleansed=self.folder / out,
             estimate=self.folder / "estimate.json",
-            **competition_inputs(self.folder, "model", "pixels", "features", "user"),
+            **competition_inputs(self.folder, "model", "pixels", "features", "user", "user_signals"),
             **self._shared(out),
         )
         return self.verdicts(out)

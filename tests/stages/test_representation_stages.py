@@ -80,8 +80,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
     rule = NeighbourRule(k=5, signals=["neighbours"], support=0.5, relabel=1.0, near=0.0, far=0.0)
-    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "model", "pixels", "features", "overrides")
-    written = ("cleansed", "verdicts", "estimate", "signals", "sheet", "plane")
+    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "model", "pixels", "features", "user_signals")
+    written = ("overrides", "cleansed", "verdicts", "estimate", "signals", "sheet", "plane")
     with pytest.raises(UserError, match=r"cleanse_neighbours\.k is 5, but embed\.neighbours keeps 4; raise it"):
         cleanse_neighbours.main(rule, SUPPORT, 4, round="r1", **dict.fromkeys([*read, *written], tmp_path))
 

@@ -18,12 +18,12 @@ import winnow.pipeline.stage as edge
 from tests.support.workspace import Workspace
 from winnow.intake import source
 from winnow.model import extraction
-from winnow.pipeline import workers
+from winnow.pipeline import files, workers
 from winnow.pipeline.params import load_params
-from winnow.policy_search import label_check, search
+from winnow.policy_search import backbone_check, label_check, search
 from winnow.representation import heads, out_of_fold
 
-WITH_JOBS = (workers, extraction, heads, out_of_fold, label_check, search)
+WITH_JOBS = (workers, extraction, heads, out_of_fold, label_check, backbone_check, search)
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -51,6 +51,7 @@ def run_here(workspace: Workspace, stage: str, command: str | None = None) -> No
         mock.patch.object(sys, "argv", [module, *options]),
         mock.patch.object(edge, "load_params", params),
         mock.patch.object(source, "ROOT", workspace.folder),
+        mock.patch.object(files, "ROOT", workspace.folder),
     ):
         for module_with_jobs in WITH_JOBS:  # a stage's script is imported anew below
             stack.enter_context(mock.patch.object(module_with_jobs, "run_jobs", jobs_here))

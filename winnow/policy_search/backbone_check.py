@@ -1,8 +1,8 @@
 """The label check with a backbone: which magnitudes a class's label survives in the eyes of the model that is judged.
 
 Images of every class are changed by every operation at every magnitude, as copies are, and classified from the
-backbone's features by heads that were trained without them. A small network trained from scratch, as ``label_check`` has,
-would recognise too few photographs to miss any.
+backbone's features by heads that were trained without them. A small network trained from scratch, as ``label_check``
+has, would recognise too few photographs to miss any.
 """
 
 import dataclasses

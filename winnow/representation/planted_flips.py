@@ -28,8 +28,8 @@ Indices = npt.NDArray[np.int64]
 
 QUANTILES = np.linspace(0.5, 0.9, 17)  # of the planted scores; below the median too few given labels lie to count them
 LEAST = 8  # given labels; fewer say nothing about their own distribution
-# Largest F - G, at least. Normal scores that lie two standard deviations apart reach it with a tenth of wrong labels; less
-# apart, the estimate of the faults takes in so many sound images that more than one in twenty would be touched.
+# Largest F - G, at least. Normal scores that lie two standard deviations apart reach it with a tenth of wrong labels.
+# Less apart, the estimate of the faults takes in so many sound images that more than one in twenty would be touched.
 TOLD = 0.6
 
 
