@@ -8,7 +8,7 @@ the share of planted labels, and $G$ the share of given ones, with at most a sco
     support     F(score of the given label): near 1 where hardly a wrong label scores as well
     faults      e = min G / F over scores: no more of the given labels can be wrong, since G >= e F
     threshold   the support that maximises the expected F1, 2 e F / (e + G), among those at which the expected share of
-                sound images below, (G - e F) / (1 - e), is within a bound; 0 where max F - G is below TOLD
+                sound images below, (G - e F) / (1 - e), is within a bound; 0 where the signals part too little
 
 Where the signals cannot tell, F and G are alike, and all labels might as well be wrong: then nothing is. Images of no
 class score like wrong labels, or a little better.
@@ -28,9 +28,10 @@ Indices = npt.NDArray[np.int64]
 
 QUANTILES = np.linspace(0.5, 0.9, 17)  # of the planted scores; below the median too few given labels lie to count them
 LEAST = 8  # given labels; fewer say nothing about their own distribution
-# Largest F - G, at least. Normal scores that lie two standard deviations apart reach it with a tenth of wrong labels.
-# Less apart, the estimate of the faults takes in so many sound images that more than one in twenty would be touched.
-TOLD = 0.6
+# Largest (F - G) / (1 - e), at least: how far wrong and sound labels are parted. Normal scores two standard deviations
+# apart reach it. Less apart, the estimate takes in so many sound images that more than one in twenty would be touched.
+TOLD = 0.7
+MOST_FAULTS = 0.5  # most labels are taken for right, since nothing can be learned from others
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def share_and_threshold(given: Array, planted: Array, *, most_sound: float) -> t
     at = np.quantile(planted, QUANTILES)
     faults = float(min(1.0, np.min(_share(given, at) / _share(planted, at))))
     below, wrong = _share(given, given), _share(planted, given)
-    if np.max(wrong - below) < TOLD:
+    if faults > MOST_FAULTS or np.max(wrong - below) < TOLD * (1 - faults):
         return faults, 0.0
     found = np.minimum(faults * wrong, below)  # share of all images that are faults and lie below
     sound = (below - found) / max(1e-9, 1 - faults)
