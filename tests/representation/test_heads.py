@@ -50,7 +50,10 @@ def test_neighbours_are_the_nearest_source_images_outside_the_group() -> None:
 
 
 def test_probabilities_are_those_of_the_head_that_left_the_fold_out() -> None:
-    states = [train_head_state(FEATURES, LABELS, fold != FOLDS, HEAD, 3, fold, lambda: None) for fold in (0, 1)]
+    states = [
+        train_head_state(FEATURES, LABELS, np.isin(FOLDS, 1 - fold) | (FOLDS < 0), HEAD, 3, fold, lambda: None)
+        for fold in (0, 1)
+    ]
     with mock.patch.object(module, "run_jobs", jobs_here):
         found = out_of_fold(FEATURES, LABELS, np.arange(30), FOLDS[None], [states], CARD, Path("none"))
     for i in range(30):
