@@ -48,6 +48,13 @@ class Planted:
         """(N,) in [0, 1]: share of the planted wrong labels that score no better than these labels do."""
         return self.support_of(self.scores[np.arange(len(labels)), labels])
 
+    def quality(self, labels: Indices) -> Array:
+        """(N,) label quality in [0, 1]: the support, scaled so that the threshold lies at 0.5 on every source."""
+        support, threshold = self.support(labels), self.threshold
+        above = 0.5 + 0.5 * (support - threshold) / max(1e-9, 1 - threshold)
+        quality: Array = np.where(support < threshold, 0.5 * support / max(1e-9, threshold), np.clip(above, 0.5, 1))
+        return quality
+
     def support_of(self, scores: Array) -> Array:
         """The same of any scores."""
         return _share(self.planted, scores)
