@@ -103,7 +103,7 @@ def test_quality_keeps_the_ranking_and_puts_the_threshold_at_one_half() -> None:
     np.testing.assert_array_equal(quality < 0.5, support < planted.threshold)
     order = np.argsort(support, kind="stable")
     assert (np.diff(quality[order]) >= 0).all()
-    assert 0 <= quality.min()
+    assert quality.min() >= 0
     assert quality.max() <= 1
 
 
