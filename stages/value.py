@@ -202,11 +202,8 @@ def value_heads(
         support,
         read_user_signals(user_signals, both),
     )
-    return Valuation(
-        values.effect,
-        planted.support(np.concatenate([labels, book_labels]))[: len(labels)],
-        [one.curve for one in valued],
-    )
+    quality = planted.quality(np.concatenate([labels, book_labels]), stop=support.stop)[: len(labels)]
+    return Valuation(values.effect, quality, [one.curve for one in valued])
 
 
 def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> None:
