@@ -57,7 +57,7 @@ LEAKS: Columns = {
     "label": (TEXT, "class that it was delivered as"),
     "kept_in": (TEXT, "split that keeps one of its group"),
     "kept_id": (TEXT, "id of the first of these"),
-    "kind": (TEXT, "equal: the same pixels; group: near-duplicates, or listed together in groups.csv"),
+    "kind": (TEXT, "exact: the same pixels; near: near-duplicates; group: listed together in groups.csv"),
 }
 TRUTH: Columns = {
     "id": (TEXT, "of a train or val image"),

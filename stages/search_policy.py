@@ -2,7 +2,7 @@
 
 Reads   --dataset  dataset; of its train split the source images
         --model    JSON: the model
-        --pixels   arrays of the source images at its size, which the search sees at 64 pixels at most
+        --pixels   arrays of the source images at its size, which the search sees as small as its critic does
         --features arrays of their features
         --user     folder with the user's own code and weights
 Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
@@ -33,7 +33,9 @@ from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.search import CURVE, Settings, search
 from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
 from winnow.training.head import HeadProfile
+from winnow.training.network import INPUT_SIZE
 
+TILE = 64  # pixels of a picture on the sheet
 INVERSION = "invert"  # checked even if it is not offered to the search, since augment also inverts copies
 
 
@@ -67,7 +69,7 @@ def main(
     classes, labels = class_names(samples), label_indices(train)
     demand_pairs(samples, dataset)
     inputs, ids = read_inputs(model, pixels, features), train["id"].to_pylist()
-    images = inputs.small(dataset, ids)
+    images = inputs.small(dataset, ids, INPUT_SIZE)  # all that the critic sees
     offered = params.search.operations
     checked = [*offered, *({INVERSION} - set(offered))]
     if inputs.on_features:
@@ -98,7 +100,7 @@ def main(
     rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
     write_csv(curve, ["step", *CURVE], rows)
     write_csv(table, TABLE, policy_table(final))
-    write_bytes(sheet, policy_sheet(final, images, column(train, "label"), seed=params.seed))
+    write_bytes(sheet, policy_sheet(final, inputs.small(dataset, ids, TILE), column(train, "label"), seed=params.seed))
     write_json(policy, final.to_json())
     print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {_summary(check, kept)}")
 

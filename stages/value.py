@@ -1,7 +1,7 @@
 """Value every train and val image by HyDRA influence on the label book, and rank them by harm.
 
 With a backbone, heads on its features are valued instead of whole networks: exactly, and in seconds. The label quality
-is then the support by planted wrong labels (``winnow.representation.planted_flips``).
+is then the support by planted wrong labels (``winnow.representation.planted_flips``), 0.5 its threshold.
 
 Reads   --dataset  dataset with splits train, val and label_book
         --model    JSON: the model
@@ -50,7 +50,7 @@ SCORES: Columns = {
     "mean": (pa.float64(), "mean removal effect"),
     "label_quality": (
         pa.float64(),
-        "in [0, 1], lower is worse: mean probability of the label, in and out of fold; with a backbone the support",
+        "in [0, 1], lower is worse: mean probability of the label, in and out of fold; with a backbone by its support",
     ),
     "score": (pa.float64(), "the same under its earlier name, for one release"),
 }
@@ -202,11 +202,8 @@ def value_heads(
         support,
         read_user_signals(user_signals, both),
     )
-    return Valuation(
-        values.effect,
-        planted.support(np.concatenate([labels, book_labels]))[: len(labels)],
-        [one.curve for one in valued],
-    )
+    quality = planted.quality(np.concatenate([labels, book_labels]), stop=support.stop)[: len(labels)]
+    return Valuation(values.effect, quality, [one.curve for one in valued])
 
 
 def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> None:

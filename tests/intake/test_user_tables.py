@@ -74,6 +74,8 @@ def test_embeddings_are_columns_of_numbers_or_lists(tmp_path: Path, samples: pa.
         ("name,i,ii,iii\ntrain/i/0.png,,0.5,0.5\n", "has gaps or values that are no numbers"),
         ("name,i,ii,iii\ntrain/i/0.png,1,0,0\ntrain/i/0.png,0,1,0\n", "names 'train/i/0.png' twice"),
         ("name,i,ii,iii\ntrain/i/0.png,1,0\n", "is neither CSV in UTF-8 nor parquet"),
+        ("name,i,ii,iii,i\ntrain/i/0.png,1,0,0,1\n", "must hold numbers"),
+        ("name,i,ii,iii\n/home/me/9.png,1,0,0\n", "none of its 1 rows names an image, '/home/me/9.png' first"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, samples: pa.Table, text: str, message: str) -> None:

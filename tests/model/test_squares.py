@@ -15,7 +15,7 @@ from winnow.dataset.arrays import ArrayStore, write_rows
 from winnow.dataset.images import encode_jpeg, write_dataset
 from winnow.dataset.samples import samples_table
 from winnow.model import squares as module
-from winnow.model.inputs import SMALL, Inputs
+from winnow.model.inputs import Inputs
 from winnow.model.squares import batches, squares
 from winnow.pictures.decode import PIXEL_LIMIT, decode, stretch
 from winnow.pipeline.messages import UserError
@@ -85,9 +85,9 @@ def test_small_images_are_those_of_the_analysis_shrunk(tmp_path: Path) -> None:
     contents = dataset(tmp_path / "set")
     write_rows(tmp_path / "pixels", squares(tmp_path / "set", list(contents), PLAIN))
     inputs = Inputs(PLAIN, tmp_path / "pixels", tmp_path / "features")
-    small = inputs.small(tmp_path / "set", list(contents))
-    assert small.shape == (5, SMALL, SMALL, 3)
+    small = inputs.small(tmp_path / "set", list(contents), 32)
+    assert small.shape == (5, 32, 32, 3)
     store = ArrayStore(tmp_path / "pixels")
     for row, one in enumerate(contents):
-        expected = np.broadcast_to(stretch(store.row(one), side=SMALL), (SMALL, SMALL, 3))
+        expected = np.broadcast_to(stretch(store.row(one), side=32), (32, 32, 3))
         np.testing.assert_array_equal(small[row], expected)

@@ -1,5 +1,7 @@
 """Support, share of faults and threshold by planted wrong labels, against their definitions and on known mixtures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,28 @@ def test_share_and_threshold_follow_their_formulas() -> None:
 def test_few_labels_give_no_threshold() -> None:
     assert share_and_threshold(np.zeros(3), np.zeros(10), most_sound=0.02) == (0.0, 0.0)
     assert share_and_threshold(np.zeros(20), np.zeros(0), most_sound=0.02) == (0.0, 0.0)
+
+
+def test_quality_keeps_the_ranking_and_puts_the_threshold_at_one_half() -> None:
+    signal, labels, _ = signals(400, 4, wrong=40, apart=3.0, seed=7)
+    planted = plant_flips([signal], labels, np.ones(400, dtype=bool), most_sound=0.02)
+    support, quality = planted.support(labels), planted.quality(labels, stop=2.0)
+    assert planted.threshold > 0
+    np.testing.assert_array_equal(quality < 0.5, support < planted.threshold)
+    order = np.argsort(support, kind="stable")
+    assert (np.diff(quality[order]) >= 0).all()
+    assert quality.min() >= 0
+    assert quality.max() <= 1
+
+
+def test_where_the_signals_cannot_tell_no_quality_is_below_one_half() -> None:
+    signal, labels, _ = signals(400, 4, wrong=40, apart=0.0, seed=8)
+    planted = plant_flips([signal], labels, np.ones(400, dtype=bool), most_sound=0.02)
+    assert planted.quality(labels, stop=2.0).min() >= 0.5
+
+
+def test_where_far_more_would_be_touched_than_estimated_no_quality_is_below_one_half() -> None:
+    signal, labels, _ = signals(400, 4, wrong=40, apart=3.0, seed=7)
+    planted = plant_flips([signal], labels, np.ones(400, dtype=bool), most_sound=0.02)
+    stopped = replace(planted, faults=0.01).quality(labels, stop=2.0)
+    np.testing.assert_allclose(stopped, 0.5 + 0.5 * planted.support(labels))

@@ -122,9 +122,7 @@ def copy_rows(
         own = np.ascontiguousarray(pixels[..., : parent["channels"]])  # grey stays grey among coloured ones
         identifier = sample_id(f"{parent['id']}#{origin}-{number}", own.tobytes())
         row = {
-            **{
-                name: parent[name] for name in ("split", "label", "given_label", "channels", "width", "height", "group")
-            },
+            **{name: parent[name] for name in PASSED_ON},
             "id": identifier,
             "name": f"{parent['name']}#{origin}-{number}",
             "origin": origin,

@@ -76,7 +76,10 @@ def _of_library(model: str) -> Preprocessing:
         name = model.removeprefix(TIMM)
         import timm
 
-        config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+        try:
+            config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+        except RuntimeError:  # a tag that it does not know
+            config = None
         if config is None:
             raise _unknown(model, TIMM, timm.list_models())
         return _of_timm(config)

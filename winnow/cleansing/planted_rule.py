@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from winnow.representation.planted_flips import Planted
+from winnow.representation.planted_flips import LEAST_TOUCHED, Planted
 from winnow.representation.support import Support
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 Array = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
-
-LEAST_TOUCHED = 0.01  # share of the images that a cleansing may touch, whatever the estimate
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ from winnow.training.head import Head, HeadProfile, Record
 Array = npt.NDArray[np.float64]
 
 
-@torch.no_grad()
+BLOCK = 64  # label-book images whose derivatives are carried back together
+
+
 def influence_on_head(head: Head, run: Record, profile: HeadProfile, book: Tensor, book_labels: Tensor) -> Array:
     """(N, M) removal effects E_ij; a row of zeros for an image that the run was not trained on.
 
@@ -33,8 +35,17 @@ def influence_on_head(head: Head, run: Record, profile: HeadProfile, book: Tenso
         book: (M, D) features of the label book.
         book_labels: (M,) int64.
 
-    Time O(T B M K D) for T updates of B images, memory O(M K D + N M).
+    Time O(T B M K D) for T updates of B images, memory O(BLOCK K D + N M).
     """
+    parts = [
+        _influence_on_some(head, run, profile, *some)
+        for some in zip(torch.split(book, BLOCK), torch.split(book_labels, BLOCK), strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+@torch.no_grad()
+def _influence_on_some(head: Head, run: Record, profile: HeadProfile, book: Tensor, book_labels: Tensor) -> Array:
     classes, inputs = len(head.weight), run.inputs
     at_book = head.inputs(book)  # (M, D + 1)
     final = (at_book @ head.weight.T).softmax(dim=1) - functional.one_hot(book_labels, classes)  # (M, K)

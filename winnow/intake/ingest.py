@@ -39,7 +39,7 @@ from winnow.pipeline.messages import UserError
 
 REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)
 
-EQUAL = "equal"
+EXACT = "exact"
 
 COUNTS = {  # key of metrics/prepare.json: meaning
     "images_<split>": "images of the split, drawn ones included",
@@ -80,6 +80,7 @@ class Sample:
         bytes  # alike for images that look alike; all 0 of line art and tiny images, which differ in little
     )
     group: str = ""  # id of the first image that it belongs together with
+    listed: str = ""  # its group in groups.csv
 
     def row(self) -> dict[str, object]:
         """The sample as a row of a samples table."""
@@ -177,7 +178,10 @@ def find_groups(samples: Sequence[Sample], source: Source, *, near: bool, max_pi
         found = rows[candidates(bits.reshape(len(rows), len(CROPS), -1))]
         pairs.append(confirm(np.sort(found, axis=1), thumbnails))
     first = groups(len(samples), np.concatenate(pairs))
-    return [replace(sample, group=samples[row].id) for sample, row in zip(samples, first.tolist(), strict=True)]
+    return [
+        replace(sample, group=samples[row].id, listed=by_name.get(sample.name, ""))
+        for sample, row in zip(samples, first.tolist(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -189,8 +193,10 @@ class Leak:
 
     @property
     def kind(self) -> str:
-        """Whether the two images are equal, or belong together otherwise."""
-        return EQUAL if self.sample.pixel_hash == self.kept.pixel_hash else "group"
+        """exact: equal pixels; group: listed together in groups.csv; near: near-duplicates."""
+        if self.sample.pixel_hash == self.kept.pixel_hash:
+            return EXACT
+        return "group" if self.sample.listed and self.sample.listed == self.kept.listed else "near"
 
 
 def keep_apart(samples: Sequence[Sample], source: Source) -> tuple[list[Sample], list[Leak]]:
@@ -225,8 +231,11 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
     splits = draw_missing([sample.split for sample in samples], labels, hashes, together, plan)
     for split in PRECEDENCE:
         if split not in splits:
+            largest = max(Counter(together).values())
+            why = f"; its largest group holds {largest} of {len(samples)}, and groups of several classes stay in train"
             raise UserError(
-                f"{source.where} has too few different images to draw {split} from; add images, or a {split}/ folder"
+                f"{source.where} has too few different images to draw {split} from{why if largest > 1 else ''}; add "
+                f"images, or a {split}/ folder"
             )
     if splits.count("test") < 2:
         raise UserError(f"{source.where} has 1 test image, an interval needs 2; add some, or remove test/")
@@ -249,7 +258,7 @@ def count(
         "rejected_total": len(rejected),
         **{f"rejected_{words.replace(' ', '_')}": reasons[words] for words in REASONS},
         "leaks_total": len(leaks),
-        "leaks_near": sum(leak.kind != EQUAL for leak in leaks),
+        "leaks_near": sum(leak.kind != EXACT for leak in leaks),
         **{f"leaks_{low}_in_{high}": pairs[low, high] for low, high in combinations(PRECEDENCE, 2)},
         "train_copies_with_one_label": agreeing,
         "train_copies_with_two_labels": contradicting,

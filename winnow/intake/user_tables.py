@@ -20,6 +20,7 @@ from winnow.intake.truth import match_names
 from winnow.pipeline.messages import UserError, shown
 
 KEYS = ("name", "id")  # of the column that names the images; the first that is there
+LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 SUM = 0.02  # by which the probabilities of an image may miss 1
 
 Values = npt.NDArray[np.float64]
@@ -75,7 +76,7 @@ def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
     if not table.num_rows:
         return ByImage([], np.zeros((0, 0)), [], 0)
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+        if any(kind(column.type) for kind in LISTS):
             rows = column.to_pylist()
             if len({len(row or ()) for row in rows}) != 1:
                 raise UserError(f"{path}: column {name} must hold lists of one length")
@@ -106,7 +107,7 @@ def _by_image(path: Path, table: pa.Table, columns: Sequence[str], samples: pa.T
         raise UserError(f"{path} needs a column name or id, got {shown(', '.join(table.column_names))}")
     try:
         values = np.stack([table[one].cast(pa.float64()).to_numpy() for one in columns], axis=1)
-    except (pa.ArrowException, ValueError):
+    except (pa.ArrowException, ValueError, KeyError):  # KeyError: a column that is there twice
         raise UserError(f"{path}: columns must hold numbers: {shown(', '.join(columns))}") from None
     if not np.isfinite(values).all():
         raise UserError(f"{path} has gaps or values that are no numbers; give each row all of its columns")
@@ -116,6 +117,11 @@ def _by_image(path: Path, table: pa.Table, columns: Sequence[str], samples: pa.T
     for row, one in enumerate(listed):
         if one in known and rows.setdefault(known[one], row) != row:
             raise UserError(f"{path} names {shown(one)} twice; keep one of the two rows")
+    if listed and not rows:
+        first = shown(listed[0])
+        raise UserError(
+            f"{path}: none of its {len(listed)} rows names an image, {first} first; write the source's names, or ids"
+        )
     return ByImage(list(rows), values[list(rows.values())], list(columns), len(listed) - len(rows))
 
 

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +35,16 @@ def copy_features(extraction: Extraction, copies: Iterable[tuple[str, Pixels]]) 
 
 
 def _parts(copies: Iterable[tuple[str, Pixels]]) -> Iterator[Rows]:
-    """Copies that follow one another and are of one shape, in parts."""
-    for _, alike in groupby(copies, key=lambda copy: copy[1].shape):
-        while some := list(islice(alike, PART)):
-            yield [one for one, _ in some], np.stack([pixels for _, pixels in some])
+    """Copies of one shape in parts: few files, whatever the order of grey and coloured ones."""
+    waiting: dict[tuple[int, ...], tuple[list[str], list[Pixels]]] = {}
+    for one, pixels in copies:
+        names, held = waiting.setdefault(pixels.shape, ([], []))
+        names.append(one)
+        held.append(pixels)
+        if len(held) == PART:
+            yield names, np.stack(held)
+            del waiting[pixels.shape]
+    yield from ((names, np.stack(held)) for names, held in waiting.values())
 
 
 def write_copy_features(dataset: Path, stage: str, ids: Sequence[str], features: dict[str, Features]) -> None:

@@ -20,6 +20,7 @@ from winnow.backbone.loading import load_backbone
 from winnow.dataset.arrays import ArrayStore, write_index
 from winnow.model.squares import batches
 from winnow.pipeline.files import digest, write_array
+from winnow.pipeline.messages import UserError
 from winnow.pipeline.workers import Tick, run_jobs
 from winnow.training.network import pick_device
 
@@ -72,6 +73,10 @@ def extract_features(
     steps = sum(math.ceil(len(job[2]) / BATCH) for job in jobs)
     if jobs:
         run_jobs(extract_part, jobs, steps=steps, label=f"features: {BATCH} images")
+        if extraction.fingerprint() != same:
+            for *_, file in jobs:
+                file.unlink(missing_ok=True)
+            raise UserError(f"{extraction.user_folder} was changed while features were computed; run it again")
     yield from zip(parts, names, strict=True)
 
 

@@ -12,8 +12,6 @@ from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.images import read_features, read_images
 from winnow.pictures.decode import stretch
 
-SMALL = 64  # pixels a side
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -36,14 +34,14 @@ class Inputs:
         """(N, D) features; see ``read_features``."""
         return read_features(dataset, ids, self.features)
 
-    def small(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.uint8]:
-        """(N, s, s, C) of source images for the policy search, whose critic sees no more: s is at most ``SMALL``."""
-        if self.card.pixels <= SMALL:
+    def small(self, dataset: Path, ids: Sequence[str], side: int) -> npt.NDArray[np.uint8]:
+        """(N, side, side, C) of source images; in the competition as they are analysed."""
+        if self.card.competition:
             return self.images(dataset, ids)
         store = ArrayStore(self.pixels)  # one at a time: the squares of many photographs would fill the memory
-        small = [stretch(store.row(one), side=SMALL) for one in ids]
+        small = [stretch(store.row(one), side=side) for one in ids]
         channels = max((one.shape[-1] for one in small), default=1)
-        return np.stack([np.broadcast_to(one, (SMALL, SMALL, channels)) for one in small])
+        return np.stack([np.broadcast_to(one, (side, side, channels)) for one in small])
 
     def trained_on(self, dataset: Path, ids: Sequence[str]) -> npt.NDArray[np.generic]:
         """What the model that is judged reads: features where its backbone is frozen, else pixels."""

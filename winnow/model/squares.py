@@ -19,7 +19,7 @@ from winnow.pictures.decode import quiet
 
 Pixels = npt.NDArray[np.uint8]
 
-AT_ONCE = 64  # delivered images in memory
+AT_ONCE, BYTES_AT_ONCE = 64, 2**25  # delivered images in memory, and their bytes before they are decoded
 
 
 def squares(dataset: Path, ids: Sequence[str], card: Card) -> Iterator[Rows]:
@@ -39,9 +39,9 @@ def squares(dataset: Path, ids: Sequence[str], card: Card) -> Iterator[Rows]:
     def square(item: tuple[str, bytes]) -> tuple[str, Pixels]:
         return item[0], as_square(decode_stored(item[1], dataset, item[0]), card)
 
-    images = iter(tqdm(each_image(dataset, ids), total=len(ids), desc="pixels: images", disable=None))
+    images = tqdm(each_image(dataset, ids), total=len(ids), desc="pixels: images", disable=None)
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        while some := list(islice(images, AT_ONCE)):
+        for some in _some(images):
             for identifier, pixels in pool.map(square, some):
                 names, held = waiting[pixels.shape[-1]]
                 names.append(identifier)
@@ -52,6 +52,18 @@ def squares(dataset: Path, ids: Sequence[str], card: Card) -> Iterator[Rows]:
     for names, held in waiting.values():
         if held:
             yield names, np.stack(held)
+
+
+def _some(images: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """The images, some at once: ``AT_ONCE``, or fewer large ones."""
+    some: list[tuple[str, bytes]] = []
+    for image in images:
+        some.append(image)
+        if len(some) == AT_ONCE or sum(len(content) for _, content in some) >= BYTES_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def as_square(pixels: Pixels, card: Card) -> Pixels:

@@ -144,11 +144,14 @@ def fresh_folder(folder: Path) -> Path:
 
 
 def digest(paths: Iterable[Path]) -> str:
-    """Hex digest over names and contents of files and folders: equal when every byte below them is."""
+    """Hex digest over names and contents of files and folders: equal when every byte below them is.
+
+    Python's own caches and hidden files do not count, as .dvcignore has it.
+    """
     total = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
+            if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith("."):
                 total.update(f"{file.relative_to(path)}\0".encode())
                 total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()

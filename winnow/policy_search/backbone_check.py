@@ -26,7 +26,7 @@ from winnow.policy_search.label_check import LabelCheck, decide
 from winnow.policy_search.label_check_training import Check
 from winnow.representation.heads import head_of, train_head_state
 from winnow.training.head import HeadProfile
-from winnow.transforms.operations import Applied
+from winnow.transforms.operations import OPERATIONS, Applied
 
 Pixels = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
@@ -123,10 +123,18 @@ def _changed(
 def _decided(
     taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
 ) -> LabelCheck:
-    """``decide`` by class, or, where no class has enough images, of all images as one class against the rest."""
+    """``decide`` by class, or, where no class has enough images, of all images as one class against the rest.
+
+    Where these cannot be judged either, every operation is held to the smallest magnitude, and those with a look of
+    their own are refused.
+    """
     if np.bincount(labels, minlength=len(classes)).max(initial=0) >= check.least_images:
         return decide(taken_for, labels, classes, operations, check)
     wrong = (taken_for != labels).astype(np.int64)  # 0 where recognised
-    pooled = decide(wrong, np.zeros_like(labels), ["all classes", "none"], operations, check)
+    chance = 1 / len(classes)
+    pooled = decide(wrong, np.zeros_like(labels), ["all classes", "none"], operations, check, chance=chance)
+    if len(labels) < check.least_images or (wrong[0, 0] == 0).mean() <= chance:
+        least = {name: 0.0 if OPERATIONS[name].look else check.magnitudes[0] for name in operations}
+        return LabelCheck({name: dict.fromkeys(classes, limit) for name, limit in least.items()}, pooled.report)
     limits = {name: dict.fromkeys(classes, by_class["all classes"]) for name, by_class in pooled.limits.items()}
     return LabelCheck(limits, [row for row in pooled.report if row["class"] == "all classes"])

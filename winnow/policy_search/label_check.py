@@ -88,7 +88,13 @@ def _at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
 
 
 def decide(
-    taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
+    taken_for: Indices,
+    labels: Indices,
+    classes: Sequence[str],
+    operations: Sequence[str],
+    check: Check,
+    *,
+    chance: float | None = None,
 ) -> LabelCheck:
     """Limits from the classes that the images were taken for.
 
@@ -106,14 +112,16 @@ def decide(
         classes: K names.
         operations: their names.
         check: magnitudes and criterion.
+        chance: share of the images that would be recognised by chance; None: 1 / K.
     """
+    by_chance = 1 / len(classes) if chance is None else chance
     limits: dict[str, dict[str, float]] = {}
     report: list[dict[str, object]] = []
     for name, answers in zip(operations, taken_for, strict=True):
         judged: dict[str, float] = {}
         rows_of_operation: list[dict[str, object]] = []
         for k, label in enumerate(classes):
-            rows, limit = _judge_class(answers[:, labels == k], k, classes, check)
+            rows, limit = _judge_class(answers[:, labels == k], k, classes, check, by_chance)
             rows_of_operation.extend({"operation": name, "class": label, **row} for row in rows)
             if limit is not None:
                 judged[label] = limit
@@ -130,12 +138,12 @@ def decide(
 
 
 def _judge_class(
-    answers: Indices, k: int, classes: Sequence[str], check: Check
+    answers: Indices, k: int, classes: Sequence[str], check: Check, chance: float
 ) -> tuple[list[dict[str, object]], float | None]:
     """Rows of the report, and the limit or None where it cannot be judged; ``answers`` (1 + magnitudes, n)."""
     untouched = answers[0] == k  # (n,)
     n = len(untouched)
-    judged = n >= check.least_images and untouched.mean() > 1 / len(classes)
+    judged = n >= check.least_images and untouched.mean() > chance
     limit = 0.0
     rows: list[dict[str, object]] = []
     for magnitude, answer in zip(check.magnitudes, answers[1:], strict=True):

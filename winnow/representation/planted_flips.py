@@ -27,6 +27,7 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 QUANTILES = np.linspace(0.5, 0.9, 17)  # of the planted scores; below the median too few given labels lie to count them
+LEAST_TOUCHED = 0.01  # share of the images that may be touched, whatever the estimate
 LEAST = 8  # given labels; fewer say nothing about their own distribution
 # Largest (F - G) / (1 - e), at least: how far wrong and sound labels are parted. Normal scores two standard deviations
 # apart reach it. Less apart, the estimate takes in so many sound images that more than one in twenty would be touched.
@@ -47,6 +48,22 @@ class Planted:
     def support(self, labels: Indices) -> Array:
         """(N,) in [0, 1]: share of the planted wrong labels that score no better than these labels do."""
         return self.support_of(self.scores[np.arange(len(labels)), labels])
+
+    def quality(self, labels: Indices, *, stop: float) -> Array:
+        """(N,) label quality in [0, 1]: the support, scaled so that the threshold lies at 0.5 on every source.
+
+        None is below 0.5 where more than ``stop`` times the estimated share of faults would be.
+
+        Args:
+            labels: (N,).
+            stop: as section ``support`` has it.
+        """
+        support, threshold = self.support(labels), self.threshold
+        if (support < threshold).mean() > max(LEAST_TOUCHED, stop * self.faults):
+            threshold = 0.0
+        above = 0.5 + 0.5 * (support - threshold) / max(1e-9, 1 - threshold)
+        quality: Array = np.where(support < threshold, 0.5 * support / max(1e-9, threshold), np.clip(above, 0.5, 1))
+        return quality
 
     def support_of(self, scores: Array) -> Array:
         """The same of any scores."""
