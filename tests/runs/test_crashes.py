@@ -1,13 +1,15 @@
 """Stages stopped at each of their writes: what is there is whole, and the next run gives the same bytes.
 
-A write goes to a file beside, which then takes the place of the old one. A kill leaves a half of that file, and what
-was written before it; here it is enumerated, in the test's own process. Kills of real processes are in test_kills.py.
+A write goes to a file beside, which then takes the place of the old one, or is a link to a whole file. A kill leaves a
+half of the file beside, and what was written before it; here it is enumerated, in the test's own process. Kills of real
+processes are in test_kills.py.
 """
 
 import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -31,21 +33,36 @@ def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
     return workspace
 
 
+@dataclass(frozen=True)
+class Write:
+    """A file that came into its place."""
+
+    path: Path
+    linked: bool  # to a whole file, so that no half of it is ever there
+
+
 @contextlib.contextmanager
-def crash_at(number: int) -> Iterator[list[Path]]:
+def crash_at(number: int) -> Iterator[list[Write]]:
     """Crash at the write of this number, counted from 0, with half of it written; the files written until then."""
-    written: list[Path] = []
-    replace = os.replace
+    written: list[Write] = []
+    replace, link = os.replace, os.link
 
     def counted(partial: Path, path: Path) -> None:
         if len(written) == number:
             partial.write_bytes(partial.read_bytes()[: partial.stat().st_size // 2])
             raise CrashError
         replace(partial, path)
-        written.append(path)
+        written.append(Write(path, linked=False))
+
+    def counted_link(file: Path, path: Path) -> None:
+        if len(written) == number:
+            raise CrashError
+        link(file, path)
+        written.append(Write(path, linked=True))
 
     with (
         mock.patch("winnow.pipeline.files.os.replace", counted),
+        mock.patch("winnow.pipeline.files.os.link", counted_link),
         contextlib.suppress(CrashError),
     ):
         yield written
@@ -66,6 +83,11 @@ def remove_outputs(workspace: Workspace, stage: str) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def stays(workspace: Workspace, write: Write) -> bool:
+    """Whether a file is an output; what the judge computes for itself lies in a temporary folder, which goes."""
+    return (workspace.folder / write.path).is_relative_to(workspace.folder)
+
+
 @pytest.mark.parametrize("stage", ["prepare", "augment@r1", "judge", "summarise"])
 def test_a_crash_at_any_write_leaves_whole_files_and_the_next_run_gives_the_same_bytes(
     workspace: Workspace, stage: str
@@ -74,14 +96,16 @@ def test_a_crash_at_any_write_leaves_whole_files_and_the_next_run_gives_the_same
     with crash_at(-1) as writes:
         run_here(workspace, stage)
     whole = contents(workspace, stage)
-    assert set(whole) == {workspace.folder / path for path in writes}
-    assert len(writes) == len(whole)
-    for number in range(len(writes)):
+    lasting = [workspace.folder / one.path for one in writes if stays(workspace, one)]
+    assert set(whole) == set(lasting)
+    assert len(lasting) == len(whole)
+    for number, write in enumerate(writes):
         remove_outputs(workspace, stage)
         with crash_at(number):
             run_here(workspace, stage)
         left = contents(workspace, stage)
-        assert sum(path.suffix == ".partial" for path in left) == 1
+        halves = 1 if stays(workspace, write) and not write.linked else 0
+        assert sum(path.suffix == ".partial" for path in left) == halves
         assert {path: content for path, content in left.items() if path.suffix != ".partial"}.items() < whole.items()
         with crash_at(-1):
             run_here(workspace, stage)
