@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.datasets import make_dataset
+from tests.support.inputs import competition_card
 from tests.support.imports import ROOT
 from tests.support.processes import on_a_full_disk
 from winnow.commands.checks import check_classes, check_overrides, check_params
@@ -169,10 +170,11 @@ def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Pat
         overrides.write_text(f"sample,action,label,by,note\n{rows}")
         return overrides
 
-    check_classes(enough, say(""))
+    model = competition_card(tmp_path)
+    check_classes(enough, say(""), model)
     with pytest.raises(UserError, match="class iii has 1 training images; 2 are the least"):
-        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""))
+        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""), model)
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: leaves 1 train image of class 'i', 2 must stay"):
-        check_classes(enough, say("train/i/0.png,drop\n"))
+        check_classes(enough, say("train/i/0.png,drop\n"), model)
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
-        check_classes(enough, say("train/i/1.png,drop\n"))
+        check_classes(enough, say("train/i/1.png,drop\n"), model)

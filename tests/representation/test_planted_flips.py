@@ -84,12 +84,12 @@ def test_share_and_threshold_follow_their_formulas() -> None:
     below = [np.mean(given <= t) / np.mean(planted <= t) for t in np.quantile(planted, np.linspace(0.5, 0.9, 17))]
     assert faults == pytest.approx(min(below))
     best, support = 0.0, 0.0
-    for t in given:
-        g, f = np.mean(given <= t), np.mean(planted <= t)
+    for cut in given[1:]:
+        g, f = np.mean(given < cut), np.mean(planted < cut)
         found = min(faults * f, g)
         if (g - found) / (1 - faults) <= 0.05 and 2 * found / (faults + g) > best:
-            best, support = 2 * found / (faults + g), f
-    assert threshold == np.nextafter(support, 2)
+            best, support = 2 * found / (faults + g), np.mean(planted <= cut)
+    assert threshold == support
 
 
 def test_few_labels_give_no_threshold() -> None:
@@ -120,3 +120,18 @@ def test_where_far_more_would_be_touched_than_estimated_no_quality_is_below_one_
     planted = plant_flips([signal], labels, np.ones(400, dtype=bool), most_sound=0.02)
     stopped = replace(planted, faults=0.01).quality(labels, stop=2.0)
     np.testing.assert_allclose(stopped, 0.5 + 0.5 * planted.support(labels))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_classes_that_are_plain_to_tell_lose_their_faults_alone(seed: int) -> None:
+    """No planted label scores between the faults and the sound images: all of these have one support."""
+    rng = np.random.default_rng(seed)
+    true = np.arange(96) % 3
+    signal = 100.0 * np.eye(3)[true] + rng.normal(size=(96, 3))
+    labels = true.copy()
+    wrong = rng.permutation(96)[:8]
+    labels[wrong] = (labels[wrong] + rng.integers(1, 3, 8)) % 3
+    planted = plant_flips([signal], labels, np.ones(96, dtype=bool), most_sound=0.02)
+    touched = planted.support(labels) < planted.threshold
+    assert not (touched & (labels == true)).any()
+    assert touched.sum() >= 4

@@ -128,16 +128,18 @@ def share_and_threshold(given: Array, planted: Array, *, most_sound: float) -> t
         return 0.0, 0.0
     at = np.quantile(planted, QUANTILES)
     faults = float(min(1.0, np.min(_share(given, at) / _share(planted, at))))
-    below, wrong = _share(given, given), _share(planted, given)
+    # Cut below each given score but the first, as far up as it goes: what planted labels lie between still counts.
+    support = _share(planted, given)  # (n,) ascending; equal ones cannot be cut apart
+    above = np.append(support[1:], np.nextafter(1.0, 2.0))
+    wrong = np.append(np.searchsorted(planted, given[1:], side="left") / len(planted), 1.0)
+    below = np.arange(1, len(given) + 1) / len(given)
     if faults > MOST_FAULTS or np.max(wrong - below) < TOLD * (1 - faults):
         return faults, 0.0
     found = np.minimum(faults * wrong, below)  # share of all images that are faults and lie below
     sound = (below - found) / max(1e-9, 1 - faults)
-    f1 = np.where(sound <= most_sound, 2 * found / (faults + below), 0.0)
+    f1 = np.where((sound <= most_sound) & (support < above), 2 * found / (faults + below), 0.0)
     best = int(f1.argmax())
-    if not f1[best] > 0:
-        return faults, 0.0
-    return faults, float(np.nextafter(wrong[best], 2.0))
+    return faults, float(above[best]) if f1[best] > 0 else 0.0
 
 
 def _share(ascending: Array, at: Array) -> Array:
