@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.datasets import make_dataset
-from tests.support.inputs import competition_card
 from tests.support.imports import ROOT
+from tests.support.inputs import competition_card
 from tests.support.processes import on_a_full_disk
 from winnow.commands.checks import check_classes, check_overrides, check_params
 from winnow.commands.run import changed_params, one_run, stored_source, unrolled
