@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.backbones import card_of, write_module
-from tests.support.profiles import HEAD
+from tests.support.profiles import HEAD, LABEL_CHECK
 from tests.support.stages import jobs_here
 from winnow.backbone.card import Card
 from winnow.dataset.arrays import write_rows
@@ -19,23 +19,8 @@ from winnow.model.inputs import Inputs
 from winnow.policy_search import backbone_check as module
 from winnow.policy_search.backbone_check import BackboneCheck, find_limits_by_backbone
 from winnow.policy_search.label_check import LabelCheck
-from winnow.policy_search.label_check_training import Check
-from winnow.transforms.views import Ranges
 
-CHECK = Check(
-    folds=2,
-    images_per_class=8,
-    least_images=6,
-    epochs=1,
-    batch=8,
-    learning_rate=0.001,
-    share=0.2,
-    look_share=0.2,
-    views=Ranges(rotate_degrees=5.0, shift=0.05, zoom=0.05, shear=0.05),
-    magnitudes=[1.0],
-    tolerance=0.1,
-    confidence=0.95,
-)
+CHECK = dataclasses.replace(LABEL_CHECK, least_images=6, magnitudes=[1.0])
 
 
 @pytest.fixture

@@ -11,16 +11,14 @@ from PIL import Image
 from stages.search_policy import Params, main
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs
-from tests.support.profiles import HEAD
+from tests.support.profiles import HEAD, LABEL_CHECK
 from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
 from winnow.policy_search.backbone_check import BackboneCheck
-from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.search import CURVE, Settings
 from winnow.policy_search.sheet import TABLE
-from winnow.transforms.views import Ranges
 
 OFFERED = ["shear_x", "gaussian_noise"]
 PARAMS = Params(
@@ -39,20 +37,7 @@ PARAMS = Params(
         classifier_steps=1,
         classifier_batch=8,
     ),
-    label_check=Check(
-        folds=2,
-        images_per_class=8,
-        least_images=2,
-        epochs=1,
-        batch=8,
-        learning_rate=0.001,
-        share=0.2,
-        look_share=0.2,
-        views=Ranges(rotate_degrees=5.0, shift=0.05, zoom=0.05, shear=0.05),
-        magnitudes=[0.5, 1.0],
-        tolerance=0.1,
-        confidence=0.95,
-    ),
+    label_check=LABEL_CHECK,
     backbone_check=BackboneCheck(folds=2, images=6, magnitudes=[0.5, 1.0]),
 )
 

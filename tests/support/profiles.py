@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from winnow.policy_search.label_check_training import Check
 from winnow.representation.support import Support
 from winnow.training.head import HeadProfile
 from winnow.training.training import Profile
+from winnow.transforms.views import Ranges
 
 COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="constant", most_steps=0, precision="float32")
 
@@ -24,3 +26,17 @@ def profile(**changes: Any) -> Profile:
 HEAD = HeadProfile(epochs=10, batch=8, learning_rate=1.0, momentum=0.9, ridge=1.0)
 FINETUNE = profile(epochs=1)
 SUPPORT = Support(neighbours=3, most_sound=0.02, relabel=0.4, stop=2.0)
+LABEL_CHECK = Check(
+    folds=2,
+    images_per_class=8,
+    least_images=2,
+    epochs=1,
+    batch=8,
+    learning_rate=0.001,
+    share=0.2,
+    look_share=0.2,
+    views=Ranges(rotate_degrees=5.0, shift=0.05, zoom=0.05, shear=0.05),
+    magnitudes=[0.5, 1.0],
+    tolerance=0.1,
+    confidence=0.95,
+)
