@@ -82,7 +82,10 @@ def clone(folder: Path) -> Path:
 
 
 def peaks_of_run(folder: Path, source: Path) -> dict[str, int]:
-    """Peak resident bytes by stage, of its process and all its workers at one moment."""
+    """Peak anonymous bytes by stage, of its process and all its workers at one moment.
+
+    Pages of mapped files (the arrays of data/pixels) are not counted: the kernel takes them back when it needs room.
+    """
     run = subprocess.Popen(
         [sys.executable, "-m", "winnow", "run", "--source", str(source)],
         cwd=folder,
@@ -99,11 +102,12 @@ def peaks_of_run(folder: Path, source: Path) -> dict[str, int]:
                 try:
                     stage = process.environ().get("DVC_STAGE")
                     if stage:
-                        now[stage] = now.get(stage, 0) + process.memory_info().rss
+                        held = process.memory_info()
+                        now[stage] = now.get(stage, 0) + held.rss - held.shared
                 except psutil.Error:  # it has just ended
                     continue
-            for stage, held in now.items():
-                peaks[stage] = max(peaks.get(stage, 0), held)
+            for stage, total in now.items():
+                peaks[stage] = max(peaks.get(stage, 0), total)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -127,13 +131,13 @@ def main() -> None:
             place = Path(name)
             write_crops(options.source, place / "crops.zip", count)
             found[count] = peaks_of_run(clone(place / "clone"), place / "crops.zip")
+        print(json.dumps({"source": str(options.source), "crops": count, "peaks": found[count]}), flush=True)
     few, many = options.counts
     print(f"| stage | {few} | {many} | growth |\n|---|---|---|---|")
     for stage in found[few]:
         small, large = found[few][stage] / 2**20, found[many].get(stage, 0) / 2**20
         print(f"| {stage} | {small:,.0f} MiB | {large:,.0f} MiB | {large / small:.1f} x |")
     write_json(ROOT / "build/stage_memory.json", {str(count): peaks for count, peaks in found.items()})
-    print(json.dumps({"source": str(options.source), "crops": list(options.counts)}))
 
 
 if __name__ == "__main__":
