@@ -108,6 +108,17 @@ def test_a_class_of_copies_gives_one_group_that_is_larger_than_the_share() -> No
     assert Counter(drawn) == {"train": 3, "test": 3, "val": 3}  # the label book takes no more than half of val
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_bursts_larger_than_a_share_still_give_every_split_a_whole_one(size: int) -> None:
+    """Thirty images a class, in bursts: val gets two, so that the label book can have one of them."""
+    labels, hashes = distinct({"a": 30, "b": 30})
+    groups = [f"{label}{number // size}" for label in "ab" for number in range(30)]
+    for seed in range(10):
+        drawn = draw_missing(["train"] * 60, labels, hashes, groups, dataclasses.replace(PLAN, seed=seed))
+        for label in "ab":
+            assert {split for split, one in zip(drawn, labels, strict=True) if one == label} == set(PRECEDENCE)
+
+
 def test_copies_whose_labels_differ_are_never_drawn() -> None:
     labels = ["a", "b"] * 18 + ["a"] * 4
     hashes = [str(number // 2) if number < 36 else str(number) for number in range(40)]

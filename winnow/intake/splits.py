@@ -53,8 +53,8 @@ def draw_missing(
     """The split of each image once test, val and label_book exist.
 
     Test and val come from train and leave it ``LEAST["train"]`` images a class; the label book comes from val. A split
-    that has any image is left as it is. Every class gives at least one image to a split that is drawn from it, and two
-    to val when the label book is drawn from there, as far as it has them to spare.
+    that has any image is left as it is. Every class gives at least one group to a split that is drawn from it, and two
+    to val when the label book is drawn from there, as far as it has them to spare, even if that is more than the share.
 
     Args:
         splits: (N,) as delivered, without leaks.
@@ -64,14 +64,15 @@ def draw_missing(
         plan: fractions, counts and seed.
     """
     drawn, missing = list(splits), set(PRECEDENCE) - set(splits)
-    least = 2 if "label_book" in missing else 1
+    least = {"test": 1, "val": 2 if "label_book" in missing else 1, "label_book": 1}  # images, and groups
+    stays = {"train": LEAST["train"], "val": 1}  # images of a class
 
     def share(fraction: float, least: int) -> Callable[[int], int]:
         return lambda n: max(0, min(n - LEAST["train"], max(least, math.floor(fraction * n + 0.5))))
 
     steps = {
-        "test": ("train", share(plan.test_fraction, 1)),
-        "val": ("train", share(plan.val_fraction, least)),
+        "test": ("train", share(plan.test_fraction, least["test"])),
+        "val": ("train", share(plan.val_fraction, least["val"])),
         "label_book": ("val", lambda n: min(plan.label_book_per_class, n // 2)),
     }
     together: dict[Hashable, list[int]] = {}
@@ -83,17 +84,16 @@ def draw_missing(
         if split in missing:
             key = f"{split}:{plan.seed}".encode()
             for members in _by_class(drawn, labels, origin):
-                wanted, inside = take(len(members)), set(members)
-                left = wanted
+                left, inside, moved = take(len(members)), set(members), 0
+                room, due = len(members) - stays[origin], least[split] if left > 0 else 0
                 names = dict.fromkeys(groups[index] for index in members)
                 movable = [name for name in names if inside.issuperset(together[name])]  # of one label
                 movable.sort(key=lambda name: hashlib.blake2b(order[name], key=key).digest())
                 for name in movable:
                     group = together[name]
-                    # Where every group is larger than the share, one is moved all the same, if train can spare it.
-                    spare = origin == "train" and left == wanted > 0 and len(members) - len(group) >= LEAST["train"]
-                    if len(group) <= left or spare:
-                        left = max(0, left - len(group))
+                    # Where groups are larger than the share, some are moved all the same, if the origin can spare them.
+                    if len(group) <= left or (moved < due and len(group) <= room):
+                        left, room, moved = max(0, left - len(group)), room - len(group), moved + 1
                         for index in group:
                             drawn[index] = split
     return drawn
