@@ -11,6 +11,7 @@ from pathlib import Path
 from winnow.backbone.card import read_card
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import column, train_and_val
+from winnow.pipeline.fields import Count
 from winnow.pipeline.stage import Sections, run_stage
 
 
@@ -22,7 +23,7 @@ def main(max_images: int, *, dataset: Path, model: Path, arm: Path) -> None:
     print(f"arm: {arm.name} is {dataset}: {(splits == 'train').sum()} train and {(splits == 'val').sum()} val images")
 
 
-SECTIONS: Sections = {"max_images": ("judge.max_images", int)}
+SECTIONS: Sections = {"max_images": ("judge.max_images", Count)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -18,13 +18,11 @@ Params  augment, judge.max_images
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic import Field
 
 from winnow.augmentation.balance import choose_parents, choose_share, demand_balance, multiple_of_largest
 from winnow.augmentation.copies import Draw, at_random, copy_rows, from_policy, invert_some, make_copies
@@ -40,7 +38,7 @@ from winnow.model.copies import copy_features, write_copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.pictures.decode import PIXEL_LIMIT, decode
-from winnow.pipeline.fields import Count, Seed, Share, section
+from winnow.pipeline.fields import Count, Few, Multiple, Seed, Share, section
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.transforms.views import Ranges, random_affine
 
@@ -50,9 +48,9 @@ class Params:
     """Section `augment`."""
 
     seed: Seed
-    budget: int  # competition: training images afterwards, source images included, in all classes together
-    multiple: Annotated[float, Field(ge=1)]  # elsewhere: images of every class, in multiples of the largest
-    chained: Count  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
+    budget: Count  # competition: training images afterwards, source images included, in all classes together
+    multiple: Multiple  # elsewhere: images of every class, in multiples of the largest
+    chained: Few  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
     inverted_share: Share  # of the copies of each class whose label survives it, in the inverted dataset
     affine: Ranges  # of the affine chosen by hand
 
@@ -169,7 +167,7 @@ def _features(extraction: Extraction, made: Mapping[str, Copied]) -> dict[str, n
     return copy_features(extraction, squares)
 
 
-SECTIONS: Sections = {"params": ("augment", Params), "max_images": ("judge.max_images", int)}
+SECTIONS: Sections = {"params": ("augment", Params), "max_images": ("judge.max_images", Count)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -13,13 +13,11 @@ Params  augment_edge_cases, judge.max_images
 """
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic import Field
 
 from winnow.augmentation.balance import multiple_of_largest, without_surplus
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
@@ -35,7 +33,7 @@ from winnow.model.copies import copy_features, write_copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.pictures.decode import PIXEL_LIMIT, decode
-from winnow.pipeline.fields import Count, Seed, Share, section
+from winnow.pipeline.fields import Count, Few, Multiple, Seed, Share, section
 from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -51,10 +49,8 @@ class Params:
     """Section `augment_edge_cases`."""
 
     seed: Seed
-    multiple: Annotated[
-        float, Field(ge=1)
-    ]  # without the competition's cap: images a class, in multiples of the largest
-    copies: Count  # at most of one image while its class has others
+    multiple: Multiple  # without the competition's cap: images a class, in multiples of the largest
+    copies: Few  # at most of one image while its class has others
     inverted_share: Share  # of the copies of each class whose label survives it
     affine: Ranges
 
@@ -160,7 +156,7 @@ def _rendered(
     return [(copy.row, (str(copy.row["id"]), copy.content)) for copy in copies]
 
 
-SECTIONS: Sections = {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", int)}
+SECTIONS: Sections = {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", Count)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -33,6 +33,7 @@ from winnow.dataset.samples import class_names, column, only_source, read_sample
 from winnow.dataset.streaming import read_thumbnails
 from winnow.model.inputs import read_inputs
 from winnow.pictures.plane import plane_view
+from winnow.pipeline.fields import Few
 from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -118,7 +119,7 @@ def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.
 SECTIONS: Sections = {
     "rule": ("cleanse_neighbours", Rule),
     "support": ("support", Support),
-    "kept": ("embed.neighbours", int),
+    "kept": ("embed.neighbours", Few),
 }
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from winnow.dataset.samples import class_names, group_indices, label_indices, read_samples
 from winnow.model.inputs import read_inputs
-from winnow.pipeline.fields import Count, Seed, section
+from winnow.pipeline.fields import Few, Seed, section
 from winnow.pipeline.files import Columns, write_table
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.contrast import unit_features
@@ -53,7 +53,7 @@ class Params:
     """Section `embed`."""
 
     seed: Seed
-    neighbours: Count  # kept of every image and repeat
+    neighbours: Few  # kept of every image and repeat
 
 
 def main(

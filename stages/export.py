@@ -32,7 +32,7 @@ from winnow.export.copies import copy_format, format_of, rendered_copies
 from winnow.export.corrections import corrections, corrections_csv
 from winnow.export.manifest import manifest, missing_classes
 from winnow.export.names import read_by_all
-from winnow.pipeline.fields import section
+from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import fresh_folder, read_table, write_bytes, write_table
 from winnow.pipeline.messages import shown
 from winnow.pipeline.stage import Sections, run_stage
@@ -120,7 +120,7 @@ def _rendered(copies: pa.Table, prepared: Path, formats: dict[str, str]) -> Iter
         yield from rendered_copies(content, parent, wanted[parent], file_format=formats[wanted[parent][0][0]])
 
 
-SECTIONS: Sections = {"params": ("export", Params), "max_images": ("judge.max_images", int)}
+SECTIONS: Sections = {"params": ("export", Params), "max_images": ("judge.max_images", Count)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -29,7 +29,7 @@ from winnow.dataset.samples import class_names, label_indices, only_source, only
 from winnow.evaluation.gate import decide
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.model.learner import answers, learner_of
-from winnow.pipeline.fields import section
+from winnow.pipeline.fields import Seeds, section
 from winnow.pipeline.files import read_table, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -45,7 +45,7 @@ from winnow.verdicts.overrides import count_text, read_overrides
 class Params:
     """Section `gate`."""
 
-    seeds: list[int]
+    seeds: Seeds
     profile: Profile  # how the competition's model is trained
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ from winnow.model.extraction import Extraction, write_features
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.model.learner import Learner, learner_of
 from winnow.model.squares import squares
-from winnow.pipeline.fields import section
+from winnow.pipeline.fields import Count, Seeds, section
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -43,7 +43,7 @@ class Params:
     """Section `judge`."""
 
     profile: str  # which of profiles trains the arms
-    max_images: int  # competition: train plus val, what it allowed
+    max_images: Count  # competition: train plus val, what it allowed
     profiles: dict[str, Profile]
 
     def __post_init__(self) -> None:
@@ -154,7 +154,7 @@ SECTIONS: Sections = {
     "head": ("head", HeadProfile),
     "finetune": ("finetune", Profile),
     "judged": ("compare.judged", list[str]),
-    "seeds": ("compare.seeds", list[int]),
+    "seeds": ("compare.seeds", Seeds),
 }
 
 if __name__ == "__main__":

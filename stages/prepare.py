@@ -40,7 +40,7 @@ from winnow.intake.source import Source, open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
 from winnow.pictures.decode import PIXEL_LIMIT
-from winnow.pipeline.fields import BelowOne, Count, OpenShare, Seed, section
+from winnow.pipeline.fields import BelowOne, Count, OpenShare, Seed, Side, section
 from winnow.pipeline.files import Columns, schema_of, stamp, write_json, write_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.stage import Sections, run_stage
@@ -201,7 +201,7 @@ SECTIONS: Sections = {
     "params": ("prepare", Params),
     "model_name": ("model", str),
     "weights": ("weights", str),
-    "pixels": ("pixels", int),
+    "pixels": ("pixels", Side),
     "frozen": ("frozen", bool),
     "resize": ("resize", str),
 }

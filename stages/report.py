@@ -19,10 +19,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import NonNegativeInt
 
 from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
-from winnow.pipeline.fields import Count, section
+from winnow.pipeline.fields import Few, NoneOrFew, section
 from winnow.pipeline.files import read_table, write_bytes
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of
@@ -39,8 +38,8 @@ from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
 class Params:
     """Section `report`."""
 
-    cards: Count  # images shown per stage and action, the worst; the others are counted
-    evidence: NonNegativeInt  # pictures of evidence shown per image
+    cards: Few  # images shown per stage and action, the worst; the others are counted
+    evidence: NoneOrFew  # pictures of evidence shown per image
 
 
 def main(

@@ -27,7 +27,7 @@ from winnow.evaluation.comparison import compare, mean_curves, read_arm
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.evaluation.detection import refine
 from winnow.evaluation.seed_files import SeedFiles
-from winnow.pipeline.fields import section
+from winnow.pipeline.fields import Seeds, section
 from winnow.pipeline.files import read_table, write_csv, write_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.ledger import read_ledger
@@ -37,7 +37,7 @@ from winnow.verdicts.ledger import read_ledger
 class Params:
     """Section `compare`."""
 
-    seeds: list[int]
+    seeds: Seeds
     judged: list[str]  # arms whose model is trained, in the table's order; the first is the baseline
     arms: dict[str, str]  # every arm, with its dataset
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from winnow.pipeline.fields import Count, Seed, Share, section
+from winnow.pipeline.fields import Count, Seed, Share, Spread, section
 from winnow.pipeline.files import write_bytes
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.synthetic.numerals import CLASSES
@@ -32,8 +32,8 @@ class Params:
     junk: Share  # share of train that shows none of the ten
     train_writers: Count
     test_writers: Count  # others than train's; the label book has as many of its own
-    train_spread: float  # how much the writers' geometry differs; 1 is what many people's scans show
-    test_spread: float
+    train_spread: Spread  # how much the writers' geometry differs; 1 is what many people's scans show
+    test_spread: Spread
     train_inverted: Share  # share of white-on-black images
     test_inverted: Share
 

@@ -25,7 +25,7 @@ from winnow.dataset.folds import deal_folds
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.model.inputs import read_inputs
 from winnow.model.learner import WholeLearner
-from winnow.pipeline.fields import AtLeastTwo, Count, Seed, section
+from winnow.pipeline.fields import AtLeastTwo, Few, Seed, section
 from winnow.pipeline.files import fresh_folder, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -45,7 +45,7 @@ class Params:
 
     seed: Seed
     folds: AtLeastTwo  # for each fold, an encoder and a classifier are trained on all the others
-    repeats: Count  # how often the images are dealt into folds anew
+    repeats: Few  # how often the images are dealt into folds anew
     contrast: Contrast
     classifier: Training
 

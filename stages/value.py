@@ -31,7 +31,7 @@ from winnow.influence.head_valuation import combine_heads, value_head
 from winnow.influence.trajectory import Sgd
 from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pipeline.fields import AtLeastTwo, Count, Seed, section
+from winnow.pipeline.fields import AtLeastTwo, Batch, Epochs, Few, Seed, section
 from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -61,16 +61,16 @@ class Params:
     """Section `value`."""
 
     seed: Seed
-    trajectories: Count  # independent runs; averaged
+    trajectories: Few  # independent runs; averaged
     folds: AtLeastTwo  # run t leaves out fold t modulo folds, so that runs without a sample judge it too
-    epochs: Count
-    batch: Count
+    epochs: Epochs
+    batch: Batch
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)]  # weight of the newest batch in the running statistics
     sgd: Sgd
     views: Ranges
     gradients: Literal["checkpoints", "replay"]
-    checkpoint_epochs: Count  # a checkpoint stands for so many epochs
-    influence_batch: Count  # images at once; speed and memory alone depend on it
+    checkpoint_epochs: Epochs  # a checkpoint stands for so many epochs
+    influence_batch: Batch  # images at once; speed and memory alone depend on it
     # Of training and of checkpoint gradients; bfloat16 where that is faster.
     precision: Literal["float32", "bfloat16"]
 

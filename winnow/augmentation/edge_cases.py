@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from winnow.pipeline.fields import Count, Share, section
+from winnow.pipeline.fields import Few, Share, section
 
 Points = npt.NDArray[np.floating]
 
@@ -20,7 +20,7 @@ Points = npt.NDArray[np.floating]
 class Rule:
     """When an image is an edge case."""
 
-    k: Count  # neighbours whose labels say where it belongs
+    k: Few  # neighbours whose labels say where it belongs
     agreement: Share  # share of them that must carry its label
     quantile: Share  # of its class's distances to the closest of the class; at or above it is far
 

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from winnow.backbone.card import COMPETITION, Card, Word
 from winnow.backbone.packaged import LITE0, LITE0_MODEL, PACKAGE
 from winnow.backbone.preprocessing import PYTHON, TIMM, TORCHVISION, preprocessing_of, rounded
-from winnow.pipeline.fields import converted, refusal, section
+from winnow.pipeline.fields import Side, converted, refusal, section
 from winnow.pipeline.messages import UserError
 
 AUTO = "auto"
@@ -36,7 +36,7 @@ class Request:
 
     model: Word
     weights: Word
-    pixels: Annotated[int, Field(ge=0)]  # 0: as the model's own preprocessing says
+    pixels: Side  # 0: as the model's own preprocessing says
     frozen: bool
     resize: Literal["letterbox", "centre"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from winnow.pipeline.fields import Count, Share, section
+from winnow.pipeline.fields import Few, Share, section
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 SIGNALS = ("neighbours", "classifier", "label_quality")
@@ -30,14 +30,17 @@ Indices = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 
 
-Deviations = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # .inf: no limit
+MOST_DEVIATIONS = 1_000_000.0
+
+
+Deviations = Annotated[float, Field(ge=0, le=math.inf, allow_inf_nan=True)]  # at most MOST_DEVIATIONS; .inf: no limit
 
 
 @section
 class Rule:
     """When an image is dropped or relabelled."""
 
-    k: Count  # neighbours that vote, by repeat
+    k: Few  # neighbours that vote, by repeat
     # neighbours: their share of the label; classifier: its probability; label_quality: the valuation's.
     signals: list[str]
     support: Share  # mean of the signals for the image's own label; below it the label is wrong
@@ -49,6 +52,9 @@ class Rule:
     def __post_init__(self) -> None:
         if not self.signals or set(self.signals) - set(SIGNALS) or len(set(self.signals)) < len(self.signals):
             raise ValueError(f"signals must name one or more of {', '.join(SIGNALS)}, each once, got {self.signals}")
+        for name, limit in (("near", self.near), ("far", self.far)):
+            if MOST_DEVIATIONS < limit < math.inf:
+                raise ValueError(f"{name} must be at most {MOST_DEVIATIONS:,.0f}, or .inf for no limit, got {limit}")
 
 
 def vote_shares(voted: Indices, *, classes: int) -> Array:

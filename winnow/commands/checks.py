@@ -101,7 +101,8 @@ def check_overrides(file: Path = OVERRIDES) -> None:
 def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
     """Stop if a merge left its marks in a file that DVC reads."""
     for file in files:
-        if file.exists() and re.search("^(<<<<<<<|>>>>>>>) ", file.read_text(encoding="utf-8"), re.MULTILINE):
+        content = b"\n" + file.read_bytes() if file.is_file() else b""
+        if b"\n<<<<<<< " in content or b"\n>>>>>>> " in content:
             remedy = (
                 "take one side whole (`git checkout --ours dvc.lock`): what it does not describe is run again"
                 if file == LOCK
@@ -139,31 +140,17 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
             raise UserError(f"{params.name}: section {section} is unknown; known: {', '.join(sorted(known))}")
 
 
-def check_params(params: Path = PARAMS) -> None:
-    """Stop before anything long if a stage would reject its section of params.yaml."""
-    from winnow.evaluation.seed_files import check_seeds
+def check_params(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
+    """Stop before anything long if a stage would reject its section of params.yaml, or sections do not go together."""
+    from winnow.backbone.choice import request_of
+    from winnow.commands.consistency import check_consistency
 
     for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
         sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS
         for section, kind in sections.values():
             load_params(section, kind, params)
-    kept, voting = (load_params(name, int, params) for name in ("embed.neighbours", "cleanse_neighbours.k"))
-    if voting > kept:
-        raise UserError(
-            f"params.yaml: cleanse_neighbours.k is {voting}, but embed.neighbours is {kept}: no more are kept; raise it"
-        )
-    check_seeds(load_params("compare.seeds", list[int], params))
-    for section, kind in (("rounds", dict[str, dict[str, str]]), ("compare.arms", dict[str, str])):
-        for name in load_params(section, kind, params):
-            if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
-                raise UserError(
-                    f"params.yaml: {section} has the name {name!r}, which becomes a folder and part of a command; "
-                    f"begin with a letter or a digit, and use these, - and _"
-                )
-            if section == "rounds" and name in ("prepared", "test", "refined", "arms", "export"):
-                raise UserError(
-                    f"params.yaml: rounds has the name {name}, but data/{name} is another output; rename it"
-                )
+    request_of(read_params(params))
+    check_consistency(params, pipeline)
 
 
 def check_classes(

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.pipeline.fields import BelowOne, Rate, Share, section
+from winnow.pipeline.fields import BelowOne, Rate, Share, Weight, section
 from winnow.training.network import INPUT_SIZE, half_precision, normalise, wide
 from winnow.transforms.views import Ranges, random_views
 
@@ -29,7 +28,7 @@ class Sgd:
     learning_rate: Rate  # at the first step; a half cosine takes it to 0 where `cosine`
     momentum: BelowOne
     dampening: Share
-    weight_decay: NonNegativeFloat  # coupled: added to the gradient
+    weight_decay: Weight  # coupled: added to the gradient
     nesterov: bool
     cosine: bool
 

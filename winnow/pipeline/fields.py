@@ -8,11 +8,27 @@ from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-Seed = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-AtLeastTwo = Annotated[int, Field(ge=2)]
-Rate = Annotated[float, Field(gt=0)]
+from winnow.pipeline.messages import plain
+
+# Each number has both bounds. The upper ones are generous: a value at one of them takes long, but neither overflows nor
+# fills the memory as a slip of the hand would, which shows only in the stage that uses it, hours later perhaps.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # NumPy's legacy generators take no larger one
+Seeds = Annotated[list[Seed], Field(max_length=1_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]  # of images
+Few = Annotated[int, Field(ge=1, le=1_000)]  # neighbours, repeats, copies of one image and the like
+NoneOrFew = Annotated[int, Field(ge=0, le=1_000)]
+AtLeastTwo = Annotated[int, Field(ge=2, le=4_096)]
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+Batch = Annotated[int, Field(ge=1, le=4_096)]  # images that are in memory together
+Side = Annotated[int, Field(ge=0, le=1_024)]  # pixels at which images are analysed; 0: as the model says
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]
+NoneOrSteps = Annotated[int, Field(ge=0, le=10_000_000)]
+Rate = Annotated[float, Field(gt=0, le=1_000)]
+Weight = Annotated[float, Field(ge=0, le=1_000)]  # of a term in a loss or a reward
+Spread = Annotated[float, Field(ge=0, le=10)]  # against what is usual
+Multiple = Annotated[float, Field(ge=1, le=1_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Magnitudes = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, max_length=100)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]  # neither none nor all
 
@@ -53,7 +69,7 @@ def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
     place = [key for key in found["loc"] if key != "[key]"]
     name, context = located(where, place) or "the file", found.get("ctx", {})
     if found["type"] == "value_error":  # of a section's own check, whose message starts with the field
-        return located(where, [*place, context["error"]])
+        return f"{located(where, place)}.{context['error']}".lstrip(".")
     if found["type"] in UNKNOWN:
         known = [field.name for field in dataclasses.fields(_kind_at(kind, place[:-1]))]
         return f"{name} is unknown; known here: {', '.join(known)}"
@@ -62,7 +78,7 @@ def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
         return f"{name} is missing; it must be {wanted}"
     got = found["input"]
     if found["type"] in WANTED and got is not None:
-        return f"{name} must {WANTED[found['type']].format(**context)}, got {got!r}"
+        return f"{name} must {WANTED[found['type']].format(**context)}, got {_written(got)}"
     return f"{name} must be {wanted}, got {described(got)}"
 
 
@@ -81,12 +97,22 @@ def converted(given: Any, taken: Any, kind: Any, where: str) -> Iterator[str]:
 
 def located(where: str, place: Place) -> str:
     """A place as it is written in Python: ``part.many[1]``."""
-    return (where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)).lstrip(".")
+    keys = (f"[{key}]" if isinstance(key, int) else f".{_cut(plain(str(key)))}" for key in place)
+    return (where + "".join(keys)).lstrip(".")
 
 
 def described(value: Any) -> str:
     """A value with its type."""
-    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"
+    return "nothing" if value is None else f"{_written(value)} ({type(value).__name__})"
+
+
+def _written(value: Any) -> str:
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    """The middle of a long text left out."""
+    return text if len(text) <= 120 else f"{text[:58]}...{text[-58:]}"
 
 
 def _differences(given: Any, taken: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[Place, Any]]:
@@ -98,6 +124,8 @@ def _differences(given: Any, taken: Any, place: tuple[str | int, ...] = ()) -> I
 
 
 def _kind_at(kind: Any, place: Place) -> Any:
+    """The type at a place, without its bounds."""
+    kind = typing.get_type_hints(type("", (), {"__annotations__": {"kind": kind}}))["kind"]
     for key in place:
         kind = typing.get_type_hints(kind)[str(key)] if dataclasses.is_dataclass(kind) else typing.get_args(kind)[-1]
     return kind

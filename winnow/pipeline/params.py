@@ -1,14 +1,16 @@
 """Sections of params.yaml, read strictly: exactly the keys and types that a stage declares, no hidden defaults."""
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from winnow.pipeline.fields import converted, described, refusal
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
+from winnow.pipeline.plain_yaml import MOST_BYTES, PlainYamlError, read_plain_yaml
 
 PARAMS = ROOT / "params.yaml"
 
@@ -18,18 +20,29 @@ class ParamsError(UserError):
 
 
 def read_params(file: Path = PARAMS) -> dict[str, Any]:
-    """The whole of params.yaml as plain Python values."""
+    """The whole of params.yaml as plain Python values.
+
+    Raises:
+        ParamsError: it is missing, cannot be read, or is no mapping in YAML within the bounds of ``read_plain_yaml``.
+    """
+    back = f"bring it back with `git checkout {file.name}`"
     try:
-        params = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            params = copy.deepcopy(_parsed(opened.read(MOST_BYTES + 1)))
     except FileNotFoundError:
-        raise ParamsError(f"{file.name} is missing; bring it back with `git checkout {file.name}`") from None
-    except UnicodeDecodeError as error:
-        raise ParamsError(f"{file.name} is not UTF-8 ({error}); save it so") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ParamsError(f"{file.name} is missing; {back}") from None
+    except OSError as error:
+        raise ParamsError(f"{file.name} cannot be read ({error.strerror}); {back}") from None
+    except PlainYamlError as error:
+        raise ParamsError(f"{file.name} {error}; correct it, or {back}") from None
     if not isinstance(params, dict):
         raise ParamsError(f"{file.name} must hold sections, got {described(params)}")
     return params
+
+
+@lru_cache(maxsize=4)
+def _parsed(content: bytes) -> Any:
+    return read_plain_yaml(content)
 
 
 def load_params(section: str, kind: Any, file: Path = PARAMS) -> Any:

@@ -20,10 +20,10 @@ from winnow.dataset.folds import deal_folds
 from winnow.model.copies import copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs
-from winnow.pipeline.fields import AtLeastTwo, Count, section
+from winnow.pipeline.fields import AtLeastTwo, Count, Magnitudes, section
 from winnow.pipeline.workers import run_jobs
 from winnow.policy_search.label_check import LabelCheck, decide
-from winnow.policy_search.label_check_training import Check
+from winnow.policy_search.label_check_training import Check, demand_rising
 from winnow.representation.heads import head_of, train_head_state
 from winnow.training.head import HeadProfile
 from winnow.transforms.operations import OPERATIONS, Applied
@@ -38,7 +38,10 @@ class BackboneCheck:
 
     folds: AtLeastTwo  # heads; each judges the images that it was not trained on
     images: Count  # judged, of all classes together: the cost is in their features
-    magnitudes: list[float]  # as in label_check
+    magnitudes: Magnitudes  # as in label_check
+
+    def __post_init__(self) -> None:
+        demand_rising(self.magnitudes)
 
 
 def find_limits_by_backbone(

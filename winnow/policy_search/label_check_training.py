@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.pipeline.fields import AtLeastTwo, BelowOne, Count, OpenShare, Rate, section
+from winnow.pipeline.fields import AtLeastTwo, Batch, BelowOne, Epochs, Magnitudes, OpenShare, Rate, section
 from winnow.training.network import INPUT_SIZE, normalise, pick_device, preprocess, quick_statistics
 from winnow.transforms.operations import OPERATIONS, apply_to_pixels
 from winnow.transforms.views import Ranges, random_views
@@ -34,6 +34,17 @@ WARM_UP = 0.1  # share of the steps in which the rate rises from 0
 QUICK = 0.1  # batch norm's weight of the newest batch: the fixed model's 0.01 needs more steps than are taken here
 
 
+def demand_rising(magnitudes: Sequence[float]) -> None:
+    """Reject magnitudes that do not rise to the whole range.
+
+    Raises:
+        ValueError: in words that begin with the field.
+    """
+    rising = [0.0, *magnitudes]
+    if rising != sorted(set(rising)) or rising[-1] != 1:
+        raise ValueError(f"magnitudes must rise within (0, 1] and end at 1.0, got {list(magnitudes)}")
+
+
 @section
 class Check:
     """How labels are checked; the params that are passed to every worker."""
@@ -41,21 +52,19 @@ class Check:
     folds: AtLeastTwo  # classifiers; each judges the images that it was not trained on
     images_per_class: AtLeastTwo  # at most so many are drawn per class, so that the cost does not grow with the source
     least_images: AtLeastTwo  # a class with fewer is not judged by itself
-    epochs: Count
-    batch: Count
+    epochs: Epochs
+    batch: Batch
     learning_rate: Rate  # of Adam, at its highest; a half cosine takes it to 0
     # Of the training views, under each operation; all are scaled down alike where together they pass MOST.
     share: OpenShare
     look_share: Annotated[float, Field(gt=0, lt=MOST)]  # of an operation with a ``look`` of its own
     views: Ranges  # light affine of every training view
-    magnitudes: list[float]  # judged, ascending, in (0, 1]; the last is the whole range
+    magnitudes: Magnitudes  # judged, ascending, in (0, 1]; the last is the whole range
     tolerance: BelowOne  # share of its recognition that a class may lose
     confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that it loses more, before a magnitude is cut
 
     def __post_init__(self) -> None:
-        rising = [0.0, *self.magnitudes]
-        if rising != sorted(set(rising)) or rising[-1] != 1:
-            raise ValueError(f"magnitudes must rise within (0, 1] and end at 1.0, got {self.magnitudes}")
+        demand_rising(self.magnitudes)
 
 
 def judge_fold(

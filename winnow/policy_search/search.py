@@ -25,12 +25,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.augmentation.policy import Policy
-from winnow.pipeline.fields import BelowOne, Count, Rate, section
+from winnow.pipeline.fields import Batch, BelowOne, Few, NoneOrSteps, Rate, Steps, Weight, section
 from winnow.pipeline.workers import run_jobs
 from winnow.policy_search.critic import Critic, distance, gradient_penalty
 from winnow.policy_search.relaxed_policy import RelaxedPolicy
@@ -59,17 +58,17 @@ class Settings:
     """How to search."""
 
     operations: list[str]  # offered to the search; names of ``OPERATIONS``
-    sub_policies: Count  # in the policy, over all searches
-    stages: Count  # operations, one after another, of a sub-policy
-    searches: Count  # side by side, each with its own critic and its share of the sub-policies
-    steps: Count  # of the critic, and as many of the policy
-    batch: Count  # real images a step, and as many augmented
+    sub_policies: Few  # in the policy, over all searches
+    stages: Few  # operations, one after another, of a sub-policy
+    searches: Few  # side by side, each with its own critic and its share of the sub-policies
+    steps: Steps  # of the critic, and as many of the policy
+    batch: Batch  # real images a step, and as many augmented
     learning_rate: Rate  # of the policy
     critic_learning_rate: Rate
     reach: BelowOne  # reward per unit of distance from the image; 0 is the method as published
-    variety: NonNegativeFloat  # reward per nat by which the stages differ in their operation; 0: as published
-    classifier_steps: NonNegativeInt  # in which the critic warms up on the classes, at the policy's learning rate
-    classifier_batch: Count
+    variety: Weight  # reward per nat by which the stages differ in their operation; 0: as published
+    classifier_steps: NoneOrSteps  # in which the critic warms up on the classes, at the policy's learning rate
+    classifier_batch: Batch
 
     def __post_init__(self) -> None:
         check_operations(self.operations)

@@ -11,11 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.pipeline.fields import Count, Rate, section
+from winnow.pipeline.fields import Batch, Epochs, Rate, Weight, section
 from winnow.training.network import half_precision, initialise, pick_device
 from winnow.transforms.views import PairViews, random_pair_views
 
@@ -78,10 +77,10 @@ Pixels = npt.NDArray[np.uint8]
 class Training:
     """How long, how fast, and on what views."""
 
-    epochs: Count
-    batch: Count  # images a step
+    epochs: Epochs
+    batch: Batch  # images a step
     learning_rate: Rate
-    weight_decay: NonNegativeFloat
+    weight_decay: Weight
     views: PairViews
 
 

@@ -1,14 +1,11 @@
 """Section `support`, and what it makes of features: how well each image's label stands, where features are used."""
 
-from typing import Annotated
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
 
 from winnow.dataset.samples import class_names, column, group_indices, label_indices
-from winnow.pipeline.fields import Count, Share, section
+from winnow.pipeline.fields import Few, Multiple, Share, section
 from winnow.representation.contrast import class_contrasts, unit_features
 from winnow.representation.planted_flips import Planted, plant_flips
 from winnow.representation.user_signals import NONE, UserSignals
@@ -18,12 +15,12 @@ from winnow.representation.user_signals import NONE, UserSignals
 class Support:
     """Section `support`."""
 
-    neighbours: Count  # nearest images of a class, and of all others, that are compared
+    neighbours: Few  # nearest images of a class, and of all others, that are compared
     most_sound: Share  # share of the sound images that may be taken for faults, as expected
     # An image is relabelled if the new label scores above this share of the given ones; else it is dropped.
     relabel: Share
     # A cleansing that would touch more than so many times the estimated share of faults only ranks.
-    stop: Annotated[float, Field(ge=1)]
+    stop: Multiple
 
 
 def measure_support(

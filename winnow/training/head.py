@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from winnow.pipeline.fields import BelowOne, Count, Rate, section
+from winnow.pipeline.fields import Batch, BelowOne, Epochs, Rate, Weight, section
 
 Features = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
@@ -29,11 +28,11 @@ Indices = npt.NDArray[np.int64]
 class HeadProfile:
     """Section `head`: how heads are trained."""
 
-    epochs: Count
-    batch: Count  # images an update
+    epochs: Epochs
+    batch: Batch  # images an update
     learning_rate: Rate  # at the first update; a half cosine takes it to 0
     momentum: BelowOne
-    ridge: NonNegativeFloat  # pull of the weights towards 0, in units of one image's loss
+    ridge: Weight  # pull of the weights towards 0, in units of one image's loss
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of update ``step`` of ``steps``, counted from 0."""

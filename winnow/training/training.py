@@ -17,11 +17,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.pipeline.fields import Count, Rate, section
+from winnow.pipeline.fields import Batch, Epochs, NoneOrSteps, Rate, section
 from winnow.training.network import FixedModel, half_precision, preprocess, wide
 
 ADAM_BETAS = (0.9, 0.999)
@@ -40,11 +39,11 @@ Tick = Callable[[], None]
 class Profile:
     """How a whole network is trained; a section below `judge.profiles`, and `finetune`."""
 
-    epochs: Count
-    batch: Count  # images an update
+    epochs: Epochs
+    batch: Batch  # images an update
     learning_rate: Rate
     schedule: Literal["constant", "cosine"]  # cosine: from learning_rate to 0 over the run
-    most_steps: NonNegativeInt  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
+    most_steps: NoneOrSteps  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
     # Of training and of the choice of epoch; bfloat16 where that is faster.
     precision: Literal["float32", "bfloat16"]
 
