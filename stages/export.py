@@ -9,7 +9,8 @@ Writes  --export    folder: train/<class>/<file>, val/<class>/<file>, manifest.p
                     (what was dropped or relabelled, the worst first)
 Params  export, judge.max_images
 
-Source images are written byte for byte as delivered, under their own file names. Copies are written as they are stored
+Source images are written byte for byte as delivered, under their own file names, or, where export.strip_metadata is
+true, without what their files say beside pixels and colours. Copies are written as they are stored
 where the model is the competition's, and else rendered at their parent's resolution, if at all (export.copies). In the
 competition, a dataset with more images than the judge allows is rejected, as its arm is: what is exported is what was
 judged. The manifest lies beside train and val, where neither torchvision's ImageFolder nor Hugging Face's imagefolder
@@ -25,12 +26,13 @@ from typing import Literal
 import pyarrow as pa
 
 from winnow.backbone.card import read_card
-from winnow.dataset.samples import QUALITY_SCHEMA, only_source, read_samples, train_and_val
+from winnow.dataset.samples import QUALITY_SCHEMA, labels_by_id, only_source, read_samples, train_and_val
 from winnow.dataset.streaming import every_image
 from winnow.export.closing import closing
 from winnow.export.copies import copy_format, format_of, rendered_copies
 from winnow.export.corrections import corrections, corrections_csv
 from winnow.export.manifest import manifest, missing_classes
+from winnow.export.metadata import Metadata
 from winnow.export.names import read_by_all
 from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import fresh_folder, read_table, write_bytes, write_table
@@ -44,6 +46,7 @@ class Params:
     """Section `export`."""
 
     copies: Literal["auto", "files", "none"]  # auto: files in the competition, none elsewhere
+    strip_metadata: bool  # write source images without EXIF, XMP, IPTC and comments; their pixels are not coded anew
 
 
 def main(
@@ -71,9 +74,10 @@ def main(
     listed = manifest(samples, ledger, formats=formats, label_quality=quality)
     files = dict(zip(listed["id"].to_pylist(), listed["file"].to_pylist(), strict=True))
 
-    root = fresh_folder(export)
+    root, metadata = fresh_folder(export), Metadata(strip=params.strip_metadata)
+    hashes = labels_by_id(stored, "pixel_hash")
     for identifier, content in every_image(dataset, stored["id"].to_pylist()):
-        write_bytes(root / files[identifier], content)
+        write_bytes(root / files[identifier], metadata.written(content, files[identifier], hashes[identifier]))
     if parents:
         for identifier, content in _rendered(copies, prepared, formats):
             write_bytes(root / files[identifier], content)
@@ -81,6 +85,8 @@ def main(
     write_bytes(root / "corrections.csv", corrections_csv(corrected))
     write_table(root / "manifest.parquet", listed)  # last, so that a folder with a manifest is a whole export
     print(f"export: {closing(listed, export, corrected=len(corrected))}")
+    for line in metadata.lines():
+        print(f"export: {line}")
     for split, name in missing_classes(samples):
         print(
             f"export: warning: {split} has no image of class {shown(name)}; give its loader the other's class numbers"

@@ -41,13 +41,22 @@ def exported(
     copies: Copies = "auto",
     max_images: int = 1000,
     scores: Sequence[Path] = (),
+    strip_metadata: bool = False,
 ) -> Path:
     """Run the stage; the folder that it wrote."""
     half = (0.5, 0.5, 0.5)
     card = Card(model, "auto", "none", 64, "letterbox", True, half, half, "bilinear", True, "a test")
     path = folder.with_name(f"{folder.name}-model.json")
     write_json(path, card.to_json())
-    main(Params(copies), max_images, dataset=dataset, prepared=prepared, scores=list(scores), model=path, export=folder)
+    main(
+        Params(copies, strip_metadata),
+        max_images,
+        dataset=dataset,
+        prepared=prepared,
+        scores=list(scores),
+        model=path,
+        export=folder,
+    )
     return folder
 
 

@@ -27,6 +27,7 @@ from dvc_data.callbacks import TqdmCallback
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.tree import Tree
 
+from winnow.commands.private import private_warning
 from winnow.pipeline.messages import UserError
 
 SHOWN = 5  # files that a message names; the rest are counted
@@ -255,6 +256,8 @@ def main(command: str, words: Sequence[str]) -> None:
     moved = {"push": "sent", "pull": "fetched"}[command]
     counts = f"{done.moved} objects {moved}, {done.verified} verified"
     print(f"{command}: remote {done.remote!r}: {counts}")
+    if command == "push" and (warning := private_warning()):
+        print(f"push: {warning}")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

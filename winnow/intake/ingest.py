@@ -35,6 +35,7 @@ from winnow.pictures.decode import (
     decode,
     quiet,
 )
+from winnow.pictures.metadata import NOTHING_PRIVATE, Private, private_metadata
 from winnow.pipeline.messages import UserError
 
 REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)
@@ -45,6 +46,8 @@ COUNTS = {  # key of metrics/prepare.json: meaning
     "images_<split>": "images of the split, drawn ones included",
     "images_grey": "images that are grey as delivered",
     "images_colour": "images in colour",
+    "images_with_gps": "images whose files say at which position they were taken, or what they show is (EXIF, XMP)",
+    "images_with_serial_number": "images whose files carry a camera's or lens's serial number, or a person's name",
     "rejected_total": "files that are no samples",
     "rejected_<reason>": "of these, by reason",
     "leaks_total": "images left out because a higher split holds one of their group",
@@ -81,6 +84,7 @@ class Sample:
     )
     group: str = ""  # id of the first image that it belongs together with
     listed: str = ""  # its group in groups.csv
+    private: Private = NOTHING_PRIVATE  # what its file says of people
 
     def row(self) -> dict[str, object]:
         """The sample as a row of a samples table."""
@@ -121,6 +125,7 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
             height=height,
             line_art=drawn,
             perceptual_hash=(NO_HASH if drawn or max(width, height) <= SMALL else perceptual_hash(pixels)).tobytes(),
+            private=private_metadata(content),
         )
 
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -255,6 +260,8 @@ def count(
         **{f"images_{split}": splits[split] for split in PRECEDENCE},
         "images_grey": sum(sample.channels == 1 for sample in samples),
         "images_colour": sum(sample.channels == 3 for sample in samples),
+        "images_with_gps": sum(sample.private.position for sample in samples),
+        "images_with_serial_number": sum(sample.private.name for sample in samples),
         "rejected_total": len(rejected),
         **{f"rejected_{words.replace(' ', '_')}": reasons[words] for words in REASONS},
         "leaks_total": len(leaks),
