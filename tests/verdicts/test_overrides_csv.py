@@ -18,6 +18,7 @@ from winnow.cleansing.cleanse import cleanse
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.samples import only_splits, samples_table
 from winnow.pipeline.messages import UserError
+from winnow.pipeline.spreadsheet import disarmed
 from winnow.representation.predictions import Neighbours
 from winnow.verdicts.apply import apply_verdicts, verdict_table, with_overrides
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
@@ -355,3 +356,27 @@ def test_copies_of_an_overridden_image_are_not_judged() -> None:
     assert told["s1"][1].startswith("as its source image; ")
     left = {row["id"]: row["label"] for row in result.samples.to_pylist()}
     assert (left["c"], left["c1"]) == ("v", "v")
+
+
+def test_a_name_of_corrections_csv_may_be_copied_with_its_apostrophe() -> None:
+    names = ["=1+1/a.png", "-x/b.png", "'tis/c.png", "plain/d.png"]
+    rows = [source(f"id{number}", "i", name=name) for number, name in enumerate(names)]
+    rows += [source(f"more{number}", label) for number, label in enumerate(["i", "i", "=v", "=v", "-1", "-1"])]
+    samples = samples_table([*rows, source("val", "i", "val"), source("val2", "i", "val")], ["i", "=v", "-1"])
+    cells = [(disarmed(name), "'=v") for name in names[:3]] + [("plain/d.png", "-1")]
+    assert [cell for cell, _ in cells] == ["'=1+1/a.png", "'-x/b.png", "''tis/c.png", "plain/d.png"]
+    content = "".join(f"{name},relabel,{label}\n" for name, label in cells)
+    found = resolve_overrides(parse_override_rows((HEAD + content).encode(), "o"), samples, "o")
+    assert {identifier: one.label for identifier, one in found.items()} == {
+        "id0": "=v",
+        "id1": "=v",
+        "id2": "=v",
+        "id3": "-1",
+    }
+
+
+def test_what_is_written_counts_before_what_an_apostrophe_may_mean() -> None:
+    rows = [source("first", "i", name="'a/x.png"), source("second", "i", name="a/x.png"), source("third", "i")]
+    samples = samples_table([*rows, source("fourth", "i"), source("fifth", "i")], ["i", "v"])
+    (found,) = resolve_overrides(parse_override_rows(f"{HEAD}'a/x.png,drop\n".encode(), "o"), samples, "o")
+    assert found == "first"

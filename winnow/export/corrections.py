@@ -1,18 +1,17 @@
 """corrections.csv: every image of the source that was dropped or has another label now, the worst first.
 
-It is read by people in spreadsheets and by programs. A spreadsheet takes a cell that starts with one of ``= + - @`` for
-a formula, whoever named the file, so such a text gets an apostrophe before it, and so does one that starts with an
-apostrophe itself: a leading apostrophe is never part of the text. Plain numbers, a class ``-1`` say, stay as they are.
+It is read by people in spreadsheets and by programs. A name or a label that a spreadsheet would take for a formula,
+whoever gave it, has an apostrophe before it (``winnow.pipeline.spreadsheet``), which overrides.csv takes too.
 """
 
 import csv
 import io
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
 from winnow.dataset.samples import labels_by_id, only_source, only_splits
+from winnow.pipeline.spreadsheet import disarmed
 from winnow.verdicts.fates import Fate, fates
 from winnow.verdicts.ledger import DROP, RELABEL
 
@@ -24,12 +23,6 @@ CORRECTIONS = {  # column of data/export/corrections.csv: meaning
     "label_quality": "of the last round that valued the image, in [0, 1], lower is worse; empty where none did",
     "reason": "of the verdict that decided, one sentence with its figures",
 }
-
-
-FORMULA = re.compile(r"[=+\-@\t\r']")
-
-
-NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def corrections(
@@ -68,12 +61,13 @@ def _row(name: str, fate: Fate, quality: float | None) -> list[str]:
 
 def corrections_csv(rows: list[list[str]]) -> bytes:
     """The rows below CORRECTIONS' header as UTF-8, quoted where needed, formulas disarmed."""
+    return "".join(
+        _line(cells) for cells in [CORRECTIONS, *([disarmed(cell) for cell in row] for row in rows)]
+    ).encode()
+
+
+def _line(cells: Iterable[str]) -> str:
+    """A row that ends in a line feed; Python's writer quotes a carriage return only where its own lines end in one."""
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(CORRECTIONS)
-    writer.writerows([_disarmed(cell) for cell in row] for row in rows)
-    return sink.getvalue().encode()
-
-
-def _disarmed(cell: str) -> str:
-    return f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
+    csv.writer(sink, lineterminator="\r\n").writerow(cells)
+    return sink.getvalue().removesuffix("\r\n") + "\n"

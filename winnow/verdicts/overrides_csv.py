@@ -2,7 +2,8 @@
 
 Columns sample, action, label, by, note. ``sample`` is an id, or a name inside the source, of a train or val image as
 prepared; ``action`` is keep, drop or relabel; ``label`` is the class of a relabelled image and empty otherwise; ``by``
-and ``note`` become part of the verdict's reason. Names and labels are compared in Unicode's composed form (NFC).
+and ``note`` become part of the verdict's reason. Names and labels are compared in Unicode's composed form (NFC), and
+may have the apostrophe before them that corrections.csv writes where a spreadsheet would see a formula.
 """
 
 import csv
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from winnow.dataset.samples import LEAST, class_names, read_samples
 from winnow.pipeline.messages import UserError, shown
+from winnow.pipeline.spreadsheet import spellings
 from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL
 from winnow.verdicts.overrides import Override
 
@@ -171,7 +173,7 @@ def resolve_overrides(rows: Sequence[OverrideRow], samples: pa.Table, where: str
     lines: dict[str, int] = {}
     for one in rows:
         place = f"{where}, line {one.line}"
-        row = known.get(one.sample) or known.get(one.sample.strip())
+        row = next((known[name] for name in spellings(one.sample) if name in known), None)
         if row is None or row["split"] not in ("train", "val"):
             raise UserError(f"{place}: {_not_overridable(one.sample, row, images)}")
         label = None
@@ -211,7 +213,7 @@ def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequenc
 
 
 def _class(label: str, classes: Mapping[str, str], place: str) -> str:
-    for name in (label, label.strip()):
+    for name in spellings(label):
         if name in classes:
             return classes[name]
     names = list(map(shown, classes))
