@@ -13,7 +13,7 @@ from tests.support.imports import ROOT
 from tests.support.inputs import competition_card
 from tests.support.processes import on_a_full_disk
 from winnow.commands.checks import check_classes, check_overrides, check_params
-from winnow.commands.run import changed_params, one_run, stored_source, unrolled
+from winnow.commands.run import changed_params, home_warning, one_run, requested_changes, stored_source, unrolled
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
 
@@ -99,6 +99,46 @@ def test_a_relative_source_counts_from_where_the_caller_stands() -> None:
     assert stored_source("y.zip", ROOT / "x") == "x/y.zip"
     assert stored_source("../y.zip", ROOT) == "../y.zip"
     assert stored_source("/x/y.zip", ROOT) == "/x/y.zip"
+    assert stored_source(f"{ROOT}/x/../y.zip", ROOT / "docs") == "y.zip"  # others have it elsewhere
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("/data/x.zip", ""),
+        ("x.zip", ""),
+        ("../home/x.zip", ""),
+        ("/homework/anna/x.zip", ""),
+        ("/srv/people/anna/x.zip", "give it as ../x.zip from the repository, or copy it into"),
+        ("/srv/people/anna/a b/x.zip", "give it as '../a b/x.zip' from the repository, or copy it into"),
+        ("/home/berta/x.zip", "names a home directory, /home/berta/x.zip; copy it into the repository and `dvc add`"),
+        ("/Users/berta/x.zip", "names a home directory, /Users/berta/x.zip; copy it into"),
+        ("/tmp/../home/berta/x.zip", "names a home directory, /home/berta/x.zip; copy it into"),
+    ],
+)
+def test_a_path_of_a_home_directory_is_told(source: str, told: str) -> None:
+    home = Path("/srv/people/anna")
+    said = home_warning(source, home, home / "winnow")
+    assert (said == "") == (told == "")
+    assert told in said
+
+
+def test_the_root_as_home_says_nothing_of_whose_a_path_is() -> None:
+    assert home_warning("/data/x.zip", Path("/"), Path("/winnow")) == ""
+
+
+def test_a_list_that_another_key_repeats_is_changed_in_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("gate:\n  seeds: &seeds [0, 1]\ncompare:\n  seeds: *seeds\n")
+    with changed_params({"compare.seeds": [0, 1, 2]}, file):
+        pass
+    assert read_params(file) == {"gate": {"seeds": [0, 1]}, "compare": {"seeds": [0, 1, 2]}}
+
+
+@pytest.mark.parametrize(("seeds", "rounds"), [(0, 1), (1, 0), (10**9, 1), (1, 10**9)])
+def test_so_many_seeds_or_rounds_are_refused(seeds: int, rounds: int) -> None:
+    with pytest.raises(UserError, match=r"must be at least 1 and at most 1000, got \d+$"):
+        requested_changes(seeds, "quick", rounds)
 
 
 def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:

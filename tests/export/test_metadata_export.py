@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ FILES = {
 
 def make(folder: Path, *, wrong: str = "") -> tuple[Path, Path]:
     """The datasets refined and prepared; the pixels of ``wrong`` are said to be others."""
-    rows, images = [], {}
+    rows: list[dict[str, Any]] = []
+    images = {}
     for split in ("train", "val"):
         for name, content in FILES.items() if split == "train" else [("plain.png", encoded(photo(9)))]:
             place = f"{split}/x/{name}"

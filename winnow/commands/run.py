@@ -13,6 +13,8 @@ import fcntl
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,9 +29,11 @@ from ruamel.yaml import YAML
 from winnow.commands.checks import check_classes, check_repository, check_source
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.pipeline.files import ROOT, write_bytes
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.messages import UserError, plain
 from winnow.pipeline.params import PARAMS, load_params, read_params
 
+MOST_REPEATED = 1_000  # seeds, as in params.yaml, and rounds
+HOMES = re.compile("/(home|Users)/[^/]+/")
 RUN_LOCK = ROOT / ".dvc/tmp/winnow-run.lock"
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
 
@@ -39,10 +43,31 @@ class RunFailedError(UserError):
 
 
 def stored_source(given: str, caller: Path) -> str:
-    """The source as params.yaml holds it: a relative path is made relative to the repository."""
-    if Path(given).is_absolute():
+    """The source as params.yaml holds it: a path in the repository, or given as relative, is relative to it."""
+    if Path(given).is_absolute() and not Path(os.path.normpath(given)).is_relative_to(ROOT):
         return given
     return os.path.relpath(caller / given, ROOT)
+
+
+def home_warning(source: str, home: Path, root: Path = ROOT) -> str:
+    """A sentence where params.yaml, which git passes on, would name somebody's home directory; else empty.
+
+    Args:
+        source: as ``stored_source`` gives it.
+        home: of the user.
+        root: the repository's folder.
+    """
+    path = os.path.normpath(source)
+    if not (
+        os.path.isabs(path) and ((home != Path(home.anchor) and Path(path).is_relative_to(home)) or HOMES.match(path))
+    ):
+        return ""
+    relative = os.path.relpath(path, root)
+    nearer = "" if HOMES.search(f"/{relative}") else f"give it as {shlex.quote(relative)} from the repository, or "
+    return (
+        f"warning: params.yaml, which git passes on, now names a home directory, {plain(path)}; {nearer}copy it into "
+        "the repository and `dvc add` it, so that others have it too"
+    )
 
 
 @contextmanager
@@ -89,7 +114,7 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
         section = document
         for name in sections:
             section = section[name]
-        if isinstance(value, list):
+        if isinstance(value, list) and section[last].anchor.value is None:
             section[last][:] = value  # in place, so that a list on one line stays on one line
         else:
             section[last] = value
@@ -152,6 +177,8 @@ def main(command: str, words: Sequence[str]) -> None:
             if options.source:
                 changes["dataset.source"] = stored_source(options.source, Path.cwd())
                 check_source(changes["dataset.source"])
+                if warning := home_warning(changes["dataset.source"], Path("~").expanduser()):
+                    print(f"{command}: {warning}")
             if command == "reproduce":
                 changes |= requested_changes(options.seeds, options.profile, options.rounds)
             with changed_params(changes):
@@ -175,8 +202,8 @@ def requested_changes(seeds: int, profile: str, rounds: int) -> dict[str, Any]:
         UserError: a value is out of range.
     """
     for name, count in (("--seeds", seeds), ("--rounds", rounds)):
-        if count < 1:
-            raise UserError(f"{name} must be at least 1, got {count}")
+        if not 1 <= count <= MOST_REPEATED:
+            raise UserError(f"{name} must be at least 1 and at most {MOST_REPEATED}, got {count}")
     known = read_params()["judge"]["profiles"]
     if profile not in known:
         raise UserError(f"--profile must be one of {', '.join(known)}, got {profile}")
