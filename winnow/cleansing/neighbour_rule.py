@@ -33,7 +33,7 @@ Array = npt.NDArray[np.float64]
 MOST_DEVIATIONS = 1_000_000.0
 
 
-Deviations = Annotated[float, Field(ge=0, le=math.inf, allow_inf_nan=True)]  # at most MOST_DEVIATIONS; .inf: no limit
+Deviations = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # at most MOST_DEVIATIONS; .inf: no limit
 
 
 @section
