@@ -5,14 +5,17 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import joblib
 import numpy as np
 import pytest
+import torch
 
 from tests.support.backbones import card_of, images, write_module
 from tests.support.stages import jobs_here
 from winnow.dataset.arrays import ArrayStore, write_rows
 from winnow.model import extraction as module
 from winnow.model.extraction import Extraction, parts_of, write_features
+from winnow.pipeline.devices import VISIBLE
 
 MODULE = """
     import torch
@@ -101,3 +104,21 @@ def test_an_edit_of_the_users_code_is_seen(tmp_path: Path, user: Path) -> None:
     write_module(user, "means", MODULE.replace("SCALE = 1.0", "SCALE = 2.0"))
     assert computed(user, pixels, tmp_path / "out") == 6
     np.testing.assert_allclose(ArrayStore(tmp_path / "out").row(IDS[0]), 2 * first, rtol=2e-3)
+
+
+def test_backbones_on_several_devices_give_the_bytes_of_one(
+    tmp_path: Path, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "pixels", [(IDS, images(6, 8))])
+    monkeypatch.setattr(module, "PART", 1)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    monkeypatch.delenv(VISIBLE, raising=False)
+    written = []
+    for count in (0, 3):  # made up: in the workers, each of which looks for its own, there is the CPU
+        monkeypatch.setattr(torch.cuda, "is_available", lambda count=count: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        out = tmp_path / f"{count} devices"
+        assert write_features(extraction(user), [tmp_path / "pixels"], IDS, out) == 6
+        written.append({file.name: file.read_bytes() for file in out.iterdir()})
+    assert len(written[0]) > 3
+    assert written[0] == written[1]

@@ -1,7 +1,8 @@
 """Features of a frozen backbone, in worker processes, a file for each part of the images.
 
 A part is named by the digest of everything that its features depend on, so that a run that was stopped goes on where it
-was, and a changed image costs its own part alone.
+was, and a changed image costs its own part alone. Parts go to the workers as these become free; each worker has a
+backbone of its own, on a CUDA device of its own where there are any, so that several devices share the parts.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The one seam to many cores: jobs in worker processes, one thread each, with one progress bar over all of them.
 
 Workers are forked from a server that has imported PyTorch and the job's module once. CUDA does not survive a fork, so
-that with it each worker is a fresh interpreter.
+that with it each worker is a fresh interpreter, and sees one device (``devices``).
 """
 
 import ctypes
@@ -30,6 +30,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from winnow.pipeline.devices import deal_devices, keep_to
 from winnow.pipeline.lifeline import end_with
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
 
@@ -64,7 +65,7 @@ def run_jobs(
     with (
         tempfile.TemporaryDirectory() as folder,
         tqdm(total=steps, desc=label, disable=None, smoothing=0.05) as bar,
-        _workers(min(len(jobs), joblib.cpu_count()), function.__module__) as workers,
+        _workers(deal_devices(len(jobs), joblib.cpu_count()), function.__module__) as workers,
     ):
         written: dict[int, tuple[Array, Path]] = {}
 
@@ -130,9 +131,9 @@ def _write(path: Path, array: Array) -> None:
 class _Worker:
     """A process, and the stage's end of the connection to it."""
 
-    def __init__(self, context: ForkServerContext | SpawnContext) -> None:
+    def __init__(self, context: ForkServerContext | SpawnContext, device: str | None) -> None:
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, os.getpid()), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, os.getpid(), device), daemon=True)
         self.process.start()
         theirs.close()  # so that the end of the process ends the connection
 
@@ -159,8 +160,8 @@ class _Worker:
 
 
 @contextmanager
-def _workers(count: int, module: str) -> Iterator[list[_Worker]]:
-    """So many workers, for jobs of a module; none of them is left after."""
+def _workers(devices: Sequence[str | None], module: str) -> Iterator[list[_Worker]]:
+    """A worker for each device, for jobs of a module; none of them is left after."""
     import torch  # here, so that what starts no worker need not load it
 
     context: ForkServerContext | SpawnContext
@@ -174,8 +175,8 @@ def _workers(count: int, module: str) -> Iterator[list[_Worker]]:
     workers: list[_Worker] = []
     try:
         with _interrupts_later(), _no_script():
-            for _ in range(count):
-                workers.append(_Worker(context))
+            for device in devices:
+                workers.append(_Worker(context, device))
         yield workers
     finally:
         for worker in workers:
@@ -220,8 +221,9 @@ def _interrupts_later() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _work(connection: Connection, stage: int) -> None:
+def _work(connection: Connection, stage: int, device: str | None) -> None:
     """A worker's life: one job after another, until the stage ends it."""
+    keep_to(device)
     import torch
 
     end_with(stage)

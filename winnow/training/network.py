@@ -37,7 +37,7 @@ FEATURES = 256
 
 
 def pick_device() -> torch.device:
-    """The accelerator when there is one, else the CPU."""
+    """The accelerator when there is one, else the CPU; in a worker the one that is the worker's."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
