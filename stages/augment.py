@@ -16,7 +16,8 @@ Writes  --by-random           copies under the same operations, probability and 
 Params  augment, judge.max_images
 """
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +25,25 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from winnow.augmentation.balance import choose_parents, choose_share, demand_balance, multiple_of_largest
+from winnow.augmentation.balance import (
+    choose_parents,
+    choose_share,
+    demand_balance,
+    multiple_of_largest,
+    short_of_balance,
+)
 from winnow.augmentation.copies import Draw, at_random, copy_rows, from_policy, invert_some, make_copies
 from winnow.augmentation.policy import Policy
 from winnow.augmentation.policy_file import load_policy
-from winnow.augmentation.rendered import draw_plan, plan_affine, plan_at_random, plan_from_policy, rendered_copies
+from winnow.augmentation.rendered import Plan, draw_plan, plan_affine, plan_at_random, plan_from_policy, rendered_copies
 from winnow.augmentation.rendered import inverted as with_inversion
 from winnow.backbone.resize import content_box
 from winnow.dataset.arrays import ArrayStore
-from winnow.dataset.images import write_dataset
-from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
-from winnow.model.copies import copy_features, write_copy_features
+from winnow.dataset.images import Copy, write_with_copies
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
+from winnow.model.copies import add_copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pictures.decode import PIXEL_LIMIT, decode
 from winnow.pipeline.fields import Count, Few, Multiple, Seed, Share, section
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.transforms.views import Ranges, random_affine
@@ -50,6 +56,7 @@ class Params:
     seed: Seed
     budget: Count  # competition: training images afterwards, source images included, in all classes together
     multiple: Multiple  # elsewhere: images of every class, in multiples of the largest
+    max_copies: Few  # elsewhere: of one image, those of its edge cases included
     chained: Few  # sub-policies that a copy takes, each weakened to one part in as many; 1: as published
     inverted_share: Share  # of the copies of each class whose label survives it, in the inverted dataset
     affine: Ranges  # of the affine chosen by hand
@@ -71,40 +78,41 @@ def main(
 ) -> None:
     """Run the stage on the files given."""
     samples, found = read_samples(dataset), load_policy(policy)
-    inputs = read_inputs(model, pixels, pixels)
+    inputs, classes = read_inputs(model, pixels, pixels), class_names(samples)
     if inputs.card.competition:
-        per_class = demand_balance(samples, budget=params.budget, max_images=max_images)
+        per_class, most = demand_balance(samples, budget=params.budget, max_images=max_images), None
     else:
-        per_class = multiple_of_largest(samples, params.multiple)
+        per_class, most = multiple_of_largest(samples, params.multiple), params.max_copies
     source = only_source(samples)
     train = only_splits(source, "train")  # N rows
     rng = np.random.default_rng(params.seed)
-    chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng)  # (M,) rows of train
+    chosen = choose_parents(label_indices(train), per_class=per_class, rng=rng, most=most)  # (M,) rows of train
     parents = train.take(chosen)
     survives = np.array([found.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng) & survives  # (M,)
     folders = dict(zip(ORIGINS, (by_random, by_policy, by_policy_inverted, by_affine), strict=True))
     if inputs.card.competition:
         images = inputs.images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
-        made = dict(_stored(params, found, images, parents, inverted))
-        features = None
+        made = _stored(params, found, images, parents, inverted)
     else:
-        made = dict(_rendered(params, found, inputs, parents, inverted))
-        features = _features(Extraction(inputs.card, user), made)
-    for method, folder in folders.items():
-        copied = made[method]
-        table = samples_table([*source.to_pylist(), *(row for row, _ in copied)], class_names(samples))
-        write_dataset(folder, table, images=[image for _, image in copied], shards_from=[dataset])
-        if features is not None:
-            write_copy_features(folder, "augment", [identifier for _, (identifier, _) in copied], features)
+        made = _rendered(params, found, inputs, parents, inverted)
+    written = {
+        folders[way]: write_with_copies(folders[way], source, copies, shards_from=[dataset]) for way, copies in made
+    }
+    if not inputs.card.competition:
+        add_copy_features(Extraction(inputs.card, user), "augment", written)
+    counts = np.bincount(label_indices(train), minlength=len(classes)) + np.bincount(
+        label_indices(parents), minlength=len(classes)
+    )
+    short = short_of_balance(classes, counts, per_class=per_class, most=most)
     print(
-        f"augment: {per_class} training images in each of {len(class_names(samples))} classes, {len(chosen)} of them "
-        f"copies; {inverted.sum()} are inverted in the inverted dataset"
+        f"augment: {per_class} training images in each of {len(classes)} classes, {len(chosen)} of them "
+        f"copies; {inverted.sum()} are inverted in the inverted dataset{short}"
     )
 
 
 ORIGINS = ("random", "faster_autoaugment", "inversion", "affine")  # by method of augmentation
-Copied = list[tuple[dict[str, object], tuple[str, bytes]]]  # row, and id with bytes
+Made = Iterator[tuple[str, Iterable[Copy]]]  # one method after the other, whose copies are taken one at a time
 
 
 def _generator(params: Params, origin: str) -> torch.Generator:
@@ -119,7 +127,7 @@ def _stored(
     images: npt.NDArray[np.uint8],
     parents: pa.Table,
     chosen: npt.NDArray[np.bool_],
-) -> Iterator[tuple[str, Copied]]:
+) -> Made:
     """The competition's copies: PNGs at its working size."""
     labels = parents["label"].to_pylist()
     draws: dict[str, Draw] = {
@@ -129,14 +137,12 @@ def _stored(
     }
     for origin, draw in draws.items():
         made = make_copies(origin, draw, images, labels, _generator(params, origin))
-        yield origin, list(copy_rows(made, parents.to_pylist()))
+        yield origin, copy_rows(made, parents.to_pylist())
         if origin == "faster_autoaugment":
-            yield "inversion", list(copy_rows(invert_some(made, chosen), parents.to_pylist()))
+            yield "inversion", copy_rows(invert_some(made, chosen), parents.to_pylist())
 
 
-def _rendered(
-    params: Params, found: Policy, inputs: Inputs, parents: pa.Table, chosen: npt.NDArray[np.bool_]
-) -> Iterator[tuple[str, Copied]]:
+def _rendered(params: Params, found: Policy, inputs: Inputs, parents: pa.Table, chosen: npt.NDArray[np.bool_]) -> Made:
     """Copies of photographs: rendered at the model's size from what is recorded."""
     labels, store, card = parents["label"].to_pylist(), ArrayStore(inputs.pixels), inputs.card
     draws = {
@@ -144,27 +150,18 @@ def _rendered(
         "random": plan_at_random(found),
         "affine": plan_affine(params.affine),
     }
-    plans = {origin: draw_plan(draw, labels, _generator(params, origin)) for origin, draw in draws.items()}
-    plans["inversion"] = with_inversion(plans["faster_autoaugment"], chosen)
-    for method, plan in plans.items():
-        origins = [method] * len(plan)
-        if method == "inversion":
-            origins = ["inversion" if one else "faster_autoaugment" for one in chosen.tolist()]
-        copies = rendered_copies(
-            origins,
-            plan,
-            parents.to_pylist(),
-            store.row,
-            lambda width, height: content_box(width, height, card.pixels, card.resize),
-        )
-        yield method, [(copy.row, (str(copy.row["id"]), copy.content)) for copy in copies]
 
+    def copies(origins: Sequence[str], plan: Plan) -> Iterator[Copy]:
+        boxes = functools.partial(content_box, side=card.pixels, how=card.resize)
+        for one in rendered_copies(origins, plan, parents.to_pylist(), store.row, boxes):
+            yield one.row, (str(one.row["id"]), one.content)
 
-def _features(extraction: Extraction, made: Mapping[str, Copied]) -> dict[str, npt.NDArray[np.float16]]:
-    """Features of all copies by id; a copy that several methods share is computed once."""
-    contents = {identifier: content for copied in made.values() for _, (identifier, content) in copied}
-    squares = ((one, decode(content, max_pixels=PIXEL_LIMIT)) for one, content in contents.items())
-    return copy_features(extraction, squares)
+    for origin, draw in draws.items():
+        plan = draw_plan(draw, labels, _generator(params, origin))
+        yield origin, copies([origin] * len(plan), plan)
+        if origin == "faster_autoaugment":
+            origins = ["inversion" if one else origin for one in chosen.tolist()]
+            yield "inversion", copies(origins, with_inversion(plan, chosen))
 
 
 SECTIONS: Sections = {"params": ("augment", Params), "max_images": ("judge.max_images", Count)}

@@ -9,9 +9,11 @@ Reads   --dataset         dataset: train and others
 Writes  --augmented       dataset: the same and the copies; every class of train has the same count, and train and val
                           together as many as an arm of the competition may hold, or a multiple of the largest class;
                           surplus copies of a class, due to new labels, are removed
-Params  augment_edge_cases, judge.max_images
+Params  augment_edge_cases, judge.max_images, augment.max_copies
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from winnow.augmentation.balance import multiple_of_largest, without_surplus
+from winnow.augmentation.balance import multiple_of_largest, short_of_balance, without_surplus
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
 from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.policy_file import load_policy
@@ -27,12 +29,11 @@ from winnow.augmentation.rendered import draw_plan, plan_affine, rendered_copies
 from winnow.augmentation.rendered import inverted as with_inversion
 from winnow.backbone.resize import content_box
 from winnow.dataset.arrays import ArrayStore
-from winnow.dataset.images import write_dataset
-from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples, samples_table
-from winnow.model.copies import copy_features, write_copy_features
+from winnow.dataset.images import Copy, write_with_copies
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
+from winnow.model.copies import add_copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pictures.decode import PIXEL_LIMIT, decode
 from winnow.pipeline.fields import Count, Few, Multiple, Seed, Share, section
 from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
@@ -58,6 +59,7 @@ class Params:
 def main(
     params: Params,
     max_images: int,
+    max_copies: int,
     *,
     dataset: Path,
     edge_cases: Path,
@@ -94,27 +96,31 @@ def main(
         found["edge"].to_numpy(),
         missing=per_class - counts,
         copies=params.copies,
+        room=None if inputs.card.competition else _room(samples, source, max_copies),
     )  # (M,) rows of source
     parents = source.take(chosen)
     survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     if inputs.card.competition:
         images = inputs.images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
-        copied, features = _stored(params, images, parents, survives, rng), None
+        made = _stored(params, images, parents, survives, rng)
     else:
-        copied = _rendered(params, inputs, parents, survives, rng)
-        squares = ((one, decode(content, max_pixels=PIXEL_LIMIT)) for _, (one, content) in copied)
-        features = copy_features(Extraction(inputs.card, user), squares)
-    table = samples_table([*samples.to_pylist(), *(row for row, _ in copied)], classes)
-    write_dataset(augmented, table, images=[image for _, image in copied], shards_from=[dataset])
-    if features is not None:
-        write_copy_features(augmented, "augment_edge_cases", [one for _, (one, _) in copied], features)
+        made = _rendered(params, inputs, parents, survives, rng)
+    written = write_with_copies(augmented, samples, made, shards_from=[dataset])
+    if not inputs.card.competition:
+        add_copy_features(Extraction(inputs.card, user), "augment_edge_cases", {augmented: written})
+    counts = counts + np.bincount(label_indices(parents), minlength=len(classes))
+    short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
     print(
         f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {per_class} training images in "
-        f"each of {len(classes)} classes"
+        f"each of {len(classes)} classes{short}"
     )
 
 
-Copied = list[tuple[dict[str, object], tuple[str, bytes]]]  # row, and id with bytes
+def _room(samples: pa.Table, source: pa.Table, max_copies: int) -> npt.NDArray[np.int64]:
+    """(N,) copies that each source image may have beside those that it has."""
+    copies = Counter(samples["parent"].to_pylist())
+    had = np.array([copies[one] for one in source["id"].to_pylist()], dtype=np.int64)  # (N,)
+    return np.maximum(max_copies - had, 0)
 
 
 def _stored(
@@ -123,7 +129,7 @@ def _stored(
     parents: pa.Table,
     survives: npt.NDArray[np.bool_],
     rng: np.random.Generator,
-) -> Copied:
+) -> Iterator[Copy]:
     """The competition's copies: PNGs at its working size."""
     made = make_copies(
         "edge_case",
@@ -133,7 +139,7 @@ def _stored(
         torch.Generator().manual_seed(params.seed),
     )
     inverted = (rng.random(len(images)) < params.inverted_share) & survives
-    return list(copy_rows(invert_some(made, inverted, origin="edge_case"), parents.to_pylist()))
+    return copy_rows(invert_some(made, inverted, origin="edge_case"), parents.to_pylist())
 
 
 def _rendered(
@@ -142,7 +148,7 @@ def _rendered(
     parents: pa.Table,
     survives: npt.NDArray[np.bool_],
     rng: np.random.Generator,
-) -> Copied:
+) -> Iterator[Copy]:
     """Copies of photographs: rendered at the model's size from what is recorded."""
     card, generator = inputs.card, torch.Generator().manual_seed(params.seed)
     plan = draw_plan(plan_affine(params.affine), parents["label"].to_pylist(), generator)
@@ -153,10 +159,14 @@ def _rendered(
         ArrayStore(inputs.pixels).row,
         lambda width, height: content_box(width, height, card.pixels, card.resize),
     )
-    return [(copy.row, (str(copy.row["id"]), copy.content)) for copy in copies]
+    return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)
 
 
-SECTIONS: Sections = {"params": ("augment_edge_cases", Params), "max_images": ("judge.max_images", Count)}
+SECTIONS: Sections = {
+    "params": ("augment_edge_cases", Params),
+    "max_images": ("judge.max_images", Count),
+    "max_copies": ("augment.max_copies", Few),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

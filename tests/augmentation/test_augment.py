@@ -25,7 +25,7 @@ from winnow.transforms.views import Ranges
 COUNTS = {"train": 10, "val": 6, "label_book": 3}  # train: 4, 3 and 3 of three classes
 ARMS = ("by_random", "by_policy", "by_policy_inverted", "by_affine")
 RANGES = Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.1)
-PARAMS = Params(seed=3, budget=37, multiple=1.5, chained=1, inverted_share=0.4, affine=RANGES)
+PARAMS = Params(seed=3, budget=37, multiple=1.5, max_copies=20, chained=1, inverted_share=0.4, affine=RANGES)
 POLICY: dict[str, Any] = {
     "sub_policies": [
         [

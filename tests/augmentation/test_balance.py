@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.datasets import make_dataset
-from winnow.augmentation.balance import choose_parents, choose_share, demand_balance, images_per_class, without_surplus
+from winnow.augmentation.balance import (
+    choose_parents,
+    choose_share,
+    demand_balance,
+    images_per_class,
+    short_of_balance,
+    without_surplus,
+)
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.messages import UserError
 
@@ -57,6 +64,30 @@ def test_a_class_of_one_image_has_all_its_copies_from_it() -> None:
     parents = choose_parents([0, 1, 1], per_class=5, rng=np.random.default_rng(0))
     assert Counter(parents.tolist())[0] == 4
     assert sorted(Counter(parents.tolist()).values()) == [1, 2, 4]
+
+
+@given(counts_by_class, st.integers(0, 300), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_no_image_has_more_copies_than_the_most_and_the_other_classes_have_what_they_had(
+    counts: list[int], spare: int, most: int, seed: int
+) -> None:
+    labels, per_class = np.repeat(np.arange(len(counts)), counts), max(counts) + spare
+    free = choose_parents(labels, per_class=per_class, rng=np.random.default_rng(seed))
+    bound = choose_parents(labels, per_class=per_class, rng=np.random.default_rng(seed), most=most)
+    times = np.bincount(bound, minlength=len(labels))
+    assert times.tolist() == np.minimum(np.bincount(free, minlength=len(labels)), most).tolist()
+    after = np.array(counts) + np.bincount(labels[bound], minlength=len(counts))
+    assert after.tolist() == [min(per_class, count * (1 + most)) for count in counts]
+
+
+def test_classes_short_of_balance_are_named() -> None:
+    names, counts = [*"abcdefg", "odd\n"], np.array([9, 5, 4, 9, 3, 2, 1, 8])
+    said = short_of_balance(names, counts, per_class=9, most=2)
+    assert said == (
+        "; fewer in b (5), c (4), e (3), f (2), g (1) and 1 more, since an image has at most 2 copies "
+        "(augment.max_copies)"
+    )
+    assert "'odd\\n' (8), since" in short_of_balance(names[6:], counts[6:], per_class=9, most=2)
+    assert short_of_balance(names, np.full(8, 9), per_class=9, most=2) == ""
 
 
 def test_the_odd_copies_fall_by_the_seed() -> None:

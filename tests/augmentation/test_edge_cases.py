@@ -88,6 +88,37 @@ def test_every_class_gets_exactly_the_copies_that_it_lacks(
             assert times.max() <= copies
 
 
+@settings(max_examples=80)
+@given(st.lists(st.integers(0, 2), max_size=30), st.integers(0, 200), st.integers(1, 9), st.integers(0, 99))
+def test_no_image_gets_more_copies_than_it_has_room_for_and_its_class_all_that_fit(
+    labels: list[int], wanted: int, copies: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    classes = np.array([0, 1, 2, *labels])
+    distance, edge, room = rng.random(len(classes)), rng.random(len(classes)) < 0.3, rng.integers(0, 9, len(classes))
+    missing = np.array([wanted, wanted // 3, 0])
+    chosen = choose_edge_parents(classes, distance, edge, missing=missing, copies=copies, room=room)
+    assert (np.bincount(chosen, minlength=len(classes)) <= room).all()
+    fits = np.minimum(missing, [room[classes == label].sum() for label in range(3)])
+    assert np.bincount(classes[chosen], minlength=3).tolist() == fits.tolist()
+    endless = np.full(len(classes), 10**6)
+    free = choose_edge_parents(classes, distance, edge, missing=missing, copies=copies, room=endless)
+    unbounded = choose_edge_parents(classes, distance, edge, missing=missing, copies=copies)
+    assert free.tolist() == unbounded.tolist()
+
+
+def test_copies_that_find_no_room_go_to_the_images_with_the_fewest() -> None:
+    chosen = choose_edge_parents(
+        np.zeros(4, np.int64),
+        np.array([4.0, 3.0, 2.0, 1.0]),
+        np.array([True, False, False, False]),
+        missing=np.array([7]),
+        copies=4,
+        room=np.array([1, 9, 9, 9]),
+    )
+    assert np.bincount(chosen).tolist() == [1, 3, 2, 1]  # 4 and 3 without a bound
+
+
 def test_copies_of_an_empty_class_are_refused() -> None:
     with pytest.raises(ValueError, match="class 1 has no image to copy"):
         choose_edge_parents(np.array([0]), np.zeros(1), np.zeros(1, bool), missing=np.array([0, 2]), copies=3)

@@ -1,4 +1,4 @@
-"""Every CUDA device is used: each worker has one, dealt in turn. Tried on machines without any, with devices made up."""
+"""Every CUDA device is used: each worker has one, dealt in turn. Devices are made up, as few machines have several."""
 
 import os
 

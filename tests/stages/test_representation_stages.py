@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = seen | drawn
     find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png", **seen)
     given = {"dataset": dataset, "edge_cases": edges, "policy": policy}
-    augment_edge_cases.main(COPIES, MOST, **given, augmented=augmented, **drawn)
+    augment_edge_cases.main(COPIES, MOST, 20, **given, augmented=augmented, **drawn)
     train_encoder.main(ENCODERS, HEAD, FINETUNE, dataset=augmented, encoders=encoders, **whole)
     embed.main(
         embed.Params(seed=0, neighbours=4),
@@ -137,12 +137,12 @@ def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path:
     )
     places = {"edge_cases": edges, "policy": folder / "policy.json", "augmented": out}
     places |= competition_inputs(tmp_path, "model", "pixels", "user")
-    augment_edge_cases.main(COPIES, MOST, dataset=tmp_path / "set", **places)
+    augment_edge_cases.main(COPIES, MOST, 20, dataset=tmp_path / "set", **places)
     after = read_samples(out).to_pylist()
     assert Counter(row["label"] for row in after if row["split"] == "train") == dict.fromkeys(classes, (MOST - 6) // 3)
     assert [row for row in after if row["parent"] is None] == [row for row in rows if row["parent"] is None]
     with pytest.raises(UserError, match=r"class i has 9 training images, but judge\.max_images leaves 8 for each"):
-        augment_edge_cases.main(COPIES, 30, dataset=tmp_path / "set", **places)
+        augment_edge_cases.main(COPIES, 30, 20, dataset=tmp_path / "set", **places)
 
 
 def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -151,6 +151,7 @@ def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> Non
         augment_edge_cases.main(
             COPIES,
             MOST,
+            20,
             dataset=folder / "set",
             edge_cases=tmp_path / "edges.parquet",
             policy=folder / "policy.json",

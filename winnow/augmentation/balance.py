@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.dataset.samples import LEAST, class_names, column, only_source, only_splits
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.messages import UserError, plain
 
 Indices = npt.NDArray[np.int64]
+
+SHOWN = 5  # classes in a message
 
 
 def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
@@ -125,13 +127,16 @@ def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generat
     return samples.filter(pa.array(stays))
 
 
-def choose_parents(labels: Sequence[int] | Indices, *, per_class: int, rng: np.random.Generator) -> Indices:
+def choose_parents(
+    labels: Sequence[int] | Indices, *, per_class: int, rng: np.random.Generator, most: int | None = None
+) -> Indices:
     """The source image of each copy: within a class every image is used equally often, or once more than another.
 
     Args:
         labels: (N,) class index of each training image; all of them stay in the balanced set.
         per_class: images that a class shall have, source images included; none has more.
         rng: chooses, in each class, those that are used once more.
+        most: copies of one image, even if its class then stays below ``per_class``; None: any number.
 
     Returns:
         (M,) indices into ``labels``, ascending, each repeated once per copy.
@@ -148,7 +153,24 @@ def choose_parents(labels: Sequence[int] | Indices, *, per_class: int, rng: np.r
             raise ValueError(f"class {label} has {len(members)} images, more than per_class = {per_class}")
         times[members] = missing // len(members)
         times[rng.permutation(members)[: missing % len(members)]] += 1
-    return np.repeat(np.arange(len(labels)), times)
+    return np.repeat(np.arange(len(labels)), times if most is None else np.minimum(times, most))
+
+
+def short_of_balance(classes: Sequence[str], counts: Indices, *, per_class: int, most: int | None) -> str:
+    """What to say of the classes that stay below the count of the others; empty where there are none.
+
+    Args:
+        classes: K names.
+        counts: (K,) training images of each, copies included.
+        per_class: that each was to have.
+        most: copies of one image, which alone keeps a class below; None: any number.
+    """
+    short = [f"{plain(classes[label])} ({counts[label]})" for label in np.flatnonzero(counts < per_class).tolist()]
+    if not short:
+        return ""
+    more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+    said = ", ".join(short[:SHOWN]) + more
+    return f"; fewer in {said}, since an image has at most {most} copies (augment.max_copies)"
 
 
 def choose_share(labels: Sequence[int] | Indices, *, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

@@ -75,6 +75,7 @@ def choose_edge_parents(
     *,
     missing: npt.NDArray[np.int64],
     copies: int,
+    room: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64]:
     """The source image of each copy: a class's edge cases, the furthest first, each equally often or once more.
 
@@ -87,6 +88,7 @@ def choose_edge_parents(
         edge: (N,).
         missing: (K,) copies that each class shall get.
         copies: at most of one image, while its class has others.
+        room: (N,) copies that an image may get at all, even if its class then gets fewer; None: any number.
 
     Returns:
         (M,) rows, ascending, each repeated once per copy.
@@ -105,4 +107,9 @@ def choose_edge_parents(
         parents = order[: max(int(edge[members].sum()), -(-wanted // copies))]
         times[parents] = wanted // len(parents)
         times[parents[: wanted % len(parents)]] += 1
+        if room is not None:
+            times[members] = np.minimum(times[members], room[members])
+            while (short := wanted - times[members].sum()) > 0 and len(free := order[times[order] < room[order]]):
+                fewest = free[times[free] == times[free].min()]  # what found no room falls to them, one each
+                times[fewest[:short]] += 1
     return np.repeat(np.arange(len(labels)), times)

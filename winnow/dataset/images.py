@@ -19,6 +19,7 @@ import pyarrow as pa
 from PIL import Image
 
 from winnow.dataset.arrays import ArrayStore, gather
+from winnow.dataset.samples import class_names, samples_table
 from winnow.dataset.streaming import damaged, each_image, ids_in_shard, lacking
 from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, suffix_of
 from winnow.pipeline.files import Columns, fresh_folder, pass_on, schema_of, write_table
@@ -38,6 +39,7 @@ SHARD_BYTES = 2**26  # of images: photographs fill a shard sooner
 PAGE_ROWS = 8  # images after which a page may end: it does once it holds 1 MB
 
 Pixels = npt.NDArray[np.uint8]
+Copy = tuple[dict[str, object], tuple[str, bytes]]  # row of a samples table, and the id with the picture's bytes
 
 
 def stored_images(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
@@ -134,16 +136,60 @@ def write_dataset(
         shards_from: datasets whose shards are passed on byte for byte, if they hold a sample of the table, and whose
             copies' features are.
     """
+    shards = _fresh_shards(folder)
+    _pass_on_shards(folder, samples, shards_from)
+    _write_shards(shards, images)
+    write_table(folder / "samples.parquet", samples)  # last, so that a folder with a table is a whole dataset
+
+
+def write_with_copies(
+    folder: Path, samples: pa.Table, copies: Iterable[Copy], *, shards_from: Sequence[Path]
+) -> list[str]:
+    """Write a dataset with new copies. Their pictures are written shard by shard, and no more than a shard's are held.
+
+    Args:
+        folder: made anew.
+        samples: the table without the copies, carrying its class names.
+        copies: in an order that is the same in every run; taken one at a time.
+        shards_from: as ``write_dataset`` takes them.
+
+    Returns:
+        The copies' ids.
+    """
+    rows = samples.to_pylist()
+
+    def pictures() -> Iterator[tuple[str, bytes]]:
+        for row, picture in copies:
+            rows.append(row)
+            yield picture
+
+    _write_shards(_fresh_shards(folder), pictures())
+    table = samples_table(rows, class_names(samples))
+    _pass_on_shards(folder, table, shards_from)
+    write_table(folder / "samples.parquet", table)
+    return [row["id"] for row in rows[len(samples) :]]
+
+
+def _fresh_shards(folder: Path) -> Path:
     shards = fresh_folder(folder) / "images"
     shards.mkdir()
+    return shards
+
+
+def _pass_on_shards(folder: Path, samples: pa.Table, shards_from: Sequence[Path]) -> None:
+    """The shards of other datasets that hold a sample of the table, and the features of their copies."""
     kept = set(samples["id"].to_pylist())
     for source in shards_from:
         for shard in sorted((source / "images").glob("*.parquet")):
-            if not kept.isdisjoint(ids_in_shard(shard, source)):
-                pass_on(shard, shards / shard.name)
+            to = folder / "images" / shard.name
+            if not to.exists() and not kept.isdisjoint(ids_in_shard(shard, source)):
+                pass_on(shard, to)
         for file in sorted((source / COPIES).glob("*/*")):
             (folder / COPIES / file.parent.name).mkdir(parents=True, exist_ok=True)
             pass_on(file, folder / COPIES / file.parent.name / file.name)
+
+
+def _write_shards(shards: Path, images: Iterable[tuple[str, bytes]]) -> None:
     batch: list[tuple[str, bytes]] = []
     held = 0
     for item in images:
@@ -154,7 +200,6 @@ def write_dataset(
         held += len(item[1])
     if batch:
         _write_shard(shards, batch)
-    write_table(folder / "samples.parquet", samples)  # last, so that a folder with a table is a whole dataset
 
 
 def _write_shard(shards: Path, batch: Sequence[tuple[str, bytes]]) -> None:

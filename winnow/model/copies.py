@@ -1,37 +1,63 @@
 """Features of augmented copies, which their dataset carries as it carries their pictures."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from winnow.dataset.arrays import ArrayStore, Rows, write_rows
-from winnow.dataset.images import COPIES
+from winnow.dataset.arrays import ArrayStore, Rows, write_index, write_rows
+from winnow.dataset.images import COPIES, decode_stored
+from winnow.dataset.streaming import every_image
 from winnow.model.extraction import Extraction, extract_features
 
 Pixels = npt.NDArray[np.uint8]
-Features = npt.NDArray[np.float16]
 
 PART = 256  # copies in an array
 
 
-def copy_features(extraction: Extraction, copies: Iterable[tuple[str, Pixels]]) -> dict[str, Features]:
-    """(D,) features of each copy, by id.
+@contextmanager
+def copy_features(extraction: Extraction, copies: Iterable[tuple[str, Pixels]]) -> Iterator[ArrayStore]:
+    """(D,) float16 features of each copy, by id; they lie in files until the block ends.
 
     Args:
         extraction: of the model.
         copies: id, each once, and (S, S, C) pixels, taken a few at a time.
     """
-    found: dict[str, Features] = {}
     with tempfile.TemporaryDirectory() as place:
         squares, features = Path(place, "pixels"), Path(place, "features")
         write_rows(squares, _parts(copies))
-        for part, name in extract_features(extraction, [squares], list(ArrayStore(squares).places), features):
-            rows = np.load(features / name)
-            found |= dict(zip(part, rows, strict=True))
-    return found
+        parts = extract_features(extraction, [squares], list(ArrayStore(squares).places), features)
+        write_index(features, [(one, name, position) for part, name in parts for position, one in enumerate(part)])
+        yield ArrayStore(features)
+
+
+def add_copy_features(extraction: Extraction, stage: str, copies: Mapping[Path, Sequence[str]]) -> None:
+    """Put the features of a stage's copies into the datasets that hold their pictures.
+
+    A copy that several datasets share is computed once. Pictures are read a few at a time.
+
+    Args:
+        extraction: of the model.
+        stage: that made the copies.
+        copies: by folder of the dataset, the ids of its copies, in an order that is the same in every run.
+    """
+    with copy_features(extraction, _pictures(copies)) as features:
+        for dataset, ids in copies.items():
+            parts = (ids[start : start + PART] for start in range(0, len(ids), PART))
+            rows = ((part, np.stack([features.row(one) for one in part])) for part in parts)
+            write_rows(dataset / COPIES / stage, rows)
+
+
+def _pictures(copies: Mapping[Path, Sequence[str]]) -> Iterator[tuple[str, Pixels]]:
+    done: set[str] = set()
+    for dataset, ids in copies.items():
+        new = set(ids) - done
+        done |= new
+        for identifier, content in every_image(dataset, new):
+            yield identifier, decode_stored(content, dataset, identifier)
 
 
 def _parts(copies: Iterable[tuple[str, Pixels]]) -> Iterator[Rows]:
@@ -45,16 +71,3 @@ def _parts(copies: Iterable[tuple[str, Pixels]]) -> Iterator[Rows]:
             yield names, np.stack(held)
             del waiting[pixels.shape]
     yield from ((names, np.stack(held)) for names, held in waiting.values())
-
-
-def write_copy_features(dataset: Path, stage: str, ids: Sequence[str], features: dict[str, Features]) -> None:
-    """Put the features of a stage's copies into the dataset that holds them.
-
-    Args:
-        dataset: its folder.
-        stage: that made the copies.
-        ids: of the copies, in an order that is the same in every run.
-        features: by id.
-    """
-    parts = (list(ids[start : start + PART]) for start in range(0, len(ids), PART))
-    write_rows(dataset / COPIES / stage, ((part, np.stack([features[one] for one in part])) for part in parts))

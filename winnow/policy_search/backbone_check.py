@@ -81,14 +81,14 @@ def find_limits_by_backbone(
     heads = [head_of(state) for state in states]
     plan = [(name, magnitude) for name in operations for magnitude in settings.magnitudes]
     drawn = _changed([rows[row] for row in chosen.tolist()], plan, inputs, torch.Generator().manual_seed(seed))
-    found = copy_features(extraction, drawn)
     taken_for = np.zeros((len(operations), 1 + len(settings.magnitudes), len(chosen)), dtype=np.int64)
-    for place, row in enumerate(chosen.tolist()):
-        judge = heads[folds[row]]
-        seen = np.stack([features[row], *(found[_key(place, n)] for n in range(len(plan)))]).astype(np.float32)
-        answers = judge.probabilities(seen).argmax(axis=1)
-        taken_for[:, 0, place] = answers[0]
-        taken_for[:, 1:, place] = answers[1:].reshape(len(operations), len(settings.magnitudes))
+    with copy_features(extraction, drawn) as found:
+        for place, row in enumerate(chosen.tolist()):
+            judge = heads[folds[row]]
+            seen = np.stack([features[row], *(found.row(_key(place, n)) for n in range(len(plan)))]).astype(np.float32)
+            answers = judge.probabilities(seen).argmax(axis=1)
+            taken_for[:, 0, place] = answers[0]
+            taken_for[:, 1:, place] = answers[1:].reshape(len(operations), len(settings.magnitudes))
     criterion = dataclasses.replace(check, magnitudes=settings.magnitudes)
     return _decided(taken_for, labels[chosen], classes, operations, criterion)
 
