@@ -392,6 +392,25 @@ def test_the_model_that_judges_and_why_are_told(run: Run) -> None:
     assert "Judged by timm:x, weights default, frozen, 224 x 224 pixels, the centre cropped ." in text
 
 
+@pytest.mark.parametrize(
+    ("model", "frozen", "said"),
+    [
+        ("competition", False, "the competition's fixed model"),
+        ("timm:x", True, "a linear head on timm:x"),
+        ("timm:x", False, "timm:x, fine-tuned,"),
+    ],
+)
+def test_what_is_trained_on_every_arm_is_named(run: Run, model: str, frozen: bool, said: str) -> None:
+    run.model = {"model": model, "weights": "none", "pixels": 64, "resize": "stretch", "frozen": frozen, "why": ""}
+    text = read(run.write().report()).text
+    assert f"An arm is a dataset that the same model ( {said} ) is trained on" in text
+    assert ("fixed model" in text) == (model == "competition")
+    run.comparison = arms(0.5)
+    text = read(run.write().report()).text
+    assert f"Trained on arm0 , {said} has an accuracy of 0.500" in text
+    assert ("fixed model" in text) == (model == "competition")
+
+
 def test_estimated_faults_and_what_stopped_at_a_ranking_are_told(run: Run) -> None:
     assert "Estimated share" not in read(run.write().report()).text
     run.refinement = {

@@ -1,8 +1,9 @@
 """The gate: does a round's dataset train a better model than the one that came in?
 
-The fixed model is trained on both, seed by seed, and evaluated on the same images with the same labels: the validation
-images and the label book as they came in. (Images that the round itself cleansed would favour dropping hard ones.) The
-round is rejected only when the 95 % interval of its gain lies wholly below 0; else noise alone would reject most.
+The source's model is trained on both, seed by seed, and evaluated on the same images with the same labels: the
+validation images and the label book as they came in. (Images that the round itself cleansed would favour dropping hard
+ones.) The round is rejected only when the 95 % interval of its gain lies wholly below 0; else noise alone would reject
+most.
 """
 
 from dataclasses import dataclass

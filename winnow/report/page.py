@@ -35,6 +35,9 @@ BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "gro
 RESIZED = {"letterbox": "letterboxed", "centre": "the centre cropped", "stretch": "stretched"}
 
 
+COMPETITION = "competition"  # `model` of data/model.json where the fixed model judges
+
+
 MINUS = "−"
 
 
@@ -157,6 +160,7 @@ def render(report: Report) -> bytes:
         "is_large": is_large,
         "any": any,
         "model": model_text,
+        "judge": judge_text,
         "belonging": lambda kind: BELONGING.get(kind, kind),
     }
     page = environment.get_template(TEMPLATE).render(
@@ -211,6 +215,13 @@ def model_text(model: Mapping[str, Any]) -> str:
         f"{pixels} x {pixels} pixels, {RESIZED.get(model['resize'], model['resize'])}",
     ]
     return ", ".join(parts)
+
+
+def judge_text(model: Mapping[str, Any]) -> str:
+    """What every arm trains, within a sentence."""
+    if model["model"] == COMPETITION:
+        return "the competition's fixed model"
+    return f"a linear head on {model['model']}" if model["frozen"] else f"{model['model']}, fine-tuned,"
 
 
 def words(name: str) -> str:
