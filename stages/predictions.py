@@ -9,6 +9,7 @@ Params  predictions, embeddings
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from winnow.dataset.samples import class_names, read_samples
@@ -43,8 +44,9 @@ def main(predictions: str, vectors: str, *, prepared: Path, resolved: Path) -> N
 
 
 def _table(found: ByImage, columns: Columns) -> pa.Table:
-    schema = schema_of(columns)
-    return pa.table([found.ids, pa.array(found.values.tolist(), schema.field(1).type)], schema=schema)
+    count, width = found.values.shape
+    lists = pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * width, found.values.ravel())
+    return pa.table([found.ids, lists], schema=schema_of(columns))
 
 
 SECTIONS: Sections = {"predictions": ("predictions", str), "vectors": ("embeddings", str)}

@@ -1,6 +1,7 @@
 """Predictions and embeddings of the user's own: every form that is read, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +82,49 @@ def test_embeddings_are_columns_of_numbers_or_lists(tmp_path: Path, samples: pa.
 def test_what_is_refused(tmp_path: Path, samples: pa.Table, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_predictions(written(tmp_path, text), samples, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ([[1.0], [1.0, 2.0]], "column embedding must hold lists of one length"),
+        ([[1.0, 2.0], None], "column embedding must hold lists of one length"),
+        ([["a"], ["b"]], "column embedding must hold lists of numbers"),
+        ([[1.0, None], [1.0, 2.0]], "has gaps or values that are no numbers"),
+        ([[], []], "columns must hold numbers"),
+    ],
+)
+def test_lists_that_are_no_embedding_are_refused(
+    tmp_path: Path, samples: pa.Table, lists: list[Any], message: str
+) -> None:
+    table = pa.table({"id": samples["id"].to_pylist()[:2], "embedding": lists})
+    pq.write_table(table, tmp_path / "lists.parquet")
+    with pytest.raises(UserError, match=message):
+        read_embeddings(tmp_path / "lists.parquet", samples)
+
+
+class Counted(np.ndarray[Any, Any]):
+    """An array that may not become a list of Python's numbers."""
+
+    def tolist(self) -> Any:
+        raise AssertionError("a Python object for each number")
+
+
+def test_numbers_stay_arrays_on_their_way_to_the_signals(
+    tmp_path: Path, samples: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = samples["id"].to_pylist()
+    values = np.random.default_rng(0).normal(size=(len(ids), 5))
+    flat = pa.array(values.ravel())
+    lists = pa.FixedSizeListArray.from_arrays(flat, 5)
+    pq.write_table(pa.table({"id": ids, "embedding": lists}), tmp_path / "mine.parquet", row_group_size=2)
+    empty = written(tmp_path, "name\n", "none.csv")
+    stack = np.stack
+    monkeypatch.setattr(np, "stack", lambda *args, **options: stack(*args, **options).view(Counted))
+    main(str(empty), str(tmp_path / "mine.parquet"), prepared=tmp_path / "set", resolved=tmp_path / "out")
+    told = read_user_signals(tmp_path / "out", samples)
+    assert told.embedding is not None
+    np.testing.assert_array_equal(told.embedding, values)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, samples: pa.Table) -> None:

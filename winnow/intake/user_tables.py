@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -77,16 +78,25 @@ def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
         return ByImage([], np.zeros((0, 0)), [], 0)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if any(kind(column.type) for kind in LISTS):
-            rows = column.to_pylist()
-            if len({len(row or ()) for row in rows}) != 1:
-                raise UserError(f"{path}: column {name} must hold lists of one length")
-            names = [f"{name}_{number}" for number in range(len(rows[0]))]
-            values = np.array(rows, dtype=np.float64)
             key = next((one for one in KEYS if one in table.column_names), None)
             columns = {} if key is None else {key: table[key]}
-            table = pa.table({**columns, **{one: values[:, n] for n, one in enumerate(names)}})
+            values = _matrix(path, name, column)
+            table = pa.table({**columns, **{f"{name}_{number}": row for number, row in enumerate(values.T)}})
             break
     return _by_image(path, table, [name for name in table.column_names if name not in KEYS], samples)
+
+
+def _matrix(path: Path, name: str, column: pa.ChunkedArray) -> Values:
+    """(n, D) of a column of lists, NaN for gaps in them; without a Python object for each number."""
+    lengths = pc.list_value_length(column).fill_null(0).unique()
+    if len(lengths) != 1:
+        raise UserError(f"{path}: column {name} must hold lists of one length")
+    try:
+        flat = pc.list_flatten(column).cast(pa.float64())
+    except pa.ArrowException:
+        raise UserError(f"{path}: column {name} must hold lists of numbers") from None
+    values: Values = flat.to_numpy().reshape(len(column), lengths[0].as_py())
+    return values
 
 
 def _read(path: Path) -> pa.Table:

@@ -45,6 +45,10 @@ def _rows(path: Path, column: str, samples: pa.Table) -> Array | None:
     table = read_table(path, columns=["id", column])
     if not table.num_rows:
         return None
-    known = dict(zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True))
-    unknown = [np.nan] * len(table[column][0])
-    return np.array([known.get(one, unknown) for one in samples["id"].to_pylist()], dtype=np.float64)
+    values = table[column].combine_chunks().flatten().to_numpy().reshape(len(table), -1)  # (n, D)
+    rows = {one: row for row, one in enumerate(table["id"].to_pylist())}
+    found = np.full((len(samples), values.shape[1]), np.nan)
+    for row, one in enumerate(samples["id"].to_pylist()):
+        if one in rows:
+            found[row] = values[rows[one]]
+    return found
