@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.support.backbones import batch, card_of, write_module
-from winnow.backbone.loading import load_backbone
+from winnow.backbone.loading import demand_files, load_backbone
 from winnow.pipeline.messages import UserError
 
 
@@ -105,3 +105,55 @@ def test_missing_modules_and_names_of_others_are_refused(tmp_path: Path) -> None
     write_module(tmp_path, "json", "def build(): ...")
     with pytest.raises(UserError, match=r"another module is called json too; rename .*json.py"):
         load_backbone(card_of("python:json:build"), user_folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def build(): ...",
+        "class build: ...",
+        "from torch.nn import Identity as build",
+        "build = lambda: None",
+        "try:\n    import build\nexcept ImportError:\n    build = None",
+        "if True:\n    def build(): ...",
+        "from somewhere import *",
+        "def __getattr__(name): ...",
+    ],
+)
+def test_a_factory_that_its_module_names_is_found_without_running_it(source: str, tmp_path: Path) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "small.py").write_text(f"raise SystemExit\n{source}\n")
+    demand_files("python:nets.small:build", "default", user_folder=tmp_path)
+    (tmp_path / "nets" / "__init__.py").write_text(f"{source}\nraise SystemExit\n")
+    demand_files("python:nets:build", "none", user_folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def other():\n    def build(): ...", "mine has no function build; define it, or correct params.yaml"),
+        ("other = build", "mine has no function build"),
+        ("def build(:", r"mine.py is no Python \(.*line 1.*\); correct it"),
+        ("build = '\x00'", r"mine.py is no Python .*null byte"),
+        (None, "mine.py is missing; put it there, or correct params.yaml"),
+    ],
+)
+def test_a_missing_module_or_factory_is_said_before_anything_runs(
+    source: str | None, message: str, tmp_path: Path
+) -> None:
+    if source is not None:
+        (tmp_path / "mine.py").write_text(source)
+    with pytest.raises(UserError, match=message) as refused:
+        demand_files("python:mine:build", "default", user_folder=tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_or_package_of_weights_is_said_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"weights .*gone.pt is missing; put the file there"):
+        demand_files("timm:resnet18", "gone.pt", user_folder=tmp_path)
+    with pytest.raises(UserError, match="must lie in"):
+        demand_files("timm:resnet18", "../gone.pt", user_folder=tmp_path)
+    with pytest.raises(UserError, match="must be of a known package"):
+        demand_files("timm:resnet18", "package:unheard-of", user_folder=tmp_path)
+    (tmp_path / "there.pt").touch()
+    demand_files("timm:resnet18", "there.pt", user_folder=tmp_path)

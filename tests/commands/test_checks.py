@@ -1,4 +1,4 @@
-"""A dvc.lock cut short anywhere is readable again and keeps every stage that was whole."""
+"""Before a run: a dvc.lock cut short anywhere is readable again; what a user's model lacks is said."""
 
 import random
 import re
@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from tests.support.imports import ROOT
-from winnow.commands.checks import readable, repair_lock
+from winnow.commands import checks
+from winnow.commands.checks import check_model, readable, repair_lock
 from winnow.pipeline.messages import UserError
 
 WHOLE = (ROOT / "dvc.lock").read_bytes()
@@ -63,3 +64,26 @@ def test_a_lock_damaged_in_its_middle_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"not only at its end; `git checkout dvc\.lock`"):
         repair_lock(file)
     assert file.read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "python:mine:build"}, r"models/user/mine\.py is missing"),
+        ({"model": "timm:resnet18", "weights": "gone.pt"}, r"weights .*models/user/gone\.pt is missing"),
+        ({"model": "python:there:other"}, "there has no function other"),
+    ],
+)
+def test_what_the_users_own_model_lacks_is_said_before_a_run(
+    changes: dict[str, str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "USER", tmp_path / "models" / "user")
+    (tmp_path / "models" / "user").mkdir(parents=True)
+    (tmp_path / "models" / "user" / "there.py").write_text("def build(): ...")
+    file = tmp_path / "params.yaml"
+    whole = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump(whole | changes))
+    with pytest.raises(UserError, match=message):
+        check_model(file)
+    file.write_text(yaml.safe_dump(whole | {"model": "python:there:build"}))
+    check_model(file)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from winnow.backbone.card import Card
 from winnow.backbone.packaged import PACKAGE, packaged_file, packaged_state
-from winnow.backbone.preprocessing import TIMM, TORCHVISION
-from winnow.backbone.user import user_network
-from winnow.backbone.weights import put_state, read_state
+from winnow.backbone.preprocessing import PYTHON, TIMM, TORCHVISION
+from winnow.backbone.user import demand_factory, user_network
+from winnow.backbone.weights import demand_weights, put_state, read_state
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 
@@ -123,6 +123,25 @@ def weight_file(weights: str, *, user_folder: Path) -> Path:
     if not file.is_relative_to(folder):
         raise UserError(f"params.yaml: weights must lie in {user_folder}, got {weights!r}; copy the file there")
     return file
+
+
+def demand_files(model: str, weights: str, *, user_folder: Path) -> None:
+    """Stop where the user's module, its factory, a file or a package of weights is missing. Nothing is loaded.
+
+    Args:
+        model: as params.yaml has it.
+        weights: likewise.
+        user_folder: models/user.
+
+    Raises:
+        UserError: something is.
+    """
+    if model.startswith(PYTHON):
+        demand_factory(model, user_folder=user_folder)
+    if weights.startswith(PACKAGE):
+        packaged_file(weights.removeprefix(PACKAGE))
+    elif weights not in ("none", "default"):
+        demand_weights(weight_file(weights, user_folder=user_folder))
 
 
 def _backbone(card: Card, user_folder: Path, *, seed: int) -> Backbone:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import symtable
 import sys
 import traceback
 from collections.abc import Iterator
@@ -32,18 +33,15 @@ def user_network(model: str, *, user_folder: Path) -> nn.Module:
         UserError: the module is not there, it or its factory fails, or what comes is no network.
     """
     _, module, factory = model.split(":")
-    file = user_folder.joinpath(*module.split("."))
-    if not file.with_suffix(".py").is_file() and not (file / "__init__.py").is_file():
-        raise UserError(f"model {model}: {file.with_suffix('.py')} is missing; put it there, or correct params.yaml")
+    file = _module_file(model, user_folder)
     with _importable(user_folder):
         try:
             loaded = importlib.import_module(module)
             if not Path(str(loaded.__file__)).resolve().is_relative_to(user_folder.resolve()):
-                raise UserError(
-                    f"model {model}: another module is called {module} too; rename {file.with_suffix('.py')}"
-                )
+                own = file.parent if file.name == "__init__.py" else file
+                raise UserError(f"model {model}: another module is called {module} too; rename {own}")
             if not callable(getattr(loaded, factory, None)):
-                raise UserError(f"model {model}: {module} has no function {factory}; define it, or correct params.yaml")
+                raise _no_factory(model)
             network = getattr(loaded, factory)()
         except UserError:
             raise
@@ -52,6 +50,40 @@ def user_network(model: str, *, user_folder: Path) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise UserError(f"model {model}: {factory}() must return a torch.nn.Module, got {type(network).__name__}")
     return network
+
+
+def demand_factory(model: str, *, user_folder: Path) -> None:
+    """Stop where the module of ``python:MODULE:FACTORY`` is missing or names no FACTORY; none of its code runs.
+
+    Args:
+        model: ``python:MODULE:FACTORY``.
+        user_folder: models/user.
+
+    Raises:
+        UserError: the module is not there, is no Python, or neither defines nor imports the factory.
+    """
+    file = _module_file(model, user_folder)
+    try:
+        names = symtable.symtable(file.read_text(encoding="utf-8"), str(file), "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: not in UTF-8, or a null byte in it
+        raise UserError(f"model {model}: {file} is no Python ({error}); correct it") from None
+    bound = {one.get_name() for one in names.get_symbols() if one.is_assigned() or one.is_imported()}
+    anything = "__getattr__" in bound or "import *" in file.read_text(encoding="utf-8")
+    if model.rpartition(":")[2] not in bound and not anything:
+        raise _no_factory(model)
+
+
+def _module_file(model: str, user_folder: Path) -> Path:
+    file = user_folder.joinpath(*model.split(":")[1].split("."))
+    for one in (file / "__init__.py", file.with_suffix(".py")):  # as Python looks for them
+        if one.is_file():
+            return one
+    raise UserError(f"model {model}: {file.with_suffix('.py')} is missing; put it there, or correct params.yaml")
+
+
+def _no_factory(model: str) -> UserError:
+    _, module, factory = model.split(":")
+    return UserError(f"model {model}: {module} has no function {factory}; define it, or correct params.yaml")
 
 
 def _said(error: Exception, folder: Path) -> str:

@@ -23,10 +23,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, of another kind, damaged, or holds more than tensors.
     """
-    if file.suffix not in (".pt", ".pth", ".safetensors"):
-        raise UserError(f"weights must be a .pt, .pth or .safetensors file, got {file}")
-    if not file.is_file():
-        raise UserError(f"weights {file} is missing; put the file there, or correct `weights` in params.yaml")
+    demand_weights(file)
     try:
         if file.suffix == ".safetensors":
             return dict(load_file(file))
@@ -38,6 +35,18 @@ def read_state(file: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not state or not all(isinstance(one, Tensor) for one in state.values()):
         raise UserError(f"weights {file} must hold tensors by name; save the network's `state_dict()`")
     return {str(name).removeprefix(PARALLEL): tensor for name, tensor in state.items()}
+
+
+def demand_weights(file: Path) -> None:
+    """Stop where a file of weights is missing, or of a kind that is not read.
+
+    Raises:
+        UserError: it is.
+    """
+    if file.suffix not in (".pt", ".pth", ".safetensors"):
+        raise UserError(f"weights must be a .pt, .pth or .safetensors file, got {file}")
+    if not file.is_file():
+        raise UserError(f"weights {file} is missing; put the file there, or correct `weights` in params.yaml")
 
 
 def put_state(network: nn.Module, state: Mapping[str, Tensor], *, heads: tuple[str, ...], file: Path) -> None:

@@ -19,6 +19,7 @@ from winnow.pipeline.params import PARAMS, load_params, read_params
 from winnow.pipeline.stage import Sections
 
 OVERRIDES = ROOT / "overrides.csv"
+USER = ROOT / "models/user"
 LOCK, PIPELINE = ROOT / "dvc.lock", ROOT / "dvc.yaml"
 
 
@@ -76,13 +77,15 @@ def check_source(source: str) -> None:
 
 
 def check_model(file: Path = PARAMS) -> None:
-    """Stop before anything long if the model is none, or the user's own predictions are not there."""
+    """Stop before anything long if the model is none, or the user's own code, weights or predictions are not there."""
     from winnow.backbone.choice import AUTO, request_of, resolve
+    from winnow.backbone.loading import demand_files
 
     params = read_params(file)
     request = request_of(params)
     if request.model != AUTO:
         resolve(request)
+        demand_files(request.model, request.weights, user_folder=USER)
     for name in ("predictions", "embeddings"):
         if not (ROOT / params[name]).is_file():
             raise UserError(f"params.yaml: {name} is {params[name]}, which is no file; correct its path")
