@@ -233,7 +233,8 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
         UserError: there are too few images to draw a missing split.
     """
     labels, hashes, together = zip(*((one.label, one.pixel_hash, one.group) for one in samples), strict=True)
-    splits = draw_missing([sample.split for sample in samples], labels, hashes, together, plan)
+    listed = [sample.listed for sample in samples]
+    splits = draw_missing([sample.split for sample in samples], labels, hashes, together, plan, listed)
     for split in PRECEDENCE:
         if split not in splits:
             largest = max(Counter(together).values())

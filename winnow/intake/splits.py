@@ -2,17 +2,19 @@
 
 A group is what belongs together: equal images, near-duplicates, what groups.csv joins. A draw is stratified by class
 and ordered by a keyed hash of each image's pixels, so that an image's split depends on the seed and on itself: adding
-one image moves only images at the cut, in its own class. A group is drawn whole; where its labels differ, all of it
-stays in train.
+one image moves only images at the cut, in its own class. A group is drawn whole. Where its labels differ, all of it
+stays in train, unless groups.csv says that it belongs together: such groups are dealt whole once those of one label do
+not suffice (``mixed_groups``).
 """
 
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from winnow.dataset.samples import LEAST
+from winnow.intake.mixed_groups import choose_groups, mixed_groups
 
 PRECEDENCE = ("train", "val", "label_book", "test")  # of two splits that share a group, the later one keeps it
 
@@ -49,6 +51,7 @@ def draw_missing(
     hashes: Sequence[str],
     groups: Sequence[Hashable],
     plan: SplitPlan,
+    listed: Sequence[str] = (),
 ) -> list[str]:
     """The split of each image once test, val and label_book exist.
 
@@ -62,41 +65,86 @@ def draw_missing(
         hashes: (N,) equal for equal pixels; they order the draw.
         groups: (N,) equal for images that belong together, equal images among them.
         plan: fractions, counts and seed.
+        listed: (N,) group in groups.csv, empty for none; or nothing, where there is no such file.
     """
     drawn, missing = list(splits), set(PRECEDENCE) - set(splits)
-    least = {"test": 1, "val": 2 if "label_book" in missing else 1, "label_book": 1}  # images, and groups
-    stays = {"train": LEAST["train"], "val": 1}  # images of a class
-
-    def share(fraction: float, least: int) -> Callable[[int], int]:
-        return lambda n: max(0, min(n - LEAST["train"], max(least, math.floor(fraction * n + 0.5))))
-
-    steps = {
-        "test": ("train", share(plan.test_fraction, least["test"])),
-        "val": ("train", share(plan.val_fraction, least["val"])),
-        "label_book": ("val", lambda n: min(plan.label_book_per_class, n // 2)),
-    }
     together: dict[Hashable, list[int]] = {}
     for index, name in enumerate(groups):
         together.setdefault(name, []).append(index)
     # The least hash stands for a group, so that the order of the images does not matter.
-    order = {name: min(hashes[index] for index in indices).encode() for name, indices in together.items()}
-    for split, (origin, take) in steps.items():
-        if split in missing:
-            key = f"{split}:{plan.seed}".encode()
-            for members in _by_class(drawn, labels, origin):
-                left, inside, moved = take(len(members)), set(members), 0
-                room, due = len(members) - stays[origin], least[split] if left > 0 else 0
-                names = dict.fromkeys(groups[index] for index in members)
-                movable = [name for name in names if inside.issuperset(together[name])]  # of one label
-                movable.sort(key=lambda name: hashlib.blake2b(order[name], key=key).digest())
-                for name in movable:
-                    group = together[name]
-                    # Where groups are larger than the share, some are moved all the same, if the origin can spare them.
-                    if len(group) <= left or (moved < due and len(group) <= room):
-                        left, room, moved = max(0, left - len(group)), room - len(group), moved + 1
-                        for index in group:
-                            drawn[index] = split
+    first = {name: min(hashes[index] for index in indices).encode() for name, indices in together.items()}
+    mixed = mixed_groups(together, labels, hashes, listed)
+    least = {"test": 1, "val": 2 if "label_book" in missing else 1, "label_book": 1}  # images, and groups
+    for split, (origin, share) in _steps(plan, least).items():
+        if split not in missing:
+            continue
+        key = f"{split}:{plan.seed}".encode()
+        order = {name: hashlib.blake2b(least, key=key).digest() for name, least in first.items()}
+        lacking = Counter[str]()
+        for members in _by_class(drawn, labels, origin):
+            names = sorted(dict.fromkeys(groups[index] for index in members), key=order.__getitem__)
+            wanted = share(len(members))
+            room = len(members) - LEAST[origin]
+            moved = _whole_groups(names, set(members), together, wanted=wanted, room=room, least=least[split])
+            for index in moved:
+                drawn[index] = split
+            lacking[labels[members[0]]] = max(0, wanted - len(moved))
+        left = Counter(label for label, where in zip(labels, drawn, strict=True) if where == origin)
+        inside = sorted((name for name in mixed if drawn[together[name][0]] == origin), key=order.__getitem__)
+        chosen = choose_groups(
+            {name: Counter(labels[index] for index in together[name]) for name in inside},
+            lacking,
+            {label: count - LEAST[origin] for label, count in left.items()},
+            least=least[split] - len({name for name, where in zip(groups, drawn, strict=True) if where == split}),
+        )
+        for name in chosen:
+            for index in together[name]:
+                drawn[index] = split
     return drawn
+
+
+def _steps(plan: SplitPlan, least: Mapping[str, int]) -> dict[str, tuple[str, Callable[[int], int]]]:
+    """By split, in the order of the draws: where it is drawn from, and how many of a class's images."""
+
+    def share(fraction: float, least: int) -> Callable[[int], int]:
+        return lambda n: max(0, min(n - LEAST["train"], max(least, math.floor(fraction * n + 0.5))))
+
+    return {
+        "test": ("train", share(plan.test_fraction, least["test"])),
+        "val": ("train", share(plan.val_fraction, least["val"])),
+        "label_book": ("val", lambda n: min(plan.label_book_per_class, n // 2)),
+    }
+
+
+def _whole_groups(
+    names: Sequence[Hashable],
+    members: Collection[int],
+    together: Mapping[Hashable, Sequence[int]],
+    *,
+    wanted: int,
+    room: int,
+    least: int,
+) -> list[int]:
+    """The images of a class that are moved, in whole groups of that class alone.
+
+    Args:
+        names: groups that have images of the class, in the order in which they are looked at.
+        members: the class's images.
+        together: the images of each group.
+        wanted: images.
+        room: images that can be moved.
+        least: groups that are moved, even if they are larger than what is wanted, as far as there is room.
+    """
+    moved: list[int] = []
+    count, due = 0, least if wanted > 0 else 0
+    for name in names:
+        group = together[name]
+        left = max(0, wanted - len(moved))
+        larger = count < due and len(group) <= room - len(moved)
+        if (len(group) <= left or larger) and all(index in members for index in group):
+            moved += group
+            count += 1
+    return moved
 
 
 def _by_class(splits: Sequence[str], labels: Sequence[str], split: str) -> list[list[int]]:
