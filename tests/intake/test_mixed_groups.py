@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tests.support.prepared import Prepared
+from tests.support.sources import bare_files, make_folder
 from winnow.intake.mixed_groups import choose_groups, mixed_groups
 from winnow.intake.splits import PRECEDENCE, SplitPlan, draw_missing
 
@@ -110,3 +113,16 @@ def test_classes_are_spread_as_well_as_by_scikit_learn() -> None:
         fold = Counter(labels[row] for row in next(iter(folds))[1].tolist())
         theirs.append(sum(abs(fold[label] - wanted[label]) for label in "abc"))
     assert np.mean(ours) <= np.mean(theirs)  # 4.6 and 8.0 of about 110 images
+
+
+def test_a_bare_source_of_people_is_split_by_people(tmp_path: Path) -> None:
+    files = bare_files(40)
+    person_of = {name: f"person {number % 20}" for number, name in enumerate(files)}
+    listed = "".join(f"{name},{person}\n" for name, person in person_of.items())
+    run = Prepared(
+        make_folder(tmp_path / "source", files | {"groups.csv": f"name,group\n{listed}".encode()}), tmp_path / "out"
+    )
+    places = {(person_of[name], split) for name, split in run.splits().items()}
+    assert len(places) == 20
+    assert {split for _, split in places} == set(PRECEDENCE)
+    assert run.counts["images_test"] == 24
