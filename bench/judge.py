@@ -12,8 +12,9 @@ from bench.timing import Figure, figure, interleaved, rates, ratios
 from stages.judge import Params
 from winnow.pipeline.params import load_params
 from winnow.pipeline.workers import run_jobs
+from winnow.training.keras_adam import ADAM_EPSILON
 from winnow.training.network import FixedModel, preprocess
-from winnow.training.training import ADAM_EPSILON, EVALUATION_BATCH, Labelled, Profile, train
+from winnow.training.training import EVALUATION_BATCH, Labelled, Profile, train
 
 CLASSES = 10
 SIDE = 64  # pixels, as prepare stores them

@@ -16,7 +16,6 @@ from tests.support.history import (
     TESTED,
     child,
     first,
-    forbid_network,
     identify,
     make_history,
     png,
@@ -40,18 +39,6 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = make_history(tmp_path_factory.mktemp("two refinements"))
     first(workspace.folder)
     return workspace
-
-
-@pytest.fixture
-def root(history: Workspace, tmp_path: Path) -> Path:
-    """A copy to spoil."""
-    shutil.copytree(history.folder, tmp_path / "copy", symlinks=True)
-    return tmp_path / "copy"
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    forbid_network(monkeypatch)
 
 
 def told(history: Workspace, *arguments: str) -> list[str]:

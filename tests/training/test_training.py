@@ -14,8 +14,9 @@ from torch.nn import functional
 from tests.support.profiles import COMPETITION, profile
 from tests.support.refusals import refused_params
 from winnow.training import training as judge
+from winnow.training.keras_adam import ADAM_BETAS, ADAM_EPSILON, set_update
 from winnow.training.network import FixedModel, _cpu_gains_by_bfloat16, preprocess
-from winnow.training.training import Labelled, Profile, evaluate, set_update, train
+from winnow.training.training import Labelled, Profile, evaluate, train
 
 CPU = torch.device("cpu")
 
@@ -60,11 +61,11 @@ class KerasAdam:
 def test_update_is_keras_adam() -> None:
     gradients = np.random.default_rng(0).normal(size=(40, 3)) * (1.0, 1e-6, 1e-8)  # where epsilon rules, and not
     parameter = nn.Parameter(torch.zeros(3, dtype=torch.float64))
-    optimiser = torch.optim.Adam([parameter], lr=9.9, betas=judge.ADAM_BETAS, eps=judge.ADAM_EPSILON, fused=True)
+    optimiser = torch.optim.Adam([parameter], lr=9.9, betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True)
     reference, expected = KerasAdam(0.0001), np.zeros(3)
     for step, gradient in enumerate(gradients):
         parameter.grad = torch.from_numpy(gradient.copy())
-        set_update(optimiser, COMPETITION, step=step, steps=40)
+        set_update(optimiser, rate=COMPETITION.rate(step, 40), step=step)
         optimiser.step()
         reference.step = step + 1
         expected = reference.update("", expected, gradient)

@@ -21,13 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.pipeline.fields import Batch, Epochs, NoneOrSteps, Rate, section
+from winnow.training.keras_adam import ADAM_BETAS, ADAM_EPSILON, set_update
 from winnow.training.network import FixedModel, half_precision, preprocess, wide
-
-ADAM_BETAS = (0.9, 0.999)
-
-
-ADAM_EPSILON = 1e-7  # Keras's; PyTorch's own default is 1e-8
-
 
 EVALUATION_BATCH = 128  # the fastest on one CPU thread; 512 runs at half its speed
 
@@ -197,7 +192,8 @@ def _train_epoch(
     total = torch.zeros((), device=device)
     for position, start in enumerate(starts):
         images, labels = data.pick(order[start : start + profile.batch])  # (B, 3, 32, 32), (B,)
-        set_update(optimiser, profile, step=(number - 1) * len(starts) + position, steps=epochs * len(starts))
+        step = (number - 1) * len(starts) + position
+        set_update(optimiser, rate=profile.rate(step, epochs * len(starts)), step=step)
         with half_precision(device, wanted=profile.precision == "bfloat16"):
             logits = model(images)  # (B, K)
         loss = functional.cross_entropy(wide(logits), labels)
@@ -206,17 +202,6 @@ def _train_epoch(
         optimiser.step()
         total += loss.detach() * len(labels)
     return total.item() / len(data)
-
-
-def set_update(optimiser: torch.optim.Adam, profile: Profile, *, step: int, steps: int) -> None:
-    """Rate and epsilon of update ``step`` of ``steps``, counted from 0.
-
-    Keras adds its epsilon before the bias correction of the second moment and PyTorch after it, so Keras's constant
-    is a larger one here while the correction lasts (Kingma & Ba 2015, the remark below algorithm 1).
-    """
-    for group in optimiser.param_groups:
-        group["lr"] = profile.rate(step, steps)
-        group["eps"] = ADAM_EPSILON / math.sqrt(1 - ADAM_BETAS[1] ** (step + 1))
 
 
 def evaluate(
