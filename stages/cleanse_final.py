@@ -21,17 +21,19 @@ Params  cleanse_final, support
 
 from pathlib import Path
 
-from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, verdict_sheet
+import pyarrow as pa
+
+from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, write_cleansed
 from winnow.cleansing.neighbour_rule import Rule
-from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, group_indices, label_indices, read_samples
-from winnow.model.inputs import read_inputs
-from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
+from winnow.model.inputs import Inputs, read_inputs
+from winnow.pipeline.files import read_table
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.contrast import unit_features
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.heads import neighbours_in_features, out_of_fold
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
+from winnow.representation.predictions import Neighbours, Points
 from winnow.representation.support import Support, measure_support
 from winnow.representation.user_signals import read_user_signals
 from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA
@@ -63,20 +65,11 @@ def main(
     samples = read_samples(dataset)
     told = read_user_signals(user_signals, samples)
     inputs = read_inputs(model, pixels, features)
-    networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
-    roots, folds = with_folds(samples, networks.folds, encoders)
-    ids, labels = samples["id"].to_pylist(), label_indices(samples)
+    near, probability = _predicted(samples, inputs, dataset, encoders, user, k=rule.k)
     by_planted = None
     if inputs.on_features:
-        vectors, groups = inputs.vectors(dataset, ids), group_indices(samples)
-        given, states = inputs.trained_on(dataset, ids), networks.classifiers
-        near = neighbours_in_features(unit_features(vectors), roots, groups, k=rule.k)
-        probability = out_of_fold(given, labels, roots, folds, states, inputs.card, user)
+        vectors = inputs.vectors(dataset, samples["id"].to_pylist())
         by_planted = ByPlanted(measure_support(vectors, probability, samples, support, told), support)
-    else:
-        images = inputs.images(dataset, ids)
-        _, near = held_out(images, roots, folds, networks.encoders, k=rule.k)
-        probability = held_out_probabilities(images, labels, roots, folds, networks.classifiers)
     quality = read_label_quality(scores)
     before = read_table(earlier, VERDICT_SCHEMA)
     for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
@@ -93,11 +86,24 @@ def main(
         by_planted=by_planted,
         predicted=told.probability,
     )
-    write_table(verdicts, result.verdicts)
-    write_json(estimate, result.estimate.figures())
-    write_dataset(cleansed, result.samples, shards_from=[dataset])
-    write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
+    write_cleansed(result, dataset, samples, cleansed=cleansed, verdicts=verdicts, estimate=estimate, sheet=sheet)
     print(f"cleanse_final: {counts_text(result.verdicts)}{count_text(resolved)}")
+
+
+def _predicted(
+    samples: pa.Table, inputs: Inputs, dataset: Path, encoders: Path, user: Path, *, k: int
+) -> tuple[Neighbours, Points]:
+    """Neighbours and class probabilities of the samples, by networks that were not trained on them."""
+    networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
+    roots, folds = with_folds(samples, networks.folds, encoders)
+    ids, labels = samples["id"].to_pylist(), label_indices(samples)
+    if inputs.on_features:
+        given, vectors = inputs.trained_on(dataset, ids), unit_features(inputs.vectors(dataset, ids))
+        near = neighbours_in_features(vectors, roots, group_indices(samples), k=k)
+        return near, out_of_fold(given, labels, roots, folds, networks.classifiers, inputs.card, user)
+    images = inputs.images(dataset, ids)
+    _, near = held_out(images, roots, folds, networks.encoders, k=k)
+    return near, held_out_probabilities(images, labels, roots, folds, networks.classifiers)
 
 
 SECTIONS: Sections = {"rule": ("cleanse_final", Rule), "support": ("support", Support)}

@@ -26,15 +26,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, verdict_sheet
+from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, write_cleansed
 from winnow.cleansing.neighbour_rule import Rule
-from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, only_source, read_samples
 from winnow.dataset.streaming import read_thumbnails
 from winnow.model.inputs import read_inputs
 from winnow.pictures.plane import plane_view
 from winnow.pipeline.fields import Few
-from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
+from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.predictions import read_neighbours, read_probabilities
@@ -91,11 +90,8 @@ def main(
         by_planted=by_planted,
         predicted=told.probability,
     )
-    write_table(verdicts, result.verdicts)
-    write_json(estimate, result.estimate.figures())
+    write_cleansed(result, dataset, samples, cleansed=cleansed, verdicts=verdicts, estimate=estimate, sheet=sheet)
     write_table(signals, result.signals)
-    write_dataset(cleansed, result.samples, shards_from=[dataset])
-    write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
     write_bytes(plane, _plane(dataset, samples, result.verdicts, read_table(embeddings, columns=["id", "x", "y"])))
     print(f"cleanse_neighbours: {counts_text(result.verdicts)}{count_text(resolved)}")
 

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from winnow.cleansing.neighbour_rule import Rule, judge_labels
 from winnow.cleansing.planted_rule import Estimate, judge_by_planted, within_estimate
+from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
 from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.contact_sheet import contact_sheet
-from winnow.pipeline.files import Columns, read_table
+from winnow.pipeline.files import Columns, read_table, write_bytes, write_json, write_table
 from winnow.representation.planted_flips import Planted
 from winnow.representation.predictions import Neighbours, Points
 from winnow.representation.support import Support
@@ -199,6 +200,33 @@ def counts_text(verdicts: pa.Table) -> str:
     """What a cleansing did, for its closing line."""
     actions = column(verdicts, "action")
     return f"dropped {(actions == DROP).sum()} and relabelled {(actions == RELABEL).sum()} of {len(actions)} images"
+
+
+def write_cleansed(
+    result: Cleansed,
+    dataset: Path,
+    samples: pa.Table,
+    *,
+    cleansed: Path,
+    verdicts: Path,
+    estimate: Path,
+    sheet: Path,
+) -> None:
+    """Write what a cleansing comes to: the dataset that is left, the verdicts, the estimate, the sheet for people.
+
+    Args:
+        result: of ``cleanse``.
+        dataset: that was cleansed.
+        samples: its rows.
+        cleansed: folder of the dataset that is left.
+        verdicts: table.
+        estimate: JSON.
+        sheet: PNG.
+    """
+    write_table(verdicts, result.verdicts)
+    write_json(estimate, result.estimate.figures())
+    write_dataset(cleansed, result.samples, shards_from=[dataset])
+    write_bytes(sheet, verdict_sheet(dataset, samples, result.verdicts))
 
 
 def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes:
