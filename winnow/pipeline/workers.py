@@ -9,7 +9,6 @@ import io
 import multiprocessing
 import os
 import pickle
-import shutil
 import signal
 import sys
 import tempfile
@@ -25,17 +24,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import joblib
-import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from winnow.pipeline.devices import deal_devices, keep_to
 from winnow.pipeline.lifeline import end_with
-from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
-
-SHARED_FROM = 2**20  # bytes of an array from which workers map a file instead of receiving a copy
-
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.shared_arrays import SharingPickler, Written
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
 
@@ -67,12 +62,12 @@ def run_jobs(
         tqdm(total=steps, desc=label, disable=None, smoothing=0.05) as bar,
         _workers(deal_devices(len(jobs), joblib.cpu_count()), function.__module__) as workers,
     ):
-        written: dict[int, tuple[Array, Path]] = {}
+        written: Written = {}
 
         def give_next(worker: _Worker) -> None:
             for number, job in todo:
                 request = io.BytesIO()
-                _Pickler(request, Path(folder), written).dump((function, job))
+                SharingPickler(request, Path(folder), written).dump((function, job))
                 worker.send(request.getvalue())
                 busy[worker.connection] = worker, number
                 return
@@ -92,40 +87,6 @@ def run_jobs(
                 del busy[connection]
                 give_next(worker)
     return [results[number] for number in range(len(jobs))]
-
-
-Array = npt.NDArray[Any]
-
-
-class _Pickler(pickle.Pickler):
-    """Leaves large arrays in files, each written once for all jobs."""
-
-    def __init__(self, file: io.BytesIO, folder: Path, written: dict[int, tuple[Array, Path]]) -> None:
-        super().__init__(file)
-        self.folder, self.written = folder, written
-
-    def reducer_override(self, value: object) -> Any:
-        """Copy on write: PyTorch takes an array as it is only where it can be written."""
-        if type(value) is not np.ndarray or value.nbytes < SHARED_FROM or value.dtype.hasobject:
-            return NotImplemented
-        if id(value) not in self.written:
-            path = self.folder / str(len(self.written))
-            _write(path, np.ascontiguousarray(value))
-            self.written[id(value)] = value, path  # kept with its path, so that no other array gets its id
-        return np.memmap, (self.written[id(value)][1], value.dtype, "c", 0, value.shape)
-
-
-def _write(path: Path, array: Array) -> None:
-    try:
-        path.write_bytes(array.data)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        if error.errno not in DISK_FULL:
-            raise
-        free = shutil.disk_usage(path.parent).free
-        why = f"{array.nbytes:,} bytes needed, {free:,} free on its disk ({error.strerror})"
-        temporary = tempfile.gettempdir()
-        raise UserError(f"no room in {temporary} for what the workers read: {why}; {WAY_BACK}") from error
 
 
 class _Worker:
