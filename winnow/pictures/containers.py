@@ -27,8 +27,12 @@ class DamagedError(ValueError):
     """A file that is not made as its format says."""
 
 
-def jpeg_parts(content: bytes) -> Iterator[Part]:
+def jpeg_parts(content: bytes, *, to_scan: bool = False) -> Iterator[Part]:
     """Segments to the end of the first picture; a scan's coded data belong to its part, ``da``.
+
+    Args:
+        content: the file's bytes.
+        to_scan: end before the first scan, without looking through the coded data, which are nearly all of a file.
 
     Raises:
         DamagedError: no such sequence of segments.
@@ -41,6 +45,8 @@ def jpeg_parts(content: bytes) -> Iterator[Part]:
         if position + 2 > len(content) or content[position] != 0xFF:
             raise DamagedError("no marker where a segment should begin")
         marker = content[position + 1]
+        if marker == SCAN and to_scan:
+            return
         if marker == END:
             yield Part("d9", b"\xff\xd9", b"")
             return

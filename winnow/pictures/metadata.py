@@ -178,7 +178,7 @@ def _orientation_block(turned: int) -> bytes:
 
 def _exif_blocks(content: bytes) -> Iterator[bytes]:
     if content.startswith(JPEG_START):
-        segments = (part.content for part in jpeg_parts(content) if part.kind == "e1")
+        segments = (part.content for part in jpeg_parts(content, to_scan=True) if part.kind == "e1")
         yield from (one[len(EXIF) :] for one in segments if one.startswith(EXIF))
     elif content.startswith(PNG_START):
         yield from (part.content for part in png_parts(content) if part.kind == "eXIf")
@@ -192,7 +192,8 @@ def _exif_blocks(content: bytes) -> Iterator[bytes]:
 
 def _xmp_blocks(content: bytes) -> Iterator[bytes]:
     if content.startswith(JPEG_START):
-        yield from (part.content for part in jpeg_parts(content) if part.kind == "e1" and part.content.startswith(XMP))
+        segments = (part.content for part in jpeg_parts(content, to_scan=True) if part.kind == "e1")
+        yield from (one for one in segments if one.startswith(XMP))
     elif content.startswith(PNG_START):
         yield from (part.content for part in png_parts(content) if part.kind == "iTXt")
     elif content[:4] == b"RIFF":
