@@ -121,6 +121,7 @@ def s3_server(
         UserError: rclone is missing or does not start.
     """
     (folder / "served" / BUCKET).mkdir(parents=True, exist_ok=True)
+    (folder / "dvc").mkdir(mode=0o700, exist_ok=True)  # DVC would make it with 0777
     key = key or (f"winnow-{secrets.token_hex(8)}", secrets.token_hex(16))
     log = folder / "server.log"
     command = [_rclone(), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--config", "", "--bwlimit", limit]

@@ -40,6 +40,14 @@ def one_thread() -> None:
     threadpool_limits(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def site_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What DVC remembers of the tests' repositories stays out of the user's own site cache."""
+    folder = tmp_path_factory.getbasetemp() / "site-cache"
+    folder.mkdir(mode=0o700)
+    os.environ["DVC_SITE_CACHE_DIR"] = str(folder)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A tiny workspace in which everything ran once and is committed; a test that changes anything takes a copy.

@@ -13,7 +13,7 @@ COMMANDS = {  # name: (module, what it does)
     "reproduce": ("run", "the full table with more seeds, resumable, with the time left"),
     "diff": ("diff", "compare a dataset between two revisions, sample by sample"),
     "why": ("why", "tell one image's story: verdicts, evidence, copies, where it is now"),
-    "push": ("transfer", "dvc push, then verify every object's checksum"),
+    "push": ("transfer", "dvc push, every object's checksum verified"),
     "pull": ("transfer", "dvc pull that changes data/ only when everything came whole"),
 }
 
@@ -35,6 +35,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of those below")
     given = list(sys.argv[1:] if words is None else words)
     name = parser.parse_args(given[:1]).command
+    importlib.import_module("winnow.commands.site_cache").guard(name)
     importlib.import_module(f"winnow.commands.{COMMANDS[name][0]}").main(name, given[1:])
 
 
