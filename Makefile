@@ -10,7 +10,7 @@ quote = '$(subst ','\'',$(1))'
 
 # What a user sets, on the command line or in the environment: taken as it was written, since a path may hold $(...), and
 # not passed on to commands, for which make would expand it. A line break would begin another command.
-GIVEN := SOURCE SEEDS PROFILE ROUNDS TARGETS REMOTE REV DATASET TESTS UPGRADE KILLS KILL_SEED
+GIVEN := SOURCE SEEDS PROFILE ROUNDS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED
 unexport $(GIVEN)
 define LINE_BREAK
 
@@ -19,9 +19,10 @@ endef
 $(foreach name,$(GIVEN),$(if $(findstring $(LINE_BREAK),$(value $(name))),$(error $(name) must not hold a line break)))
 # $(call option,NAME,--option): the option with the value of NAME, quoted; nothing where NAME is not set.
 option = $(if $(value $(1)),$(2)=$(call quote,$(value $(1))))
+flag = $(if $(value $(1)),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull remote-demo test test-all check coverage hooks lock faults fidelity results bench clean
+.PHONY: help run reproduce docs compare push pull fsck remote-demo test test-all check coverage hooks lock faults fidelity results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -30,10 +31,14 @@ help: ## list the targets
 INSTALL := $(RUN) -m pip install --quiet --require-hashes --requirement
 RIGHT_PYTHON := import sys; sys.version_info[:2] == (3, 11) or sys.exit("Winnow needs Python 3.11; name one: make PYTHON=PATH")
 
+# DVC's own is in a folder that everybody may write to; this names one in .dvc/config.local, for whoever types dvc too.
+OWN_SITE_CACHE := $(RUN) -m winnow.commands.site_cache
+
 $(VENV)/.installed: requirements.txt pyproject.toml
 	@test -x $(RUN) || { $(PYTHON) -c $(call quote,$(RIGHT_PYTHON)) && $(PYTHON) -m venv $(VENV); }
 	$(INSTALL) requirements.txt
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(OWN_SITE_CACHE)
 	@touch $@
 
 $(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
@@ -51,15 +56,19 @@ docs: $(VENV)/.installed ## regenerate docs/formats.md
 	@$(RUN) -m bench.formats
 
 compare: $(VENV)/.installed-remote ## metrics and samples here against another revision [REV=main] [DATASET=data/refined]
+	@$(OWN_SITE_CACHE)
 	@echo 'metrics that differ:'
 	@$(RUN) -m dvc metrics diff --precision 4 -- $(call quote,$(or $(value REV),main))
 	@echo && $(RUN) -m winnow diff $(call option,DATASET,--dataset) -- $(call quote,$(or $(value REV),main)) || test $$? -eq 1
 
-push: $(VENV)/.installed-remote ## dvc push, every checksum verified [TARGETS=...] [REMOTE=NAME]
-	@$(RUN) -m winnow push $(call option,REMOTE,--remote) $(call option,TARGETS,--targets)
+push: $(VENV)/.installed-remote ## dvc push, every checksum verified [TARGETS=...] [REMOTE=NAME] [VERIFY=1: read back]
+	@$(RUN) -m winnow push $(call option,REMOTE,--remote) $(call option,TARGETS,--targets) $(call flag,VERIFY,--verify)
 
 pull: $(VENV)/.installed-remote ## dvc pull, every checksum verified [TARGETS=...] [REMOTE=NAME]
 	@$(RUN) -m winnow pull $(call option,REMOTE,--remote) $(call option,TARGETS,--targets)
+
+fsck: $(VENV)/.installed-remote ## hash workspace, cache and a remote against dvc.lock [REMOTE=NAME] [VERIFY=1] [REPAIR=1]
+	@$(RUN) -m winnow fsck $(call option,REMOTE,--remote) $(call flag,VERIFY,--verify) $(call flag,REPAIR,--repair)
 
 remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param
 	@$(RUN) -m bench.remote_demo

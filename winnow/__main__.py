@@ -15,6 +15,7 @@ COMMANDS = {  # name: (module, what it does)
     "why": ("why", "tell one image's story: verdicts, evidence, copies, where it is now"),
     "push": ("transfer", "dvc push, every object's checksum verified"),
     "pull": ("transfer", "dvc pull that changes data/ only when everything came whole"),
+    "fsck": ("fsck", "hash workspace, cache and remote against dvc.lock; say what is wrong and how to mend it"),
 }
 
 

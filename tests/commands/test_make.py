@@ -67,7 +67,9 @@ def test_so_are_the_other_values(clone: Path, value: str) -> None:
     options = [f"--{name}={value}" for name in ("seeds", "profile", "rounds")]
     assert passed(clone, "reproduce", *given) == [["-m", "winnow", "reproduce", *options]]
     assert passed(clone, "push", *given) == [["-m", "winnow", "push", f"--remote={value}", f"--targets={value}"]]
+    assert passed(clone, "fsck", *given) == [["-m", "winnow", "fsck", f"--remote={value}"]]
     assert passed(clone, "compare", *given) == [
+        ["-m", "winnow.commands.site_cache"],
         ["-m", "dvc", "metrics", "diff", "--precision", "4", "--", value],
         ["-m", "winnow", "diff", f"--dataset={value}", "--", value],
     ]
@@ -77,7 +79,14 @@ def test_so_are_the_other_values(clone: Path, value: str) -> None:
 def test_without_values_there_are_no_options(clone: Path) -> None:
     assert passed(clone, "run") == [["-m", "winnow", "run"]]
     assert passed(clone, "pull") == [["-m", "winnow", "pull"]]
+    assert passed(clone, "fsck") == [["-m", "winnow", "fsck"]]
     assert passed(clone, "compare")[-1] == ["-m", "winnow", "diff", "--", "main"]
+
+
+def test_switches_are_set_by_any_value(clone: Path) -> None:
+    assert passed(clone, "push", "VERIFY=1") == [["-m", "winnow", "push", "--verify"]]
+    options = ["--remote=team", "--verify", "--repair"]
+    assert passed(clone, "fsck", "REMOTE=team", "VERIFY=1", "REPAIR=1") == [["-m", "winnow", "fsck", *options]]
 
 
 def test_a_line_break_is_rejected(clone: Path) -> None:

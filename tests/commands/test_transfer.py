@@ -215,7 +215,7 @@ def test_a_faulty_object_is_named_kept_out_of_data_and_mended(
     assert failed.returncode == 1
     what = "is not there" if fault == "removed" else "is damaged there"
     assert failed.stderr.splitlines()[-2] == f"pull: {told} {what}"
-    assert "`make push`" in failed.stderr.splitlines()[-1]
+    assert "`make push VERIFY=1`" in failed.stderr.splitlines()[-1]
     assert not (there.folder / REFINED).exists()
     assert [path for path in there.cached() if not whole(path)] == []
     if (fault, file) == ("removed", "samples.parquet"):  # DVC believes the list, and sends nothing again

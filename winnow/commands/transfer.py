@@ -1,13 +1,14 @@
 """Push and pull as DVC does, and verify every object's checksum: ``make push`` and ``make pull``.
 
-    winnow push [TARGET ...] [--remote NAME]
+    winnow push [TARGET ...] [--remote NAME] [--verify]
     winnow pull [TARGET ...] [--remote NAME]
 
 DVC takes an object of the right name to be complete, and so a folder whose list is on the remote. An object that a
 server lost or stored in part is then never sent again by ``dvc push``, and ``dvc pull`` writes it to data/ unless the
-remote has ``verify = true``; messages name hashes, not files. Here a push verifies what the remote stores and sends
-what is absent or damaged; a pull accepts no object into the cache whose checksum differs, and changes data/ only when
-every object has arrived.
+remote has ``verify = true``; messages name hashes, not files. Here a push compares what the remote stores, by size and
+checksum, and sends what is absent or damaged; a pull accepts no object into the cache whose checksum differs, and
+changes data/ only when every object has arrived. A push trusts a server whose size and ETag are right; with --verify
+it reads every object back.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,15 +26,14 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
 from dvc_data.callbacks import TqdmCallback
 from dvc_data.hashfile.hash import file_md5
-from dvc_data.hashfile.tree import Tree
+from tqdm import tqdm
 
+from winnow.commands import objects
+from winnow.commands.objects import Wanted
 from winnow.commands.private import private_warning
 from winnow.pipeline.messages import UserError
 
 SHOWN = 5  # files that a message names; the rest are counted
-
-
-Wanted = dict[str, str]  # by path, the name of its object: its MD5, with .dir behind it for the list of a folder
 
 
 Failures = dict[str, str]  # by path, what is wrong
@@ -57,25 +57,27 @@ class Ends:
     remote: str  # its name
 
 
-def push(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> Done:
+def push(repo: Repo, targets: Sequence[str] = (), remote: str | None = None, *, verify: bool = False) -> Done:
     """Send what the remote lacks of the targets' objects, or stores damaged.
 
     Args:
         repo: an open DVC repository.
         targets: outputs or stages; none takes all.
         remote: its name; none takes the default.
+        verify: read every object back, whatever the remote says of it.
 
     Raises:
-        UserError: an object is damaged here, or did not reach the remote.
+        UserError: an object is damaged here, cannot be read back, or did not reach the remote.
     """
     ends = _ends(repo, remote)
-    outputs = _outputs(repo, targets)
+    outputs = objects.outputs(repo, targets)
     _reject_broken(ends.cache, outputs)
-    wanted = outputs | _files(ends.cache, outputs)
-    lacking = _lacking(ends.store, wanted)
+    wanted = outputs | objects.files(ends.cache, outputs)
+    faults = _faults(ends, wanted, verify=verify)
+    lacking = {path: wanted[path] for path in faults}
     _reject_broken(ends.cache, lacking)
     failures = _transfer(ends.cache, ends.store, lacking, f"Pushing to {ends.remote}")
-    failures = failures or dict.fromkeys(_lacking(ends.store, lacking), "did not arrive whole")
+    failures = failures or _faults(ends, lacking, verify=verify)
     if failures:
         raise UserError(_message(failures, f"the same command sends the rest, once remote {ends.remote!r} takes it"))
     return Done(ends.remote, len(set(lacking.values())), len(set(wanted.values())))
@@ -93,10 +95,10 @@ def pull(repo: Repo, targets: Sequence[str] = (), remote: str | None = None) -> 
         UserError: an object is absent or damaged on the remote, or the remote does not answer; data/ is as it was.
     """
     ends = _ends(repo, remote)
-    outputs = _outputs(repo, targets)
+    outputs = objects.outputs(repo, targets)
     moved = _fetch(ends, outputs)
     written = _written(repo, targets, outputs)
-    files = {path: oid for path, oid in _files(ends.cache, outputs).items() if _below(path, written)}
+    files = {path: oid for path, oid in objects.files(ends.cache, outputs).items() if _below(path, written)}
     moved += _fetch(ends, files)
     repo.checkout(targets=list(targets) or None)
     changed = {path: "is not what was pulled" for path, oid in files.items() if file_md5(path, ends.cache.fs) != oid}
@@ -110,22 +112,13 @@ def _ends(repo: Repo, remote: str | None) -> Ends:
     return Ends(repo.cache.local, store, remote or repo.config["core"]["remote"])
 
 
-def _outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
-    """What dvc.lock records for the targets: files, and the lists of folders."""
-    outs = repo.index.targets_view(list(targets) or None).outs
-    recorded = {os.path.relpath(out.fs_path): out.hash_info.value for out in outs if out.use_cache and out.hash_info}
-    if not recorded:
-        raise UserError("no output of these targets was made yet; `make run` makes them")
-    return recorded
-
-
 def _written(repo: Repo, targets: Sequence[str], outputs: Wanted) -> list[Path]:
     """What checking out the targets writes: outputs, and the parts of outputs that a target is."""
     parts = [target for target in targets if any(Path(output) in _path(target).parents for output in outputs)]
     if not parts:
         return [*map(Path, outputs)]
     others = [target for target in targets if target not in parts]
-    whole = _outputs(repo, others) if others else {}
+    whole = objects.outputs(repo, others) if others else {}
     return [*map(Path, whole), *map(_path, parts)]
 
 
@@ -137,33 +130,44 @@ def _below(path: str, places: Sequence[Path]) -> bool:
     return any(Path(path).is_relative_to(place) for place in places)
 
 
-def _files(cache: Any, outputs: Wanted) -> Wanted:
-    """The files of outputs whose lists are in the cache."""
-    found: Wanted = {}
-    for path, oid in outputs.items():
-        if oid.endswith(".dir"):
-            tree = Tree.load(cache, cache.get(oid).hash_info)
-            found |= {os.path.join(path, *parts): info.value for parts, _, info in tree}
-        else:
-            found[path] = oid
-    return found
+def _faults(ends: Ends, wanted: Wanted, *, verify: bool) -> Failures:
+    """What the remote lacks or stores damaged; an object that its listing does not vouch for is read back."""
+    oids = set(wanted.values())
+    sizes = objects.local_sizes(ends.cache, oids)
+    with tqdm(desc=f"Verifying {ends.remote}", total=len(oids), unit="file", leave=False, disable=None) as bar:
+        found = objects.remote_faults(
+            ends.store,
+            oids,
+            sizes,
+            read_back=lambda oid, entry: verify or not objects.vouched(oid, entry, sizes),
+            note=lambda _: bar.update(),
+        )
+    return {path: found[oid] for path, oid in wanted.items() if oid in found}
 
 
 def _fetch(ends: Ends, wanted: Wanted) -> int:
     """Fetch what is absent or damaged in the cache; the number of objects."""
     cache = ends.cache
-    lacking = {path: oid for path, oid in wanted.items() if not _whole(cache, oid)}
+    lacking = {path: oid for path, oid in wanted.items() if not objects.whole(cache, oid)}
     for oid in set(lacking.values()):
         if cache.exists(oid):  # damaged: deleted, since DVC would use it
             cache.delete(oid)
     failures = _transfer(ends.store, cache, lacking, f"Fetching from {ends.remote}")
     for path, oid in lacking.items():
-        if path not in failures and not _whole(cache, oid):
-            failures[path] = "is damaged there"
+        if path not in failures and not objects.whole(cache, oid):
+            failures[path] = objects.DAMAGED
     if failures:
-        mend = f"whoever has it whole runs `make push`, which mends remote {ends.remote!r}; then pull again"
-        raise UserError(_message(failures, f"data/ is as it was; {mend}"))
+        raise UserError(_message(failures, f"data/ is as it was; {_advice(failures, ends.remote)}"))
     return len(set(lacking.values()))
+
+
+def _advice(failures: Failures, remote: str) -> str:
+    """The remedy for what a pull did not get: a push where the remote lacks it, else the same command."""
+    if set(failures.values()) & {objects.ABSENT, objects.DAMAGED}:
+        # Without VERIFY a push trusts the size and the ETag, which are right for some damage.
+        mend = f"whoever has it whole runs `make push VERIFY=1`, which mends remote {remote!r}"
+        return f"{mend}; then pull again"
+    return "the same command fetches the rest, once the remote answers"
 
 
 def _transfer(source: Any, target: Any, wanted: Wanted, label: str) -> Failures:
@@ -171,7 +175,7 @@ def _transfer(source: Any, target: Any, wanted: Wanted, label: str) -> Failures:
     errors: dict[str, str] = {}
 
     def on_error(oid: str, error: BaseException) -> None:
-        errors[oid] = "is not there" if isinstance(error, FileNotFoundError) else _sentence(error)
+        errors[oid] = objects.ABSENT if isinstance(error, FileNotFoundError) else objects.sentence(error)
 
     oids = sorted(set(wanted.values()))
     lists = [oid for oid in oids if oid.endswith(".dir")]
@@ -185,32 +189,9 @@ def _transfer(source: Any, target: Any, wanted: Wanted, label: str) -> Failures:
     return {path: errors[oid] for path, oid in wanted.items() if oid in errors}
 
 
-def _whole(cache: Any, oid: str) -> bool:
-    """Whether an object in the cache has its checksum; read each time, since damage does not show otherwise."""
-    path = cache.oid_to_path(oid)
-    return bool(cache.fs.exists(path)) and file_md5(path, cache.fs) == oid.removesuffix(".dir")
-
-
-def _lacking(store: Any, wanted: Wanted) -> Wanted:
-    """What the remote lacks or stores damaged: by its ETag where that is an MD5, else the object is read back."""
-    store.fs.fs.invalidate_cache()
-    try:
-        listed = store.fs.fs.find(store.path, detail=True)
-        stored = listed if isinstance(listed, Mapping) else {name: {} for name in listed}  # of a folder: names
-    except FileNotFoundError:  # nothing was pushed yet
-        stored = {}
-    held = set()
-    for oid in set(wanted.values()):
-        path, md5 = store.oid_to_path(oid), oid.removesuffix(".dir")
-        found = stored.get(path)
-        if found is not None and (found.get("ETag", "").strip('"') == md5 or file_md5(path, store.fs) == md5):
-            held.add(oid)
-    return {path: oid for path, oid in wanted.items() if oid not in held}
-
-
 def _reject_broken(cache: Any, wanted: Wanted) -> None:
     """Stop where an object to push is damaged here."""
-    broken = {path: "is not whole in the cache" for path, oid in wanted.items() if not _whole(cache, oid)}
+    broken = {path: "is not whole in the cache" for path, oid in wanted.items() if not objects.whole(cache, oid)}
     if broken:
         raise UserError(_message(broken, "`make pull` or `make run` brings it back; then push again"))
 
@@ -220,10 +201,6 @@ def _message(failures: Failures, advice: str) -> str:
     named = [f"{path} {what}" for path, what in sorted(failures.items())]
     more = [f"and {len(named) - SHOWN} more files"] if len(named) > SHOWN else []
     return "\n  ".join([*named[:SHOWN], *more]) + f"\n{advice}"
-
-
-def _sentence(error: BaseException) -> str:
-    return f"failed: {' '.join(str(error).split()) or type(error).__name__}"
 
 
 def main(command: str, words: Sequence[str]) -> None:
@@ -236,6 +213,8 @@ def main(command: str, words: Sequence[str]) -> None:
         "--targets", default="", dest="targets_quoted", metavar="LIST", help="more of them, quoted as in a shell"
     )
     parser.add_argument("--remote", help="a remote's name; the default remote by default")
+    if command == "push":
+        parser.add_argument("--verify", action="store_true", help="read every object back from the remote")
     options = parser.parse_intermixed_args(words)  # a target may follow --remote NAME
     try:
         targets = [*options.targets, *shlex.split(options.targets_quoted)]
@@ -244,7 +223,10 @@ def main(command: str, words: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         with Repo() as repo, lock_repo(repo):
-            done = {"push": push, "pull": pull}[command](repo, targets, options.remote)
+            if command == "push":
+                done = push(repo, targets, options.remote, verify=options.verify)
+            else:
+                done = pull(repo, targets, options.remote)
     except (UserError, DvcException) as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
@@ -252,7 +234,7 @@ def main(command: str, words: Sequence[str]) -> None:
     except Exception as error:  # each kind of remote has its own errors, and none of them is ours to trace
         if isinstance(error, OSError) and error.filename and error.strerror:
             sys.exit(f"{command}: {error.filename} cannot be used ({error.strerror}); fix that, and run it again")
-        sys.exit(f"{command}: the remote does not answer; its error: {_sentence(error)}")
+        sys.exit(f"{command}: the remote does not answer; its error: {objects.sentence(error)}")
     moved = {"push": "sent", "pull": "fetched"}[command]
     counts = f"{done.moved} objects {moved}, {done.verified} verified"
     print(f"{command}: remote {done.remote!r}: {counts}")
