@@ -98,7 +98,8 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
     rows = list(csv.DictReader(io.StringIO(DUPLICATES.read_text("utf-8"))))
     wanted = {(min(row["one"], row["other"]), max(row["one"], row["other"])) for row in rows}
     involved = {name for pair in wanted for name in pair}
-    truths = parse_truth(container.read(TRUTH), str(SOURCE))
+    with container.open(TRUTH) as file:
+        truths = parse_truth(file, str(SOURCE), entries=len(container.files))
     sound = [name for name, truth in truths.items() if not truth.noise]  # of train; nothing is chosen on test
     clean = sorted(set(sound) - involved)
     rng = np.random.default_rng(SEED)

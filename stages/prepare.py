@@ -41,7 +41,7 @@ from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
 from winnow.pictures.decode import PIXEL_LIMIT
 from winnow.pipeline.fields import BelowOne, Count, OpenShare, Seed, Side, section
-from winnow.pipeline.files import Columns, schema_of, stamp, write_json, write_table
+from winnow.pipeline.files import Columns, schema_of, write_json, write_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.stage import Sections, run_stage
 
@@ -100,7 +100,6 @@ def main(
     request = request_of(asked)
     named = None if request.model == AUTO else resolve(request)  # before anything is read
     path, limit = resolve_source(source), params.max_image_pixels
-    before = stamp(path)
     with open_source(path) as opened:
         listed = opened.truth() or {}
         read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable)
@@ -109,9 +108,9 @@ def main(
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
         samples = complete(delivered, plan, opened)
-        _demand_unchanged(path, before, opened)
+        _demand_unchanged(opened)
         _write_datasets(samples, leaks, opened, prepared=prepared, test=test)
-    _demand_unchanged(path, before, opened)  # its images were read again to be written
+    _demand_unchanged(opened)  # its images were read again to be written
     drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
     matched = match_names(listed, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
     truths = {name: listed[row] for row, name in matched.items()}
@@ -132,10 +131,11 @@ def main(
     write_json(model, card.to_json())
     announce(counts, rejected, drawn, prepared)
     print(f"prepare: judged by {card.model} at {card.pixels} pixels; {card.why}")
+    _demand_unchanged(opened)  # DVC hashes the source after this, and would take the outputs for those of an edited one
 
 
-def _demand_unchanged(path: Path, before: list[tuple[str, int, int]], source: Source) -> None:
-    if stamp(path) != before:
+def _demand_unchanged(source: Source) -> None:
+    if source.container.changed():
         raise UserError(f"{source.where} was changed while it was read; run it again")
 
 

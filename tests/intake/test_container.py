@@ -4,11 +4,16 @@ import tracemalloc
 import unicodedata
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.sources import make_folder, make_zip
+from winnow.intake import container as container_module
+from winnow.intake import names as names_module
+from winnow.intake import zipped as zipped_module
 from winnow.intake.container import open_container
 from winnow.pictures.decode import UnreadableError
 from winnow.pipeline.messages import UserError, shown
@@ -285,6 +290,178 @@ def test_link_to_a_folder_inside(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "folder", FILES)
     (folder / "train/b").symlink_to("..")  # would go round for ever
     assert "is a link to a folder; put the folder itself in its place" in refused(folder)
+
+
+def test_a_source_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data.zip")
+    writer = os.open(tmp_path / "data.zip", os.O_RDWR)  # else a reader would wait, and no test would fail
+    os.write(writer, b"PK")
+    message = refused(tmp_path / "data.zip")
+    os.close(writer)
+    assert message.endswith("is neither a folder nor a file; give the path of a folder or a zip")
+
+
+def test_links_in_a_circle_or_in_a_long_chain_lead_to_nothing(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "folder", {"1.png": b"x"})
+    (folder / "circle.png").symlink_to("circle.png")
+    for number in range(2, 1500):
+        (folder / f"{number}.png").symlink_to(f"{number - 1}.png")
+    container = open_container(folder)
+    assert container.read("20.png") == b"x"
+    for name in ("circle.png", "1499.png"):
+        with pytest.raises(UnreadableError, match="cannot be opened"):
+            container.read(name)
+
+
+def test_a_file_that_grows_after_it_was_listed_takes_no_more_memory_than_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(tmp_path / "folder", {"1.png": b"x"})
+    monkeypatch.setattr(container_module, "MAX_FILE_BYTES", 10)
+    container = open_container(folder)
+    (folder / "1.png").write_bytes(b"x" * 11)
+    with pytest.raises(UnreadableError, match="too large"):
+        container.read("1.png")
+
+
+def test_damage_is_told_from_a_file_that_is_read_in_pieces_too(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "packed.zip", {"a/1.png": b"first"})
+    path.write_bytes(path.read_bytes().replace(b"first", b"fjrst"))
+    container = open_container(path)
+    with container.open("a/1.png") as file, pytest.raises(UnreadableError, match="damaged inside the zip"):
+        file.read()
+    container.close()
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def deep_folder(root: Path, depth: int) -> Path:
+    """A folder below which others lie, one in the other; made one by one, since pathlib makes them recursively."""
+    path = root
+    path.mkdir()
+    for _ in range(depth):
+        path = path / "d"
+        path.mkdir()
+    (path / "1.png").write_bytes(b"x")
+    return root
+
+
+def remove_deep(root: Path) -> None:
+    path = root
+    while (path / "d").is_dir():
+        path = path / "d"
+    (path / "1.png").unlink()
+    while path != root.parent:
+        path.rmdir()
+        path = path.parent
+
+
+def test_folders_that_lie_too_deep(tmp_path: Path) -> None:
+    root = deep_folder(tmp_path / "folder", 1500)
+    try:
+        message = refused(root)
+    finally:
+        remove_deep(root)  # else pytest could not: shutil removes recursively
+    archive = make_zip(tmp_path / "packed.zip", {"d/" * 64 + "1.png": b"x"})
+    for told in (message, refused(archive)):
+        assert told.endswith("lies more than 63 folders deep; move it further up")
+    assert len(contents(make_zip(tmp_path / "allowed.zip", {"d/" * 63 + "1.png": b"x"}))) == 1
+    assert len(contents(deep_folder(tmp_path / "allowed", 63))) == 1
+
+
+def test_names_that_are_too_long(tmp_path: Path) -> None:
+    name = "/".join(["é" * 120] * 4)
+    folder = make_folder(tmp_path / "folder", {f"{name}/{'x' * 60}": b"", "1.png": b""})
+    long = f"{name}/{'x' * 61}"
+    assert len(long.encode()) == 1025
+    assert "has 1,025 bytes, 1,024 are allowed; shorten it" in refused(make_zip(tmp_path / "packed.zip", {long: b""}))
+    assert len(contents(folder)) == 2
+    make_folder(folder, {long: b""})
+    assert "has 1,025 bytes, 1,024 are allowed; shorten it" in refused(folder)
+
+
+def test_a_name_as_long_as_a_zip_allows_takes_no_memory(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "packed.zip", {"a/" * 32_000 + "1.png": b"x"})
+    tracemalloc.start()
+    message = refused(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "has 64,005 bytes" in message
+    assert peak < 10_000_000
+
+
+def test_too_many_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_module, "MAX_NAMES", 3)
+    monkeypatch.setattr(zipped_module, "MAX_NAMES", 3)
+    for make in (make_folder, make_zip):
+        told = refused(make(tmp_path / make.__name__, {f"{n}.png": b"" for n in range(4)}))
+        assert told.endswith("holds more than 3 files and folders; give a part of them as the source")
+        assert len(contents(make(tmp_path / f"{make.__name__}2", {"a/1.png": b"", "a/2.png": b""}))) == 2
+    monkeypatch.setattr(zipped_module, "MAX_DIRECTORY_BYTES", 100)
+    many = make_zip(tmp_path / "many.zip", {f"{n}.png": b"" for n in range(3)})
+    assert "list of entries has 153 bytes, 100 are allowed; unpack it yourself" in refused(many)
+
+
+# --- what is hidden -------------------------------------------------------------------------------------------------
+
+
+def test_hidden_folders_with_images_are_noted_and_clutter_is_not(tmp_path: Path) -> None:
+    hidden = [".net/1.png", "train/.net/2.JPG", "a/b/.c/3.png"]
+    others = [
+        ".net/deep/1.png",
+        ".notes/1.txt",
+        ".git/1.png",
+        "._a/1.png",
+        ".a/.b/1.png",
+        "__MACOSX/.a/1.png",
+        ".1.png",
+    ]
+    files = FILES | dict.fromkeys([*hidden, *others], b"x")
+    for path in (make_folder(tmp_path / "folder", files), make_zip(tmp_path / "packed.zip", files)):
+        container = open_container(path)
+        assert container.hidden == {".net", "train/.net", "a/b/.c"}
+        assert container.files.keys() == FILES.keys()
+        container.close()
+
+
+# --- late edits -----------------------------------------------------------------------------------------------------
+
+
+def edits(path: Path) -> dict[str, Callable[[], Any]]:
+    """What may happen to a file; each leaves it changed."""
+
+    def rewrite_at_the_same_time() -> None:
+        before = path.stat()
+        while path.stat().st_ctime_ns == before.st_ctime_ns:  # whose clock has steps of a few milliseconds
+            path.write_bytes(b"two")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def exchange() -> None:
+        path.with_suffix(".new").write_bytes(b"two")
+        path.with_suffix(".new").replace(path)
+
+    return {"rewritten": rewrite_at_the_same_time, "exchanged": exchange, "removed": path.unlink}
+
+
+@pytest.mark.parametrize("edit", ["rewritten", "exchanged", "removed", "added", "none"])
+def test_a_changed_folder_is_known(tmp_path: Path, edit: str) -> None:
+    folder = make_folder(tmp_path / "folder", FILES | {"train/.DS_Store": b"x"})
+    container = open_container(folder)
+    assert not container.changed()
+    more = {"added": lambda: make_folder(folder, {"train/b/1.png": b"x"}), "none": lambda: None}
+    (edits(folder / "train/a/1.png") | more)[edit]()
+    make_folder(folder, {"train/.DS_Store": b"other"})
+    assert container.changed() == (edit != "none")
+
+
+@pytest.mark.parametrize("edit", ["rewritten", "exchanged", "removed"])
+def test_a_changed_zip_is_known_even_when_it_is_closed(tmp_path: Path, edit: str) -> None:
+    container = open_container(make_zip(tmp_path / "packed.zip", FILES))
+    container.close()
+    assert not container.changed()
+    edits(tmp_path / "packed.zip")[edit]()
+    assert container.changed()
 
 
 # --- how names are shown --------------------------------------------------------------------------------------------

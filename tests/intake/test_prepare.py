@@ -238,6 +238,31 @@ def test_a_source_that_is_changed_while_it_is_written_is_refused(
     assert not (tmp_path / "out/prepare.json").exists()
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_source_that_is_changed_at_the_very_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "zip":
+        source = edited = make_zip(tmp_path / "source.zip", split_files())
+    else:
+        source = make_folder(tmp_path / "source", split_files())
+        edited = source / "train/a/000.png"
+    last = prepare.announce
+
+    def slowly(*arguments: Any) -> None:
+        last(*arguments)
+        edited.write_bytes(noise_png(9))
+
+    monkeypatch.setattr(prepare, "announce", slowly)
+    with pytest.raises(UserError, match=r"was changed while it was read; run it again$"):
+        Prepared(source, tmp_path / "out")
+
+
+def test_too_deep_a_source_is_refused_by_the_stage_too(tmp_path: Path) -> None:
+    source = make_folder(tmp_path / "source", split_files() | {"d/" * 64 + "1.png": b"x"})
+    assert refused(source, tmp_path / "out").endswith("lies more than 63 folders deep; move it further up")
+
+
 # --- truth ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,17 @@
+import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
 
 from tests.support.sources import bare_files, make_folder, make_zip, noise_png, split_files
+from winnow.dataset.samples import SPLITS
+from winnow.intake.layout import lay_out
 from winnow.intake.source import check_source, open_source, resolve_source
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, natural_order
@@ -88,6 +94,36 @@ def test_images_outside_class_folders_are_strays(tmp_path: Path) -> None:
 def test_classes_are_those_of_train_in_natural_order(tmp_path: Path) -> None:
     with open_source(make_folder(tmp_path, {f"{name}/1.png": b"" for name in ("10", "2", "b1", "a", "1")})) as source:
         assert source.layout.classes == ["1", "2", "10", "a", "b1"]
+
+
+def wrapper_by_definition(names: list[str]) -> str:
+    """The folders around the layout, one more for as long as a single folder holds all folders with files."""
+    wrapper = ""
+    while True:
+        below = [name.removeprefix(wrapper) for name in names if name.startswith(wrapper)]
+        tops = {name.split("/")[0] for name in below if "/" in name}
+        if len(tops) != 1 or tops <= set(SPLITS) or not any(name.count("/") >= 2 for name in below):
+            return wrapper
+        wrapper += f"{tops.pop()}/"
+
+
+PARTS = st.lists(st.sampled_from(["a", "b", "aa", "train", "val"]), max_size=4)
+
+
+@given(st.lists(PARTS, max_size=6), PARTS)
+def test_the_folders_around_the_layout_are_those_of_the_definition(paths: list[list[str]], around: list[str]) -> None:
+    names = ["/".join([*around, *parts, f"{n}.png"]) for n, parts in enumerate(paths)] + ["README.md"]
+    found = ""
+    with contextlib.suppress(UserError):
+        found = lay_out(names, set(), "x").wrapper
+        assert found == wrapper_by_definition(names)
+    event(f"{found.count('/')} folders")
+
+
+def test_a_class_of_very_many_digits() -> None:
+    long = "7" * 5000
+    names = [f"{label}/1.png" for label in (long, long[:-1] + "8", "12")]
+    assert lay_out(names, set(), "x").classes == ["12", long, long[:-1] + "8"]
 
 
 def test_natural_order_is_total() -> None:
@@ -183,6 +219,34 @@ def test_one_class_may_be_called_as_a_split_is(tmp_path: Path, names: str) -> No
     assert len(seen(make_folder(tmp_path, empty(names)))) == 2
 
 
+@pytest.mark.parametrize(
+    ("names", "folder"),
+    [
+        ("a/1.png b/1.png .net/1.png", ".net"),
+        ("d/a/1.png d/b/1.png d/.net/1.png", "d/.net"),
+        ("d/a/1.png d/b/1.png .net/1.png", ".net"),
+        ("train/a/1.png train/b/1.png train/.net/1.png", "train/.net"),
+        ("d/train/a/1.png d/train/b/1.png d/test/.net/1.png", "d/test/.net"),
+        ("train/a/1.png train/b/1.png .thumbs/1.png", ".thumbs"),
+    ],
+)
+@pytest.mark.parametrize("make", [make_folder, make_zip])
+def test_a_hidden_folder_that_may_be_a_class_is_refused(
+    tmp_path: Path, make: Callable[..., Path], names: str, folder: str
+) -> None:
+    assert refused(make(tmp_path / "x", empty(names))).endswith(
+        f"the folder '{folder}' holds images, and names that begin with a dot are skipped; rename it if it is a class, "
+        "or take it out"
+    )
+
+
+@pytest.mark.parametrize(
+    "hidden", [".cache/1.png", ".git/1.png", "._b/1.png", "a/.old/1.png", ".net/1.txt", ".n/d/1.png"]
+)
+def test_hidden_folders_that_are_no_classes_are_skipped(tmp_path: Path, hidden: str) -> None:
+    assert set(seen(make_folder(tmp_path, empty(f"a/1.png b/1.png {hidden}")))) == {"a/1.png", "b/1.png"}
+
+
 def test_images_beside_the_folders_around_the_layout_are_strays(tmp_path: Path) -> None:
     with open_source(make_folder(tmp_path, empty("cover.png d/a/1.png d/b/1.png d/loose.png"))) as source:
         assert source.layout.strays == ["loose.png", "cover.png"]
@@ -214,6 +278,20 @@ def test_truth_may_lie_beside_the_wrapper(tmp_path: Path) -> None:
     files = empty("data/a/1.png data/b/1.png") | {"truth.csv": b"name,label,noise\nx,a,0\n"}
     with open_source(make_folder(tmp_path, files)) as source:
         assert list(source.truth() or {}) == ["x"]
+
+
+@pytest.mark.parametrize("file", ["truth.csv", "groups.csv"])
+def test_a_table_damaged_in_the_zip_is_told(tmp_path: Path, file: str) -> None:
+    archive = make_zip(tmp_path / "x.zip", empty("a/1.png b/1.png") | {file: b"name,label,noise,group\n"})
+    archive.write_bytes(archive.read_bytes().replace(b"noise,g", b"noisy,g"))
+    assert refused(archive).endswith(f"{file} cannot be read (damaged inside the zip); put it there again")
+
+
+@pytest.mark.parametrize("file", ["truth.csv", "groups.csv"])
+def test_more_rows_than_the_files_need_are_refused(tmp_path: Path, file: str) -> None:
+    rows = b"name,label,noise,group\n" + b"a/1.png,a,0,x\n" * 1012
+    archive = make_zip(tmp_path / "x.zip", empty("a/1.png b/1.png") | {file: rows})
+    assert refused(archive).endswith(f"{file} has more than 1,012 rows, far more than images; keep the rows of these")
 
 
 @pytest.mark.parametrize("wrapper", ["", "data/"])

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from winnow.intake.truth import Truth, match_names, parse_truth
@@ -7,12 +9,12 @@ HEADER = "name,label,noise\n"
 
 
 def parse(text: str) -> dict[str, Truth]:
-    return parse_truth(text.encode(), "source 'x'")
+    return parse_truth(io.BytesIO(text.encode()), "source 'x'", entries=1)
 
 
 def refused(content: bytes) -> str:
     with pytest.raises(UserError) as caught:
-        parse_truth(content, "source 'x'")
+        parse_truth(io.BytesIO(content), "source 'x'", entries=1)
     return str(caught.value)
 
 
@@ -42,9 +44,18 @@ def test_wrong_columns(header: str) -> None:
     assert message.endswith("; name them so")
 
 
-@pytest.mark.parametrize("content", [f"{HEADER}ä,ii,0\n".encode("utf-16"), b'name,label,noise\n"open,ii,0\n'])
-def test_no_csv(content: bytes) -> None:
-    assert "truth.csv is no CSV in UTF-8" in refused(content)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{HEADER}ä,ii,0\n".encode("utf-16"), "truth.csv is no text in UTF-8; save it as CSV in UTF-8"),
+        (
+            b'name,label,noise\n"open,ii,0\n',
+            "truth.csv, line 2: no CSV (unexpected end of data); mend the row's quotes",
+        ),
+    ],
+)
+def test_no_csv(content: bytes, message: str) -> None:
+    assert refused(content) == f"source 'x': {message}"
 
 
 def test_contradiction_and_repetition() -> None:

@@ -1,5 +1,7 @@
 """Predictions and embeddings of the user's own: every form that is read, and what is refused."""
 
+import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,53 @@ def test_numbers_stay_arrays_on_their_way_to_the_signals(
     told = read_user_signals(tmp_path / "out", samples)
     assert told.embedding is not None
     np.testing.assert_array_equal(told.embedding, values)
+
+
+def test_more_rows_than_images_need_are_refused(tmp_path: Path, samples: pa.Table) -> None:
+    assert samples.num_rows == 4
+    message = r"has more than 1,016 rows, far more than images; keep the rows of these images"
+    text = "name,a\n" + "x,1\n" * 1017
+    with pytest.raises(UserError, match=message):
+        read_embeddings(written(tmp_path, text), samples)
+    with pytest.raises(UserError, match=message):
+        read_embeddings(written(tmp_path, text.replace("\n", "\r")), samples)
+    pq.write_table(pa.table({"name": ["x"] * 1017, "a": [1.0] * 1017}), tmp_path / "mine.parquet")
+    with pytest.raises(UserError, match=message):
+        read_embeddings(tmp_path / "mine.parquet", samples)
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused_before_it_does(tmp_path: Path, samples: pa.Table) -> None:
+    (tmp_path / "one.csv.gz").write_bytes(gzip.compress(b"name,a\n" + bytes(30_000_000)))
+    with pytest.raises(UserError, match=r"has .* bytes or more, far more than numbers for these images take"):
+        read_embeddings(tmp_path / "one.csv.gz", samples)
+    (tmp_path / "wide.csv").write_bytes(b"name" + b",a" * 40_000 + b"\n")
+    with pytest.raises(UserError, match=r"has more than 32,768 values a row; keep those that are needed"):
+        read_embeddings(tmp_path / "wide.csv", samples)
+    pq.write_table(pa.table({"id": ["x"], "v": [[0.0] * 40_000_000]}), tmp_path / "lists.parquet")
+    assert (tmp_path / "lists.parquet").stat().st_size < 100_000
+    with pytest.raises(UserError, match=r"has more than 32,768 values a row"):
+        read_embeddings(tmp_path / "lists.parquet", samples)
+    word = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), ["x" * 100_000])
+    pq.write_table(pa.table({"id": word.cast(pa.string()), "v": [0.0] * 1000}), tmp_path / "words.parquet")
+    with pytest.raises(UserError, match=r"column id holds a word of more than 1,024 bytes; shorten it"):
+        read_embeddings(tmp_path / "words.parquet", samples)
+
+
+def test_columns_that_are_not_needed_are_not_even_read(tmp_path: Path, samples: pa.Table) -> None:
+    ids = samples["id"].to_pylist()[:2]
+    table = pa.table({"id": ids, "i": ["1", "0"], "ii": [0, 1], "iii": [0.0, 0.0], "picture": [b"x" * 10_000_000] * 2})
+    pq.write_table(table, tmp_path / "mine.parquet")
+    found = read_predictions(tmp_path / "mine.parquet", samples, CLASSES)
+    assert found.ids == ids
+    np.testing.assert_array_equal(found.values, np.array([[1, 0, 0], [0, 1, 0]]))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, samples: pa.Table, kind: str) -> None:
+    make = {"pipe": os.mkfifo, "folder": os.mkdir}[kind]
+    make(tmp_path / "mine.csv")
+    with pytest.raises(UserError, match=r"mine.csv is no file; correct its path in params.yaml"):
+        read_predictions(tmp_path / "mine.csv", samples, CLASSES)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, samples: pa.Table) -> None:

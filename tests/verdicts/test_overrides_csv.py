@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
 from winnow.cleansing.cleanse import cleanse
 from winnow.cleansing.neighbour_rule import Rule
@@ -74,7 +76,7 @@ SAMPLES = samples_table(ROWS, CLASSES)
 
 
 def parsed(text: str | bytes) -> list[OverrideRow]:
-    return parse_override_rows(text if isinstance(text, bytes) else text.encode(), "overrides.csv")
+    return parse_override_rows(io.BytesIO(text if isinstance(text, bytes) else text.encode()), "overrides.csv")
 
 
 def found(*lines: str, samples: pa.Table = SAMPLES) -> dict[str, Override]:
@@ -146,6 +148,28 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         read_override_rows(tmp_path / "overrides.csv")
     with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
         read_override_rows(tmp_path)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "overrides.csv")
+    with pytest.raises(UserError, match=r"overrides\.csv is no file; `git checkout"):
+        read_override_rows(tmp_path / "overrides.csv")
+
+
+def test_more_rows_than_images_need_are_refused(tmp_path: Path) -> None:
+    many, dataset = tmp_path / "overrides.csv", make_dataset(tmp_path / "set", {"train": 3, "val": 1})
+    many.write_text(HEAD + "train/i/0.png,keep\n" * 1016)
+    assert len(read_overrides_csv(many, dataset)) == 1
+    many.write_text(HEAD + "train/i/0.png,keep\n" * 1017)
+    with pytest.raises(UserError, match=r"has 1,017 rows, 1,016 are allowed; keep the rows of these images"):
+        read_overrides_csv(many, dataset)
+    with pytest.raises(UserError, match=r"has more than 1,000 rows, far more than images; keep the rows of these"):
+        read_override_rows(many, most=1000)
+
+
+def test_a_row_without_end_is_refused() -> None:
+    with pytest.raises(UserError, match=r"line 2: no CSV \(the row has more than 65,536 characters\); mend the row's"):
+        parsed(HEAD + 'a,keep,,,"open' + "\nb,keep" * 20_000)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -5,6 +5,7 @@ burst of a camera; empty for an image that belongs to nothing.
 """
 
 import unicodedata
+from typing import BinaryIO
 
 from winnow.intake.listing import read_rows
 from winnow.pipeline.messages import UserError, shown
@@ -15,20 +16,20 @@ GROUPS = "groups.csv"
 COLUMNS = ("name", "group")
 
 
-def parse_groups(content: bytes, where: str) -> dict[str, str]:
+def parse_groups(file: BinaryIO, where: str, *, entries: int) -> dict[str, str]:
     """The group of each name that has one, in file order.
 
     Args:
-        content: the file's bytes, UTF-8.
+        file: CSV in UTF-8, read one row at a time.
         where: the source as messages name it.
+        entries: files of the source, which bound the rows.
 
     Raises:
-        UserError: no CSV, a column missing, or a name in two groups.
+        UserError: no CSV, a column missing, too many rows, or a name in two groups.
     """
     groups: dict[str, str] = {}
-    for row in read_rows(content, GROUPS, COLUMNS, where):
-        name = unicodedata.normalize("NFC", row["name"] or "")
-        group = unicodedata.normalize("NFC", row["group"] or "").strip()
+    for name, group in read_rows(file, GROUPS, COLUMNS, where, entries=entries):
+        name, group = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", group).strip()
         if groups.setdefault(name, group) != group:
             raise UserError(f"{where}: {GROUPS} puts {shown(name)} into two groups; keep one of the two rows")
     return {name: group for name, group in groups.items() if group}

@@ -18,13 +18,14 @@ from tqdm import tqdm
 from winnow.backbone.choice import SMALL, few_levels
 from winnow.dataset.images import pixel_hash
 from winnow.dataset.samples import sample_id
-from winnow.intake.container import DAMAGED_IN_ZIP, UNOPENED
+from winnow.intake.container import UNOPENED
 from winnow.intake.layout import Entry, reject_untrained
 from winnow.intake.near_duplicates import CROPS, NO_HASH, candidates, confirm, groups, perceptual_hash, same
 from winnow.intake.registration import thumbnail
-from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Source, reason, reject_unreadable
+from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Faults, Source, reason
 from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
 from winnow.intake.truth import match_names
+from winnow.intake.zipped import DAMAGED_IN_ZIP
 from winnow.pictures.decode import (
     DAMAGED,
     EMPTY,
@@ -104,7 +105,7 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
         UserError: too many images are unreadable.
     """
     samples: list[Sample] = []
-    faults: list[tuple[str, str]] = []
+    faults = Faults(source, max_unreadable)
 
     def convert(entry: Entry) -> Sample | str:
         try:
@@ -135,11 +136,10 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
                 if isinstance(result, Sample):
                     samples.append(result)
                 else:
-                    faults.append((entry.name, result))
-                    reject_unreadable(source, faults, max_unreadable)
+                    faults.add(entry.name, result)
     finally:
         pool.shutdown(cancel_futures=True)
-    return samples, sorted(faults + [(name, OUTSIDE) for name in source.layout.strays])
+    return samples, sorted(faults.found + [(name, OUTSIDE) for name in source.layout.strays])
 
 
 def delivered_images(source: Source, samples: Iterable[Sample]) -> Iterator[tuple[str, bytes]]:

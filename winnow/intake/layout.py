@@ -4,32 +4,24 @@
 
 Folders around the layout are skipped. Below a class folder any depth is allowed: the class is the folder nearest to the
 top. Every file there is tried as an image, whatever its name; one that is not an image counts as unreadable only if its
-name promises one (IMAGE_SUFFIXES, or no suffix). Files outside class folders are not samples. A folder of images beside
+name promises one (a known suffix, or none). Files outside class folders are not samples. A folder of images beside
 ``train/`` that is none of the four, and splits by other names or below the classes, are rejected, since a wrong guess
 could train on a test set.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import cached_property
 
 from winnow.dataset.samples import SPLITS
+from winnow.intake.names import folder_of, named_as_image, suffix
 from winnow.pipeline.messages import UserError, natural_order, shown
-
-# fmt: off
-IMAGE_SUFFIXES = frozenset({
-    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
-    ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-})
-
-
-# fmt: on
 
 # What people call splits, in any case.
 SPLIT_WORDS = frozenset({*SPLITS, "training", "testing", "valid", "validation"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One file that lies in a class folder."""
 
@@ -41,7 +33,7 @@ class Entry:
     @property
     def promises_image(self) -> bool:
         """Whether the name is an image's; only then is a file without pixels a fault of the source."""
-        return _named_as_image(self.name) or not PurePosixPath(self.name).suffix
+        return named_as_image(self.name) or not suffix(self.name)
 
 
 @dataclass(frozen=True)
@@ -53,29 +45,41 @@ class Layout:
     strays: list[str]  # images outside class folders, by name
     classes: list[str]  # of train, in natural order, those without images too
 
+    @cached_property
+    def promised(self) -> int:
+        """How many images the names promise."""
+        return sum(entry.promises_image for entry in self.entries)
 
-def lay_out(files: Collection[str], folders: Collection[str], where: str) -> Layout:
+
+def lay_out(
+    files: Collection[str], folders: Collection[str], where: str, *, hidden: Collection[str] = frozenset()
+) -> Layout:
     """The layout of a source on which a pipeline can start, as far as names show.
 
     Args:
         files: every file's path.
         folders: every folder's path, so that an empty class is seen.
         where: the source as messages name it.
+        hidden: folders left out for their name's dot that have images directly in them.
 
     Raises:
-        UserError: no images, one class, a class without training images, or a class or folder unknown to train/.
+        UserError: no images, one class, a class without training images, a class or folder unknown to train/, or a
+            hidden folder that may be a class.
     """
     wrapper = _wrapper(files)
     below = sorted(name.removeprefix(wrapper) for name in files if name.startswith(wrapper))
-    beside = sorted(name for name in files if not name.startswith(wrapper) and _named_as_image(name))
+    beside = sorted(name for name in files if not name.startswith(wrapper) and named_as_image(name))
     has_splits = _has_splits(below, where)
+    _reject_hidden(hidden, wrapper, has_splits, where)
     level = 1 if has_splits else 0  # which part of a path is the class
     entries, strays = [], []
+    one = dict[str, str]()  # object for equal words, which occur once a file
     for name in below:
-        parts = name.split("/")
+        parts = name.split("/", level + 1)
         if len(parts) > level + 1 and (not has_splits or parts[0] in SPLITS):
-            entries.append(Entry(name, wrapper + name, parts[0] if has_splits else "train", parts[level]))
-        elif _named_as_image(name):
+            split, label = parts[0] if has_splits else "train", parts[level]
+            entries.append(Entry(name, wrapper + name, one.setdefault(split, split), one.setdefault(label, label)))
+        elif named_as_image(name):
             if len(parts) > 1 and parts[0] not in SPLITS:
                 raise UserError(
                     f"{where}: the folder {shown(parts[0])} beside train/ is none of {', '.join(SPLITS)}; "
@@ -112,14 +116,31 @@ def reject_untrained(classes: Collection[str], trained: Collection[str], where: 
 
 
 def _wrapper(names: Collection[str]) -> str:
-    """The folders around the layout: as long as one folder holds every folder with files, and is no split itself."""
-    wrapper = ""
-    while True:
-        below = [name.removeprefix(wrapper) for name in names if name.startswith(wrapper)]
-        tops = {name.split("/")[0] for name in below if "/" in name}
-        if len(tops) != 1 or tops <= set(SPLITS) or not any(name.count("/") >= 2 for name in below):
-            return wrapper
-        wrapper += f"{tops.pop()}/"
+    """The folders around the layout: as long as one folder holds every folder with files, and is no split itself.
+
+    So it begins the path of the deepest folder. It ends before the first split, where another folder's path parts from
+    that one, and before that folder itself, which is a class.
+    """
+    folders = {folder_of(name) for name in names} - {""}
+    deepest = max(folders, key=lambda folder: folder.count("/"), default="").split("/")
+    length = next((n for n, part in enumerate(deepest[:-1]) if part in SPLITS), len(deepest) - 1)
+    for folder in folders:
+        path = folder.split("/")
+        shared = next((n for n, pair in enumerate(zip(path, deepest, strict=False)) if pair[0] != pair[1]), len(path))
+        if shared < len(path):
+            length = min(length, shared)
+    return "".join(f"{part}/" for part in deepest[:length])
+
+
+def _reject_hidden(hidden: Collection[str], wrapper: str, has_splits: bool, where: str) -> None:
+    """Stop at a folder that stands where classes or splits do, and would be left out for its name's dot alone."""
+    for folder in sorted(hidden):
+        around = f"{folder_of(folder)}/".removeprefix("/")
+        if wrapper.startswith(around) or (has_splits and around.removeprefix(wrapper).removesuffix("/") in SPLITS):
+            raise UserError(
+                f"{where}: the folder {shown(folder)} holds images, and names that begin with a dot are skipped; "
+                "rename it if it is a class, or take it out"
+            )
 
 
 def _has_splits(names: Collection[str], where: str) -> bool:
@@ -139,10 +160,10 @@ def _reject_other_splits(names: Collection[str], where: str) -> None:
 
     Treated as classes they would give meaningless results; a class may nevertheless be called train, or test.
     """
-    paths = [name.split("/") for name in names if "/" in name]
+    paths = [name.split("/", 2) for name in names if "/" in name]
     tops = {parts[0] for parts in paths}
     named = sorted(top for top in tops if top.casefold() in SPLIT_WORDS)
-    nested = any(len(parts) > 2 and parts[0] in named for parts in paths)
+    nested = any(len(parts) > 2 and parts[0].casefold() in SPLIT_WORDS for parts in paths)
     if len(named) > 1 and (nested or len(named) == len(tops)):
         raise UserError(
             f"{where}: {' and '.join(map(shown, named[:2]))} look like splits; name the splits {', '.join(SPLITS)}, "
@@ -167,8 +188,9 @@ def _check(layout: Layout, where: str) -> None:
     trained = {entry.label for entry in images if entry.split == "train"}
     if not trained:
         raise UserError(f"{where} holds no training images; lay them out as train/<class>/<image>")
+    classes = set(layout.classes)
     for entry in images:
-        if entry.label not in layout.classes:
+        if entry.label not in classes:
             raise UserError(
                 f"{where}: class {shown(entry.label)} of {entry.split}/ is unknown to train/; "
                 "add training images of it, or rename its folder"
@@ -178,7 +200,3 @@ def _check(layout: Layout, where: str) -> None:
             f"{where} has only one class, {shown(layout.classes[0])}; a classifier needs two or more class folders"
         )
     reject_untrained(layout.classes, trained, where)
-
-
-def _named_as_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

@@ -4,9 +4,10 @@
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from winnow.intake.container import Container, open_container
 from winnow.intake.groups import GROUPS, parse_groups
@@ -22,6 +23,9 @@ NOT_AN_IMAGE = "not an image"
 OUTSIDE = "outside a class folder"
 
 
+NAMED = 3  # unreadable files that the message names
+
+
 @dataclass(frozen=True)
 class Source:
     """An opened source on which a pipeline can start, as far as names show."""
@@ -34,21 +38,16 @@ class Source:
         """The source as messages name it."""
         return _where(self.container.path)
 
-    @property
-    def promised(self) -> int:
-        """How many images the names promise."""
-        return sum(entry.promises_image for entry in self.layout.entries)
-
     def truth(self) -> dict[str, Truth] | None:
         """The content of truth.csv, by the names it uses, or None where the source has none.
 
         Raises:
             UserError: the file cannot be read, is malformed, or its labels are not the source's.
         """
-        content = self._beside(TRUTH)
-        if content is None:
-            return None
-        truths = parse_truth(content, self.where)
+        with self._beside(TRUTH) as file:
+            if file is None:
+                return None
+            truths = parse_truth(file, self.where, entries=len(self.container.files))
         unknown_labels(truths.values(), self.layout.classes, self.where)
         return truths
 
@@ -58,18 +57,21 @@ class Source:
         Raises:
             UserError: the file cannot be read or is malformed.
         """
-        content = self._beside(GROUPS)
-        return {} if content is None else parse_groups(content, self.where)
+        with self._beside(GROUPS) as file:
+            return {} if file is None else parse_groups(file, self.where, entries=len(self.container.files))
 
-    def _beside(self, file: str) -> bytes | None:
+    @contextlib.contextmanager
+    def _beside(self, file: str) -> Iterator[BinaryIO | None]:
         """A file beside the splits' or classes' folders, or at the source's root; None where there is none."""
-        for key in (self.layout.wrapper + file, file):
-            if key in self.container.files:
-                try:
-                    return self.container.read(key)
-                except UnreadableError as error:
-                    raise UserError(f"{self.where}: {file} cannot be read ({error}); put it there again") from None
-        return None
+        key = next((key for key in (self.layout.wrapper + file, file) if key in self.container.files), None)
+        if key is None:
+            yield None
+            return
+        try:
+            with self.container.open(key) as opened:
+                yield opened
+        except (UnreadableError, OSError) as error:
+            raise UserError(f"{self.where}: {file} cannot be read ({error}); put it there again") from None
 
 
 def resolve_source(source: str) -> Path:
@@ -92,7 +94,8 @@ def open_source(path: Path) -> Iterator[Source]:
     """
     container = open_container(path)
     try:
-        yield Source(container, lay_out(container.files, container.folders, _where(path)))
+        layout = lay_out(container.files, container.folders, _where(path), hidden=container.hidden)
+        yield Source(container, layout)
     finally:
         container.close()
 
@@ -113,14 +116,13 @@ def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
     with open_source(path) as source, quiet():
         source.truth()
         source.groups()
-        faults: list[tuple[str, str]] = []
+        faults = Faults(source, max_unreadable)
         for entry in source.layout.entries:
             try:
                 with source.container.open(entry.key) as file:
                     check_header(file, max_pixels=max_pixels)
             except UnreadableError as error:
-                faults.append((entry.name, reason(entry, error)))
-                reject_unreadable(source, faults, max_unreadable)
+                faults.add(entry.name, reason(entry, error))
 
 
 def reason(entry: Entry, error: UnreadableError) -> str:
@@ -128,25 +130,33 @@ def reason(entry: Entry, error: UnreadableError) -> str:
     return str(error) if entry.promises_image else NOT_AN_IMAGE
 
 
-def reject_unreadable(source: Source, faults: Sequence[tuple[str, str]], max_unreadable: float) -> None:
-    """Stop once more of the promised images are known to be unreadable than is allowed.
+class Faults:
+    """Files found without pixels, and the limit to them; adding one takes the same time however many there are."""
 
-    Args:
-        source: names what is promised.
-        faults: name and reason of the files found without pixels so far.
-        max_unreadable: the fraction allowed.
+    def __init__(self, source: Source, max_unreadable: float) -> None:
+        """``max_unreadable``: the fraction of the promised images that may be unreadable."""
+        self.found: list[tuple[str, str]] = []  # name, reason
+        self._where, self._promised, self._share = source.where, source.layout.promised, max_unreadable
+        self._unreadable, self._first = 0, list[str]()
 
-    Raises:
-        UserError: the fraction is passed.
-    """
-    counted = [(name, words) for name, words in faults if words != NOT_AN_IMAGE]
-    allowed = max_unreadable * source.promised + 1e-9  # a product such as 0.29 * 100 falls just short
-    if len(counted) > allowed:
-        some = ", ".join(f"{shown(name)} ({words})" for name, words in counted[:3])
-        raise UserError(
-            f"{source.where}: more than {max_unreadable:.0%} of its {source.promised} images cannot be read, {some} "
-            "first; mend or remove them, or raise prepare.max_unreadable in params.yaml"
-        )
+    def add(self, name: str, words: str) -> None:
+        """Note a file and why it gives no pixels.
+
+        Raises:
+            UserError: more of the promised images are known to be unreadable than is allowed.
+        """
+        self.found.append((name, words))
+        if words == NOT_AN_IMAGE:
+            return
+        self._unreadable += 1
+        if len(self._first) < NAMED:
+            self._first.append(f"{shown(name)} ({words})")
+        # A product such as 0.29 * 100 falls just short.
+        if self._unreadable > self._share * self._promised + 1e-9:
+            raise UserError(
+                f"{self._where}: more than {self._share:.0%} of its {self._promised} images cannot be read, "
+                f"{', '.join(self._first)} first; mend or remove them, or raise prepare.max_unreadable in params.yaml"
+            )
 
 
 def _where(path: Path) -> str:

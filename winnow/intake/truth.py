@@ -6,8 +6,10 @@ word, such as 1 or scribble, for junk.
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from winnow.intake.listing import read_rows
 from winnow.pipeline.messages import UserError, shown
@@ -29,22 +31,24 @@ class Truth:
     noise: bool
 
 
-def parse_truth(content: bytes, where: str) -> dict[str, Truth]:
+def parse_truth(file: BinaryIO, where: str, *, entries: int) -> dict[str, Truth]:
     """The rows of truth.csv by name, in file order.
 
     Args:
-        content: the file's bytes, UTF-8.
+        file: CSV in UTF-8, read one row at a time.
         where: the source as messages name it.
+        entries: files of the source, which bound the rows.
 
     Raises:
-        UserError: no CSV, a column missing, or two rows that contradict each other.
+        UserError: no CSV, a column missing, too many rows, or two rows that contradict each other.
     """
     truths: dict[str, Truth] = {}
-    for row in read_rows(content, TRUTH, COLUMNS, where):
-        name = unicodedata.normalize("NFC", row["name"] or "")
-        label = unicodedata.normalize("NFC", row["label"] or "").strip()
-        noise = not label or (row["noise"] or "").strip().lower() not in NOT_NOISE
-        truth = Truth(None if noise else label, noise)
+    same: dict[Truth, Truth] = {}  # one object for equal ones: there are as many as classes, and a row for each image
+    for name, label, noise in read_rows(file, TRUTH, COLUMNS, where, entries=entries):
+        name, label = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", label).strip()
+        junk = not label or noise.strip().lower() not in NOT_NOISE
+        truth = Truth(None if junk else label, junk)
+        truth = same.setdefault(truth, truth)
         if truths.setdefault(name, truth) != truth:
             raise UserError(f"{where}: {TRUTH} has contradicting rows about {shown(name)}; keep one of the two rows")
     return truths
@@ -58,7 +62,8 @@ def unknown_labels(truths: Iterable[Truth], classes: Collection[str], where: str
     """
     labels = [truth.label for truth in truths if truth.label is not None]
     folded = {name.casefold(): name for name in classes}
-    unknown = [label for label in labels if label not in classes]
+    known = set(classes)
+    unknown = [label for label in labels if label not in known]
     for label in unknown:
         if label.casefold() in folded:
             raise UserError(
@@ -85,12 +90,7 @@ def match_names(listed: Iterable[str], names: Iterable[str], wrapper: str) -> di
         listed name -> sample name; names that match none, or several, are absent.
     """
     whole = set(names)
-    endings: dict[str, str | None] = {}
-    for name in whole:
-        parts = name.split("/")
-        for start in range(1, len(parts)):
-            ending = "/".join(parts[start:])
-            endings[ending] = None if ending in endings else name
+    backwards: list[str] = []
     matched = {}
     for name in listed:
         tidy = name.replace("\\", "/").removeprefix("./").removeprefix("/")  # as other systems write paths
@@ -99,6 +99,20 @@ def match_names(listed: Iterable[str], names: Iterable[str], wrapper: str) -> di
                 matched[name] = known
                 break
         else:
-            if (meant := endings.get(tidy)) is not None:
+            backwards = backwards or sorted(known[::-1] for known in whole)
+            if (meant := _ending_in(tidy, backwards)) is not None:
                 matched[name] = meant
     return matched
+
+
+def _ending_in(parts: str, backwards: Sequence[str]) -> str | None:
+    """The one name that ends in a path and has more before it; None where none does, or several do.
+
+    Args:
+        parts: the path.
+        backwards: the names, each from its last character to its first, sorted: those that end alike are neighbours.
+    """
+    end = f"/{parts}"[::-1]
+    place = bisect_left(backwards, end)
+    alike = [name for name in backwards[place : place + 2] if name.startswith(end)]
+    return alike[0][::-1] if len(alike) == 1 else None

@@ -5,7 +5,7 @@ are passed over. Without rows, there is nothing to join.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
+from winnow.intake.bounded_tables import read_bounded
 from winnow.intake.truth import match_names
+from winnow.pipeline.csv_rows import row_limit
 from winnow.pipeline.messages import UserError, shown
 
 KEYS = ("name", "id")  # of the column that names the images; the first that is there
@@ -48,7 +48,8 @@ def read_predictions(path: Path, samples: pa.Table, classes: Sequence[str]) -> B
     Raises:
         UserError: it cannot be read, lacks a class, or holds what is no probability.
     """
-    table = _read(path)
+    needed = {*KEYS, *(unicodedata.normalize("NFC", name) for name in classes)}
+    table = _read(path, samples, lambda name: unicodedata.normalize("NFC", name) in needed)
     if not table.num_rows:
         return ByImage([], np.zeros((0, len(classes))), list(classes), 0)
     named = {unicodedata.normalize("NFC", name): name for name in table.column_names}
@@ -73,42 +74,33 @@ def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
     Raises:
         UserError: it cannot be read, or holds what is no number.
     """
-    table = _read(path)
+    table = _read(path, samples, lambda name: True)
     if not table.num_rows:
         return ByImage([], np.zeros((0, 0)), [], 0)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if any(kind(column.type) for kind in LISTS):
+            values = _lists(path, name, column)
+            names = [f"{name}_{number}" for number in range(values.shape[1])]
             key = next((one for one in KEYS if one in table.column_names), None)
             columns = {} if key is None else {key: table[key]}
-            values = _matrix(path, name, column)
-            table = pa.table({**columns, **{f"{name}_{number}": row for number, row in enumerate(values.T)}})
+            table = pa.table({**columns, **{one: values[:, n] for n, one in enumerate(names)}})
             break
     return _by_image(path, table, [name for name in table.column_names if name not in KEYS], samples)
 
 
-def _matrix(path: Path, name: str, column: pa.ChunkedArray) -> Values:
-    """(n, D) of a column of lists, NaN for gaps in them; without a Python object for each number."""
-    lengths = pc.list_value_length(column).fill_null(0).unique()
-    if len(lengths) != 1:
+def _read(path: Path, samples: pa.Table, wanted: Callable[[str], bool]) -> pa.Table:
+    return read_bounded(path, most=row_limit(samples.num_rows), wanted=wanted, texts=KEYS)
+
+
+def _lists(path: Path, name: str, column: pa.ChunkedArray) -> Values:
+    """(n, D) the lists of a column."""
+    if len(lengths := pc.unique(pc.fill_null(pc.list_value_length(column), 0))) != 1:
         raise UserError(f"{path}: column {name} must hold lists of one length")
     try:
-        flat = pc.list_flatten(column).cast(pa.float64())
+        flat = pc.list_flatten(column).cast(pa.float64()).to_numpy()
     except pa.ArrowException:
         raise UserError(f"{path}: column {name} must hold lists of numbers") from None
-    values: Values = flat.to_numpy().reshape(len(column), lengths[0].as_py())
-    return values
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pq.read_table(path)
-        options = pa.csv.ConvertOptions(column_types={name: pa.string() for name in KEYS})
-        return pa.csv.read_csv(path, convert_options=options)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; correct its path in params.yaml, or put it there") from None
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is neither CSV in UTF-8 nor parquet ({error}); save it as one") from None
+    return np.asarray(flat, np.float64).reshape(len(column), lengths[0].as_py())
 
 
 def _by_image(path: Path, table: pa.Table, columns: Sequence[str], samples: pa.Table) -> ByImage:

@@ -137,7 +137,9 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) 
 
 
 def fresh_folder(folder: Path) -> Path:
-    """The folder, made anew and empty."""
+    """The folder, made anew and empty; of a link in its place the link is removed, and what it leads to stays."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
@@ -155,10 +157,3 @@ def digest(paths: Iterable[Path]) -> str:
                 total.update(f"{file.relative_to(path)}\0".encode())
                 total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()
-
-
-def stamp(path: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of a file, or of every file below a folder; different once one was written."""
-    files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names] if path.is_dir() else [path]
-    found = ((str(file), file.stat()) for file in sorted(files) if file.exists())
-    return [(name, status.st_size, status.st_mtime_ns) for name, status in found]

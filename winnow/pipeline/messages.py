@@ -16,10 +16,14 @@ def plain(text: str) -> str:
     return text if text and text.isprintable() else repr(text)
 
 
-def natural_order(name: str) -> tuple[list[tuple[str, int]], str]:
-    """Sort key by which 2 comes before 10; names that differ in leading zeros only keep one order too."""
+def natural_order(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sort key by which 2 comes before 10; names that differ in leading zeros only keep one order too.
+
+    A number is compared by its count of digits, then by these: ``int`` refuses long ones.
+    """
     parts = re.split("([0-9]+)", name)  # words at even places, numbers at odd ones
-    return [(part, 0) if index % 2 == 0 else ("", int(part)) for index, part in enumerate(parts)], name
+    numbers = [part.lstrip("0") if index % 2 else part for index, part in enumerate(parts)]
+    return [(len(part) if index % 2 else 0, part) for index, part in enumerate(numbers)], name
 
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's quota, the process's limit

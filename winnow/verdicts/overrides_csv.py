@@ -6,20 +6,19 @@ and ``note`` become part of the verdict's reason. Names and labels are compared 
 may have the apostrophe before them that corrections.csv writes where a spreadsheet would see a formula.
 """
 
-import csv
 import difflib
-import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from winnow.dataset.samples import LEAST, class_names, read_samples
+from winnow.pipeline.csv_rows import csv_rows, row_limit
 from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.spreadsheet import spellings
 from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL
@@ -29,9 +28,11 @@ HEADER = ("sample", "action", "label", "by", "note")
 ACTIONS = (KEEP, DROP, RELABEL)
 UNNAMED = "unnamed"  # `by` of an override that names nobody
 CLASSES_SHOWN = 10  # that a message names
+COMPARED = 256  # characters of a name that may be misspelt; the time to compare grows with their square
+MOST_ROWS = 1_000_000  # where the number of images is not known yet
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OverrideRow:
     """One row, as written."""
 
@@ -52,37 +53,45 @@ class OverrideRow:
 # --- read -------------------------------------------------------------------------------------------------------
 
 
-def read_override_rows(file: Path) -> list[OverrideRow]:
+def read_override_rows(file: Path, *, most: int = MOST_ROWS) -> list[OverrideRow]:
     """The rows of the file.
+
+    Args:
+        file: overrides.csv.
+        most: rows allowed.
 
     Raises:
         UserError: the file is missing or cannot be read, or ``parse_override_rows`` raises.
     """
     try:
-        content = file.read_bytes()
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would wait for ever
+            raise UserError(f"{file} is no file; `git checkout {file}` or `make run` brings it back")
+        with file.open("rb") as opened:
+            return parse_override_rows(opened, str(file), most=most)
     except FileNotFoundError:
         raise UserError(f"{file} is missing; `git checkout {file}` or `make run` brings it back") from None
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); mend its permissions or name") from None
-    return parse_override_rows(content, str(file))
 
 
-def parse_override_rows(content: bytes, where: str) -> list[OverrideRow]:
+def parse_override_rows(file: BinaryIO, where: str, *, most: int = MOST_ROWS) -> list[OverrideRow]:
     """The rows in file order, each valid by itself; empty ones are skipped.
 
     Args:
-        content: the file's bytes: CSV in UTF-8 with commas, as people and spreadsheet programs write it.
+        file: CSV in UTF-8 with commas, as people and spreadsheet programs write it; read one row at a time.
         where: the file as messages name it.
+        most: rows allowed.
 
     Raises:
-        UserError: no such CSV, or an invalid row; with the line and the remedy.
+        UserError: no such CSV, too many rows, or an invalid row; with the line and the remedy.
     """
-    try:
-        _reject_merge_marks(content, where)
-        rows = _rows(content.decode("utf-8-sig"), where)
-        line, header = next(rows, (1, []))
-    except UnicodeDecodeError:
-        raise UserError(f"{where} is no text in UTF-8; save it as CSV in UTF-8") from None
+
+    def reject_merge_mark(number: int, line: str) -> None:
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            raise UserError(f"{where}, line {number}: a merge conflict; keep the rows you want, delete the marks")
+
+    rows = _rows(csv_rows(file, where, most=most, look=reject_merge_mark))
+    line, header = next(rows, (1, []))
     if tuple(cell.strip().lower() for cell in header) != HEADER:
         raise UserError(
             f"{where}, line {line}: the columns must be {','.join(HEADER)}, got {shown(','.join(header))}; "
@@ -91,27 +100,13 @@ def parse_override_rows(content: bytes, where: str) -> list[OverrideRow]:
     return [_override(cells, f"{where}, line {line}", line) for line, cells in rows]
 
 
-def _reject_merge_marks(content: bytes, where: str) -> None:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
-            raise UserError(f"{where}, line {number}: a merge conflict; keep the rows you want, delete the marks")
-
-
-def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """The line on which each row begins, and its cells in composed form without empty ones at the end."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise UserError(f"{where}, line {line}: no CSV ({error}); mend the row's quotes") from None
-        if cells is None:
-            return
+def _rows(rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, in composed form without empty cells at the end."""
+    for line, cells in rows:
         while cells and not cells[-1].strip():
             cells.pop()
         if cells:
-            yield line, [unicodedata.normalize("NFC", cell) for cell in cells]
+            yield line, [_composed(cell) for cell in cells]
 
 
 def _override(cells: list[str], place: str, line: int) -> OverrideRow:
@@ -148,7 +143,12 @@ def read_overrides_csv(file: Path, prepared: Path) -> dict[str, Override]:
         UserError: ``read_override_rows`` or ``resolve_overrides`` raises.
     """
     rows = read_override_rows(file)
-    return resolve_overrides(rows, read_samples(prepared), str(file)) if rows else {}
+    if not rows:
+        return {}
+    samples = read_samples(prepared)
+    if len(rows) > (most := row_limit(samples.num_rows)):
+        raise UserError(f"{file} has {len(rows):,} rows, {most:,} are allowed; keep the rows of these images")
+    return resolve_overrides(rows, samples, str(file))
 
 
 def resolve_overrides(rows: Sequence[OverrideRow], samples: pa.Table, where: str) -> dict[str, Override]:
@@ -203,7 +203,8 @@ def _not_overridable(wanted: str, row: Mapping[str, Any] | None, images: Sequenc
     # A name that differs from others in its number alone is most likely not misspelt but an image of the test set.
     numbered = re.sub("[0-9]+", "0", wanted.strip())
     others = [name for name in names if re.sub("[0-9]+", "0", name) != numbered]
-    near = near or (difflib.get_close_matches(wanted.strip(), names, n=1) if len(others) == len(names) else [])
+    if not near and len(others) == len(names) and len(wanted) <= COMPARED:
+        near = difflib.get_close_matches(wanted.strip(), names, n=1)
     remedy = (
         f"did you mean {shown(near[0])}?"
         if near
