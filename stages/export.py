@@ -34,6 +34,7 @@ from winnow.export.corrections import corrections, corrections_csv
 from winnow.export.manifest import manifest, missing_classes
 from winnow.export.metadata import Metadata
 from winnow.export.names import read_by_all
+from winnow.pipeline.durable import sync_folder
 from winnow.pipeline.fields import Count, section
 from winnow.pipeline.files import fresh_folder, read_table, write_bytes, write_table
 from winnow.pipeline.messages import shown
@@ -77,10 +78,12 @@ def main(
     root, metadata = fresh_folder(export), Metadata(strip=params.strip_metadata)
     hashes = labels_by_id(stored, "pixel_hash")
     for identifier, content in every_image(dataset, stored["id"].to_pylist()):
-        write_bytes(root / files[identifier], metadata.written(content, files[identifier], hashes[identifier]))
+        kept = metadata.written(content, files[identifier], hashes[identifier])
+        write_bytes(root / files[identifier], kept, sync=False)
     if parents:
         for identifier, content in _rendered(copies, prepared, formats):
-            write_bytes(root / files[identifier], content)
+            write_bytes(root / files[identifier], content, sync=False)
+    sync_folder(root)
     corrected = corrections(read_samples(prepared), read_samples(dataset), ledger, quality)
     write_bytes(root / "corrections.csv", corrections_csv(corrected))
     write_table(root / "manifest.parquet", listed)  # last, so that a folder with a manifest is a whole export

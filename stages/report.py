@@ -14,7 +14,6 @@ Writes  --page        HTML; every picture is inside it
 Params  report, rounds
 """
 
-import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
 from winnow.pipeline.fields import Few, NoneOrFew, section
 from winnow.pipeline.files import read_table, write_bytes
+from winnow.pipeline.json_files import read_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of
 from winnow.report.figures import class_balance, outcome
@@ -64,9 +64,9 @@ def main(
     given, left = (labels_by_id(only_splits(side, "train", "val")) for side in (samples, now))
     at_most = _limits(chapters, params.evidence)
     report = Report(
-        comparison=json.loads(comparison.read_bytes()),
-        refinement=json.loads(refinement.read_bytes()),
-        model=json.loads(model.read_bytes()),
+        comparison=read_json(comparison),
+        refinement=read_json(refinement),
+        model=read_json(model),
         outcome=outcome(fates(given, ledger, left), now),
         balance=class_balance(samples, now),
         chapters=chapters,
@@ -74,7 +74,7 @@ def main(
         ledger_files=dict.fromkeys(by_stage(ledger), (refined / LEDGER).as_posix()),
         plane=_plane(round, embeddings, prepared, samples, list(rounds), ledger, chapters),
         sheets=[Sheet(round, path.stem, sheet_uri(path.read_bytes())) for path in sheets],
-        gates={name: json.loads((gates / f"{name}.json").read_bytes()) for name in rounds},
+        gates={name: read_json(gates / f"{name}.json") for name in rounds},
         rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
         leaks=read_leaks(prepared, samples, limit=at_most[0]),
         prepared=prepared.as_posix(),

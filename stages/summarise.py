@@ -19,7 +19,6 @@ Params  compare
 Arms and seeds are opened by their names in params.yaml: a file that a removed arm left behind is not reported.
 """
 
-import json
 from pathlib import Path
 
 from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
@@ -29,6 +28,7 @@ from winnow.evaluation.detection import refine
 from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.fields import Seeds, section
 from winnow.pipeline.files import read_table, write_csv, write_json
+from winnow.pipeline.json_files import read_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.ledger import read_ledger
 
@@ -80,8 +80,8 @@ def main(
         scores=read_table(scores, QUALITY_SCHEMA),
         signals=read_table(signals),
         ledger=read_ledger(refined),
-        prepare=json.loads(prepare_metrics.read_bytes()),
-        estimates={path.parent.as_posix(): json.loads(path.read_bytes()) for path in estimates},
+        prepare=read_json(prepare_metrics),
+        estimates={path.parent.as_posix(): read_json(path) for path in estimates},
     )
     accuracies = [(arm, *(row["accuracy"][key] for key in ("mean", "low", "high"))) for arm, row in table.items()]
     write_csv(plots / "accuracy.csv", ("arm", "accuracy", "low", "high"), accuracies)

@@ -90,6 +90,21 @@ def test_nothing_is_computed_twice_and_a_changed_image_costs_its_part(tmp_path: 
     assert {file.name for file in out.glob("*.npy")} == {name for name, _ in ArrayStore(out).places.values()}
 
 
+def test_a_damaged_part_is_computed_again_and_what_a_killed_run_left_goes(tmp_path: Path, user: Path) -> None:
+    pixels, out = tmp_path / "pixels", tmp_path / "out"
+    write_rows(pixels, [(IDS, images(6, 8))])
+    computed(user, pixels, out)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    damaged = next(out.glob("*.npy"))
+    content = bytearray(damaged.read_bytes())
+    content[-20] ^= 1  # of the last row
+    damaged.write_bytes(content)
+    (out / f".{damaged.name}.0badcafe.partial").write_bytes(content[:50])
+    (part,) = [one for one in _parts() if ArrayStore(out).places[one[0]][0] == damaged.name]
+    assert computed(user, pixels, out) == len(part)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
 def _parts() -> list[list[str]]:
     with mock.patch.object(module, "PART", 2):
         return parts_of(IDS)

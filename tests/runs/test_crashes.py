@@ -45,11 +45,13 @@ class Write:
 def crash_at(number: int) -> Iterator[list[Write]]:
     """Crash at the write of this number, counted from 0, with half of it written; the files written until then."""
     written: list[Write] = []
-    replace, link = os.replace, os.link
+    replace, link, unlink = os.replace, os.link, os.unlink
+    halves: list[Path] = []
 
     def counted(partial: Path, path: Path) -> None:
         if len(written) == number:
             partial.write_bytes(partial.read_bytes()[: partial.stat().st_size // 2])
+            halves.append(partial)
             raise CrashError
         replace(partial, path)
         written.append(Write(path, linked=False))
@@ -60,9 +62,16 @@ def crash_at(number: int) -> Iterator[list[Write]]:
         link(file, path)
         written.append(Write(path, linked=True))
 
+    def unlink_alive(path: Path, **named: int) -> None:
+        if path in halves:  # a process that has ended does not clean up
+            halves.clear()
+        else:
+            unlink(path, **named)
+
     with (
-        mock.patch("winnow.pipeline.files.os.replace", counted),
-        mock.patch("winnow.pipeline.files.os.link", counted_link),
+        mock.patch.object(os, "replace", counted),
+        mock.patch.object(os, "link", counted_link),
+        mock.patch.object(os, "unlink", unlink_alive),
         contextlib.suppress(CrashError),
     ):
         yield written
@@ -71,7 +80,7 @@ def crash_at(number: int) -> Iterator[list[Write]]:
 def contents(workspace: Workspace, stage: str) -> dict[Path, bytes]:
     """All that stands below the stage's outputs, half-written files included."""
     outs = [workspace.folder / out["path"] for out in stages_in(workspace)[stage]["outs"]]
-    beside = {out.parent / f".{out.name}.partial" for out in outs}
+    beside = [left for out in outs for left in out.parent.glob(f".{out.name}.*.partial")]
     files = [file for out in outs for file in ([out] if out.is_file() else out.rglob("*"))]
     return {file: file.read_bytes() for file in [*files, *beside] if file.is_file()}
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from winnow.augmentation.policy import Policy, Step
-from winnow.pipeline.fields import Share, refusal, section
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.fields import Share, section
+from winnow.pipeline.json_files import read_section
 from winnow.transforms.operations import OPERATIONS, check_operations
 
 POLICY = {  # key of policy.json: meaning
@@ -60,12 +60,4 @@ def load_policy(path: Path) -> Policy:
     Raises:
         UserError: the file is missing, no JSON, or no policy.
     """
-    remedy = f"run `dvc repro`, or `dvc checkout --force {path}` to bring back what a run made"
-    try:
-        return TypeAdapter(_File).validate_json(path.read_bytes(), strict=True).policy()
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; {remedy}") from None
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise UserError(f"{path} is not valid JSON ({error.errors()[0]['ctx']['error']}); {remedy}") from None
-        raise UserError(f"{path}: {refusal(error, _File)}; {remedy}") from None
+    return read_section(path, _File).policy()

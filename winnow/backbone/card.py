@@ -4,10 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from winnow.pipeline.fields import Count, Rate, Share, refusal, section
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.fields import Count, Rate, Share, section
+from winnow.pipeline.json_files import read_section
 
 COMPETITION = "competition"
 
@@ -67,12 +67,4 @@ def read_card(path: Path) -> Card:
     Raises:
         UserError: the file is missing, no JSON, or no card.
     """
-    remedy = f"run `dvc repro`, or `dvc checkout --force {path}` to bring back what a run made"
-    try:
-        return TypeAdapter(Card).validate_json(path.read_bytes(), strict=True)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; {remedy}") from None
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise UserError(f"{path} is not valid JSON ({error.errors()[0]['ctx']['error']}); {remedy}") from None
-        raise UserError(f"{path}: {refusal(error, Card)}; {remedy}") from None
+    return read_section(path, Card)

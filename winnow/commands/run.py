@@ -11,7 +11,6 @@ any training. The options are written into params.yaml, which keeps its comments
 import argparse
 import fcntl
 import io
-import json
 import os
 import re
 import shlex
@@ -28,7 +27,9 @@ from ruamel.yaml import YAML
 
 from winnow.commands.checks import check_classes, check_repository, check_source
 from winnow.evaluation.comparison_table import comparison_text
+from winnow.pipeline.durable import sweep
 from winnow.pipeline.files import ROOT, write_bytes
+from winnow.pipeline.json_files import read_json
 from winnow.pipeline.messages import UserError, plain
 from winnow.pipeline.params import PARAMS, load_params, read_params
 
@@ -155,7 +156,7 @@ def unrolled(rounds: int) -> dict[str, Any]:
 
 def print_table() -> None:
     """The result, from the committed metrics."""
-    print("\n" + comparison_text(json.loads(COMPARISON.read_bytes()), json.loads(REFINEMENT.read_bytes())))
+    print("\n" + comparison_text(read_json(COMPARISON), read_json(REFINEMENT)))
 
 
 def main(command: str, words: Sequence[str]) -> None:
@@ -173,6 +174,7 @@ def main(command: str, words: Sequence[str]) -> None:
     changes: dict[str, Any] = {}
     try:
         with one_run():
+            sweep(ROOT)  # what a killed run left of params.yaml or dvc.lock
             check_repository()
             if options.source:
                 changes["dataset.source"] = stored_source(options.source, Path.cwd())

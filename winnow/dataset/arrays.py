@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.pipeline.files import Columns, read_table, schema_of, write_array, write_table
+from winnow.pipeline.checksums import DamagedError
+from winnow.pipeline.files import Columns, read_array, read_table, schema_of, write_array, write_table
 from winnow.pipeline.messages import UserError
 
 Array = npt.NDArray[Any]
@@ -57,13 +58,13 @@ class ArrayStore:
             UserError: the file is missing or damaged.
         """
         name, position = self.places[identifier]
-        if name not in self._maps:
-            try:
-                self._maps[name] = np.load(self.folder / name, mmap_mode="r")
-            except (OSError, ValueError):
-                back = f"run `dvc checkout --force {self.folder}`"
-                raise UserError(f"{self.folder / name} is missing or damaged; {back}") from None
-        row: Array = self._maps[name][position]
+        try:
+            if name not in self._maps:
+                self._maps[name] = read_array(self.folder / name)
+            row: Array = self._maps[name][position]
+        except (DamagedError, FileNotFoundError, IndexError):
+            back = f"run `dvc checkout --force {self.folder}`"
+            raise UserError(f"{self.folder / name} is missing or damaged; {back}") from None
         return row
 
 

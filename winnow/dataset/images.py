@@ -22,6 +22,8 @@ from winnow.dataset.arrays import ArrayStore, gather
 from winnow.dataset.samples import class_names, samples_table
 from winnow.dataset.streaming import damaged, each_image, ids_in_shard, lacking
 from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, suffix_of
+from winnow.pipeline.checksums import DamagedError, verify
+from winnow.pipeline.durable import sync_folder
 from winnow.pipeline.files import Columns, fresh_folder, pass_on, schema_of, write_table
 from winnow.pipeline.messages import UserError
 
@@ -139,6 +141,7 @@ def write_dataset(
     shards = _fresh_shards(folder)
     _pass_on_shards(folder, samples, shards_from)
     _write_shards(shards, images)
+    sync_folder(folder)
     write_table(folder / "samples.parquet", samples)  # last, so that a folder with a table is a whole dataset
 
 
@@ -166,7 +169,8 @@ def write_with_copies(
     _write_shards(_fresh_shards(folder), pictures())
     table = samples_table(rows, class_names(samples))
     _pass_on_shards(folder, table, shards_from)
-    write_table(folder / "samples.parquet", table)
+    sync_folder(folder)
+    write_table(folder / "samples.parquet", table)  # last, so that a folder with a table is a whole dataset
     return [row["id"] for row in rows[len(samples) :]]
 
 
@@ -186,7 +190,7 @@ def _pass_on_shards(folder: Path, samples: pa.Table, shards_from: Sequence[Path]
                 pass_on(shard, to)
         for file in sorted((source / COPIES).glob("*/*")):
             (folder / COPIES / file.parent.name).mkdir(parents=True, exist_ok=True)
-            pass_on(file, folder / COPIES / file.parent.name / file.name)
+            pass_on(_whole(file, source), folder / COPIES / file.parent.name / file.name)
 
 
 def _write_shards(shards: Path, images: Iterable[tuple[str, bytes]]) -> None:
@@ -200,6 +204,14 @@ def _write_shards(shards: Path, images: Iterable[tuple[str, bytes]]) -> None:
         held += len(item[1])
     if batch:
         _write_shard(shards, batch)
+
+
+def _whole(file: Path, source: Path) -> Path:
+    try:
+        verify(file)
+    except DamagedError:
+        raise UserError(f"{file} is damaged; run `dvc checkout --force {source}`") from None
+    return file
 
 
 def _write_shard(shards: Path, batch: Sequence[tuple[str, bytes]]) -> None:

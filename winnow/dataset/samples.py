@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from winnow.pipeline.files import Columns, schema_of
+from winnow.pipeline.checksums import DamagedError
+from winnow.pipeline.files import Columns, open_parquet, schema_of
 from winnow.pipeline.messages import UserError
 
 SAMPLES: Columns = {
@@ -71,10 +71,11 @@ def read_samples(folder: Path) -> pa.Table:
     path = folder / "samples.parquet"
     back = f"bring it back with `dvc checkout --force {folder}`"
     try:
-        table = pq.read_table(path)
+        with open_parquet(path) as file:
+            table = file.read()
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro`, or `dvc pull` for a shared dataset") from None
-    except (pa.ArrowException, OSError):
+    except DamagedError:
         raise UserError(f"{path} is not a whole parquet table; {back}") from None
     if not table.schema.equals(SCHEMA) or b"classes" not in (table.schema.metadata or {}):
         raise UserError(f"{path} is no samples table; {back}")
@@ -87,7 +88,7 @@ def _faults(samples: pa.Table) -> Iterable[str]:
     """Contents that no stage writes into a samples table."""
     try:
         classes = class_names(samples)
-    except ValueError:
+    except (ValueError, RecursionError):
         classes = None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         yield "its class names are no list of names"

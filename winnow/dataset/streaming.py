@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.pictures.decode import UnreadableError
 from winnow.pictures.thumbnail import SIDE, thumbnail
+from winnow.pipeline.checksums import DamagedError
+from winnow.pipeline.files import open_parquet
 from winnow.pipeline.messages import UserError
 
 BATCH = 8  # images in memory at once, of any size
@@ -26,13 +27,14 @@ def images_in_shard(shard: Path, ids: Collection[str]) -> Iterator[tuple[str, by
     """Id and bytes as delivered of those of the ids that a shard holds, in its order; the rest is passed over.
 
     Raises:
-        pyarrow.ArrowException, OSError, KeyError: the shard is damaged, or none.
+        DamagedError: the shard is damaged, or none.
+        FileNotFoundError: it is not there.
     """
-    with pq.ParquetFile(shard, pre_buffer=False, buffer_size=BUFFER) as file:
+    with open_parquet(shard, buffer_size=BUFFER) as file:
         if not {"id", "image"} <= set(file.schema_arrow.names) or not pa.types.is_struct(
             file.schema_arrow.field("image").type
         ):
-            raise KeyError("id and image {bytes, path}")
+            raise DamagedError("it has no columns id and image {bytes, path}")
         for group in range(file.num_row_groups):
             there = file.read_row_group(group, columns=["id"])["id"].to_pylist()
             if not any(identifier in ids for identifier in there):
@@ -51,8 +53,9 @@ def ids_in_shard(shard: Path, folder: Path) -> list[str]:
         UserError: it is damaged.
     """
     try:
-        ids: list[str] = pq.read_table(shard, columns=["id"])["id"].to_pylist()
-    except (pa.ArrowException, OSError, KeyError):
+        with open_parquet(shard) as file:
+            ids: list[str] = file.read(columns=["id"])["id"].to_pylist()
+    except (DamagedError, FileNotFoundError):
         raise _incomplete(shard, folder) from None
     return ids
 
@@ -78,7 +81,7 @@ def each_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]
                 if identifier in missing:
                     missing.remove(identifier)
                     yield identifier, content
-        except (pa.ArrowException, OSError, KeyError):
+        except (DamagedError, FileNotFoundError):
             raise _incomplete(shard, folder) from None
 
 

@@ -4,11 +4,12 @@
 Nothing heavy is imported, so that a run with nothing to do can show its result at once.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from winnow.pipeline.json_files import read_json
 
 HEADER = ("arm", "training images", "accuracy [95 % interval]", "error reduction", "gain on the row above")
 
@@ -98,7 +99,7 @@ def _truth(refinement: Mapping[str, Any]) -> list[str]:
 
 def main(comparison: Path, refinement: Path) -> None:
     """Print the table of two files."""
-    print(comparison_text(json.loads(comparison.read_bytes()), json.loads(refinement.read_bytes())))
+    print(comparison_text(read_json(comparison), read_json(refinement)))
 
 
 if __name__ == "__main__":

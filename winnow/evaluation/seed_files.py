@@ -9,7 +9,6 @@ A seal that fits means that the files are complete, unedited, and what the same 
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from winnow.pipeline.files import Columns, digest, read_table, schema_of, write_bytes, write_json, write_table
+from winnow.pipeline.json_files import read_json
 from winnow.pipeline.messages import UserError
 
 PREDICTION_COLUMNS: Columns = {
@@ -97,13 +97,7 @@ class SeedFiles:
         Raises:
             UserError: the file is missing or no JSON.
         """
-        try:
-            figures: dict[str, Any] = json.loads(self.figures.read_bytes())
-        except FileNotFoundError:
-            raise UserError(f"{self.figures} is missing; run `dvc repro`") from None
-        except ValueError:
-            raise UserError(f"{self.figures} is no JSON; delete it and run `dvc repro`") from None
-        return figures
+        return read_json(self.figures)
 
     def read_predictions(self) -> pa.Table:
         """The seed's predictions, sorted by id.

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import pyarrow as pa
-
 from winnow.dataset.streaming import images_in_shard
 from winnow.history.revision import Revision, damaged_table
 from winnow.pictures.decode import UnreadableError
 from winnow.pictures.embed import Picture, embed
+from winnow.pipeline.checksums import DamagedError
 from winnow.pipeline.messages import UserError
 
 
@@ -27,7 +26,7 @@ def read_pictures(revision: Revision, dataset: str, ids: Sequence[str]) -> dict[
         try:
             for one, content in images_in_shard(file, frozenset(missing)):
                 found[one] = _picture(revision, path, one, content)
-        except (pa.ArrowException, OSError, KeyError) as error:
+        except (DamagedError, FileNotFoundError) as error:
             raise damaged_table(revision, path, file, error) from None
         missing -= found.keys()
     return found

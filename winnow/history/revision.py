@@ -18,9 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winnow.history.version_0_1 import other_name
+from winnow.pipeline.checksums import DamagedError
+from winnow.pipeline.files import open_parquet
 from winnow.pipeline.messages import UserError, shown
 
 WORKSPACE = "workspace"  # as DVC names it
@@ -77,11 +78,11 @@ def read_columns(revision: Revision, path: str, columns: Sequence[str] | None = 
     """
     file = revision.file(path)
     try:
-        with pq.ParquetFile(file) as table:
+        with open_parquet(file) as table:
             lacking = [name for name in columns or () if name not in table.schema_arrow.names]
             if not lacking:
                 return table.read(columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError) as error:
+    except (DamagedError, FileNotFoundError) as error:
         raise damaged_table(revision, path, file, error) from None
     raise UserError(f"{revision.name}: {path} has no column {lacking[0]}; name a dataset with --dataset")
 

@@ -20,6 +20,8 @@ from winnow.backbone.extract import extract
 from winnow.backbone.loading import load_backbone
 from winnow.dataset.arrays import ArrayStore, write_index
 from winnow.model.squares import batches
+from winnow.pipeline.checksums import DamagedError, verify
+from winnow.pipeline.durable import sweep
 from winnow.pipeline.files import digest, write_array
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.workers import Tick, run_jobs
@@ -87,12 +89,23 @@ def write_features(extraction: Extraction, stores: Sequence[Path], ids: Sequence
     Args as for ``extract_features``.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_remains(folder)
     there = {file.name for file in folder.glob("*.npy")}
     parts = list(extract_features(extraction, stores, ids, folder))
     for name in there - {name for _, name in parts}:
         (folder / name).unlink()
     write_index(folder, [(one, name, position) for part, name in parts for position, one in enumerate(part)])
     return sum(len(part) for part, name in parts if name not in there)
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove what a killed run left, and parts that are damaged, so that these are computed again."""
+    sweep(folder)
+    for file in folder.glob("*.npy"):
+        try:
+            verify(file)
+        except DamagedError:
+            file.unlink()
 
 
 def extract_part(extraction: Extraction, stores: Sequence[Path], ids: Sequence[str], file: Path, tick: Tick) -> None:

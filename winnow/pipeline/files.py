@@ -1,12 +1,15 @@
-"""Files that stages write and read: writes are atomic, and equal content gives equal bytes."""
+"""Files that stages write and read: writes are atomic and lasting, and equal content gives equal bytes.
 
+Tables and arrays carry checksums, which are verified when they are read."""
+
+import contextlib
 import hashlib
 import io
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.pipeline.checksums import DamagedError, sealed_array, sealed_parquet, verify
+from winnow.pipeline.durable import Part, link_file, replace_file
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,19 +32,28 @@ def schema_of(columns: Columns) -> pa.Schema:
     return pa.schema([(name, kind) for name, (kind, _) in columns.items()])
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: a killed run leaves no half-written output under the final name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Write a file whole or not at all, whether the run is killed or the power lost.
+
+    Args:
+        path: of the file; folders that are missing are made.
+        content: of the file.
+        sync: False for one of many, for which ``durable.sync_folder`` follows.
+
+    Raises:
+        UserError: no room on the disk.
+    """
+    _write(path, [content], sync=sync)
+
+
+def _write(path: Path, parts: Sequence[Part], *, sync: bool = True) -> None:
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        replace_file(path, parts, sync=sync)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         if error.errno not in DISK_FULL:
             raise
         free = shutil.disk_usage(path.parent).free
-        why = f"{len(content):,} bytes needed, {free:,} free on its disk ({error.strerror})"
+        why = f"{sum(map(len, parts)):,} bytes needed, {free:,} free on its disk ({error.strerror})"
         raise UserError(f"no room to write {path}: {why}; {WAY_BACK}") from None
 
 
@@ -69,15 +83,37 @@ def write_table(path: Path, table: pa.Table, *, write_batch_size: int | None = N
         write_batch_size: rows between two looks at a page's size; None: pyarrow's own.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=True, write_batch_size=write_batch_size)
-    write_bytes(path, sink.getvalue().to_pybytes())
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        store_schema=True,
+        write_batch_size=write_batch_size,
+        write_page_checksum=True,
+    )
+    _write(path, sealed_parquet(memoryview(sink.getvalue())))
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     """Write a .npy file atomically; equal arrays give equal bytes."""
     sink = io.BytesIO()
     np.save(sink, array)
-    write_bytes(path, sink.getvalue())
+    _write(path, sealed_array(sink.getbuffer()))
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """A .npy file, memory-mapped.
+
+    Raises:
+        DamagedError: it is damaged, or none.
+        FileNotFoundError: it is not there.
+    """
+    with _damage_named():
+        sealed = verify(path)
+        array: np.memmap[Any, Any] = np.load(path, mmap_mode="r")
+        if not sealed and array.offset + array.nbytes != path.stat().st_size:
+            raise DamagedError("its end is damaged")
+    return array
 
 
 def pass_on(file: Path, to: Path) -> None:
@@ -85,11 +121,45 @@ def pass_on(file: Path, to: Path) -> None:
 
     Files here are replaced and never changed in place, so that a link is as good as a copy.
     """
-    to.unlink(missing_ok=True)
     try:
-        os.link(file, to)
+        link_file(file, to)
     except OSError:  # another file system, or one without links
         write_bytes(to, file.read_bytes())
+
+
+@contextlib.contextmanager
+def open_parquet(path: Path, *, buffer_size: int = 0) -> Iterator[pq.ParquetFile]:
+    """A parquet file, whose checksums are verified: its own here, and those of its pages when they are read.
+
+    Args:
+        path: the file.
+        buffer_size: bytes read at once; 0: pyarrow's own way, which reads a column of a row group whole.
+
+    Raises:
+        DamagedError: it is damaged, or none; whatever pyarrow raises in the block becomes this error too.
+        FileNotFoundError: it is not there.
+    """
+    with _damage_named():
+        verify(path)
+        with pq.ParquetFile(
+            path, pre_buffer=not buffer_size, buffer_size=buffer_size, page_checksum_verification=True
+        ) as file:
+            yield file
+
+
+@contextlib.contextmanager
+def _damage_named() -> Iterator[None]:
+    """Make every error in the block, which does nothing but read a file, a ``DamagedError``.
+
+    Damaged bytes may be taken for any size, type or offset, so that the libraries raise errors of every kind.
+    """
+    try:
+        yield
+    except (FileNotFoundError, DamagedError):
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise DamagedError(words) from None
 
 
 def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> pa.Table:
@@ -105,12 +175,13 @@ def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> 
     back = f"run `dvc repro`, or bring it back with `dvc checkout --force {path}`"
     names = columns.names if isinstance(columns, pa.Schema) else columns
     try:
-        there = set(pq.read_schema(path).names)
-        lacking = [name for name in names or () if name not in there]
-        table = None if lacking else pq.read_table(path, columns=None if names is None else list(names))
+        with open_parquet(path) as file:
+            there = set(file.schema_arrow.names)
+            lacking = [name for name in names or () if name not in there]
+            table = None if lacking else file.read() if names is None else file.read(names).select(list(names))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {back}") from None
-    except (pa.ArrowException, OSError):
+    except DamagedError:
         raise UserError(f"{path} is not a whole parquet table; {back}") from None
     if table is None:
         raise UserError(f"{path} has no column {lacking[0]}; {back}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from winnow.pipeline.durable import sweep
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.lifeline import end_with_dvc
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
@@ -48,6 +49,7 @@ def run_stage(
     options = vars(parser.parse_args())
     stage = Path(sys.argv[0]).stem
     end_with_dvc()
+    _sweep({name: value for name, value in options.items() if name not in edited_by_people})
     try:
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
         edited = _edits(sections, params, [*_own_modules(), *(options[name] for name in edited_by_people)])
@@ -64,6 +66,14 @@ def run_stage(
         sys.exit(f"{stage}: no room left on a disk ({error}); {WAY_BACK}")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; nothing half-written is kept, run the same command again to go on")
+
+
+def _sweep(options: Mapping[str, Any]) -> None:
+    """Remove what a killed run of this stage left beside its files; DVC has no other stage at work on them."""
+    for value in options.values():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                sweep(path.parent, path.name)
 
 
 def _own_modules() -> list[Path]:
