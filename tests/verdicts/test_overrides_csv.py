@@ -390,7 +390,7 @@ def test_a_name_of_corrections_csv_may_be_copied_with_its_apostrophe() -> None:
     cells = [(disarmed(name), "'=v") for name in names[:3]] + [("plain/d.png", "-1")]
     assert [cell for cell, _ in cells] == ["'=1+1/a.png", "'-x/b.png", "''tis/c.png", "plain/d.png"]
     content = "".join(f"{name},relabel,{label}\n" for name, label in cells)
-    found = resolve_overrides(parse_override_rows((HEAD + content).encode(), "o"), samples, "o")
+    found = resolve_overrides(parse_override_rows(io.BytesIO((HEAD + content).encode()), "o"), samples, "o")
     assert {identifier: one.label for identifier, one in found.items()} == {
         "id0": "=v",
         "id1": "=v",
@@ -402,5 +402,5 @@ def test_a_name_of_corrections_csv_may_be_copied_with_its_apostrophe() -> None:
 def test_what_is_written_counts_before_what_an_apostrophe_may_mean() -> None:
     rows = [source("first", "i", name="'a/x.png"), source("second", "i", name="a/x.png"), source("third", "i")]
     samples = samples_table([*rows, source("fourth", "i"), source("fifth", "i")], ["i", "v"])
-    (found,) = resolve_overrides(parse_override_rows(f"{HEAD}'a/x.png,drop\n".encode(), "o"), samples, "o")
+    (found,) = resolve_overrides(parse_override_rows(io.BytesIO(f"{HEAD}'a/x.png,drop\n".encode()), "o"), samples, "o")
     assert found == "first"

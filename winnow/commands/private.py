@@ -1,10 +1,11 @@
 """What travels with the images of a source, said before somebody else has it."""
 
-import json
 from pathlib import Path
 
 from winnow.pictures.metadata import private_text
 from winnow.pipeline.files import ROOT
+from winnow.pipeline.json_files import read_json
+from winnow.pipeline.messages import UserError
 
 PREPARED = ROOT / "metrics/prepare.json"
 
@@ -16,9 +17,9 @@ def private_warning(metrics: Path = PREPARED) -> str:
         metrics: of prepare; one that is missing, no JSON, or older than the counts says nothing.
     """
     try:
-        counts = json.loads(metrics.read_bytes())
+        counts = read_json(metrics)
         told = private_text(counts["images_with_gps"], counts["images_with_serial_number"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (UserError, LookupError, TypeError):
         return ""
     if not told:
         return ""
