@@ -17,7 +17,8 @@ from PIL import Image, ImageEnhance
 
 from bench.timing import Figure, figure, interleaved
 from winnow.intake.container import open_container
-from winnow.intake.near_duplicates import candidates, confirm, groups, perceptual_hash
+from winnow.intake.near_duplicates import candidates, confirm, groups
+from winnow.intake.perceptual_hash import perceptual_hash
 from winnow.intake.registration import thumbnail
 from winnow.intake.truth import TRUTH, parse_truth
 from winnow.pictures.decode import PIXEL_LIMIT, decode

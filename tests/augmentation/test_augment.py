@@ -15,8 +15,9 @@ from tests.support.datasets import make_dataset
 from tests.support.inputs import competition_inputs, no_pixels
 from tests.support.refusals import refused_params
 from winnow.augmentation.copies import Copies, invert_some, make_copies
-from winnow.dataset.images import encode_png, pixel_hash, read_images, write_dataset
+from winnow.dataset.images import encode_png, read_images, write_dataset
 from winnow.dataset.samples import column, only_splits, read_samples, samples_table
+from winnow.pictures.pixel_hash import pixel_hash
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 from winnow.transforms.operations import OPERATIONS, Applied

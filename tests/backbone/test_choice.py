@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from winnow.backbone.card import read_card
-from winnow.backbone.choice import Facts, Request, facts_of, few_levels, request_of, resolve
+from winnow.backbone.choice import Facts, Request, facts_of, request_of, resolve
 from winnow.pictures.decode import decode, quiet
+from winnow.pictures.line_art import few_levels
 from winnow.pipeline.files import write_json
 from winnow.pipeline.messages import UserError
 

@@ -10,10 +10,11 @@ from PIL import Image
 
 from tests.support.exports import PHOTOGRAPHS, exported
 from tests.support.sources import encoded
-from winnow.dataset.images import pixel_hash, write_dataset
+from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import sample_id, samples_table
 from winnow.pictures.decode import decode
 from winnow.pictures.metadata import NOTHING_PRIVATE, private_metadata
+from winnow.pictures.pixel_hash import pixel_hash
 
 SECRET = "Zauberlehrling-4711"
 

@@ -10,7 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from bench.near_duplicates import KINDS, find, plant
-from winnow.intake.near_duplicates import candidates, confirm, groups, perceptual_hash, same
+from winnow.intake.near_duplicates import candidates, confirm, groups, same
+from winnow.intake.perceptual_hash import perceptual_hash
 from winnow.intake.registration import SIDE, likeness, thumbnail
 
 Pixels = npt.NDArray[np.uint8]

@@ -17,10 +17,11 @@ from tests.support.prepared import PARAMS, Prepared, refused
 from tests.support.refusals import refused_params
 from tests.support.sources import bare_files, encoded, make_folder, make_zip, noise_png, split_files
 from winnow.backbone.card import read_card
-from winnow.dataset.images import pixel_hash, read_images, stored_images, write_dataset
+from winnow.dataset.images import read_images, stored_images, write_dataset
 from winnow.dataset.samples import class_names, column, read_samples, sample_id
 from winnow.intake.ingest import ingest
 from winnow.pictures.decode import decode, stretch
+from winnow.pictures.pixel_hash import pixel_hash
 from winnow.pipeline.files import ROOT, digest
 from winnow.pipeline.messages import UserError
 

@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from tests.support.bombs import plain_webp
 from tests.support.sources import encoded, noise_png
-from winnow.dataset.images import pixel_hash
 from winnow.pictures import decode as module
 from winnow.pictures.decode import UnreadableError, check_header, decode, quiet, stretch
+from winnow.pictures.pixel_hash import pixel_hash
 
 LIMIT = 1_000_000
 
@@ -252,6 +254,35 @@ def test_absurdly_large_is_refused_by_its_header(side: int) -> None:
     assert why_not(content) == "too large"
     with pytest.raises(UnreadableError, match="too large"), quiet():
         check_header(io.BytesIO(content), max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 7), (16_383, 2)])
+def test_a_webp_says_its_size_before_it_is_opened(size: tuple[int, int]) -> None:
+    image, exif = Image.new("RGB", size), Image.Exif()
+    exif[0x0112] = 1
+    kinds: list[dict[str, Any]] = [{}, {"lossless": True}, {"exif": exif}, {"lossless": True, "exif": exif}]
+    heads = [encoded(image, "WEBP", **kind)[: module.HEAD] for kind in kinds]
+    assert {head[12:16] for head in heads} == {b"VP8 ", b"VP8L", b"VP8X"}
+    assert [module.canvas_pixels(head) for head in heads] == [size[0] * size[1]] * 4
+    assert module.canvas_pixels(encoded(image)[: module.HEAD]) == module.canvas_pixels(b"RIFF") == 0
+
+
+def test_a_webp_too_large_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", None)  # which would take memory for the pixels
+    assert why_not(plain_webp(12_000, 12_000)) == "too large"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("Out of memory when reading image file")])
+def test_pixels_for_which_there_is_no_memory(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    content = encoded(Image.new("L", (4, 4)))
+    with monkeypatch.context() as patched:
+        patched.setattr("PIL.ImageFile.ImageFile.load", fail)
+        assert why_not(content) == "takes too much memory to decode"
+    monkeypatch.setattr(Image, "open", fail)
+    assert why_not(content) == "takes too much memory to decode"
 
 
 def test_the_limit_itself_is_allowed() -> None:

@@ -16,8 +16,9 @@ import torch
 
 from winnow.augmentation.policy import Policy, carry_out, draw_at_random, sample
 from winnow.augmentation.rendering import recorded
-from winnow.dataset.images import encode_png, pixel_hash
+from winnow.dataset.images import encode_png
 from winnow.dataset.samples import sample_id
+from winnow.pictures.pixel_hash import pixel_hash
 from winnow.transforms.operations import Applied
 
 # Columns of a copy that are its source image's.

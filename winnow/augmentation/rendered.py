@@ -16,9 +16,10 @@ import torch
 from winnow.augmentation.copies import PASSED_ON, REDRAWS
 from winnow.augmentation.policy import Policy, draw_at_random, draw_from_policy
 from winnow.augmentation.rendering import fixed, recorded, render
-from winnow.dataset.images import encode_jpeg, pixel_hash
+from winnow.dataset.images import encode_jpeg
 from winnow.dataset.samples import sample_id
 from winnow.pictures.decode import PIXEL_LIMIT, decode
+from winnow.pictures.pixel_hash import pixel_hash
 from winnow.transforms.operations import Applied
 from winnow.transforms.views import Ranges, draw_random_affine
 

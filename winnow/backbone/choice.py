@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from winnow.backbone.card import COMPETITION, Card, Word
 from winnow.backbone.packaged import LITE0, LITE0_MODEL, PACKAGE
 from winnow.backbone.preprocessing import PYTHON, TIMM, TORCHVISION, preprocessing_of, rounded
+from winnow.pictures.line_art import SMALL
 from winnow.pipeline.fields import Side, converted, refusal, section
 from winnow.pipeline.messages import UserError
 
@@ -21,12 +21,6 @@ FORMS = "auto, competition, torchvision:NAME, timm:NAME or python:MODULE:FACTORY
 COMPETITION_PIXELS = 64
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # red, green, blue of 0..255; the fixed model subtracts them by itself
 
-SMALL = 64  # pixels: an image with no longer side is small
-LEVELS = 16  # grey levels that line art needs
-LEVELS_SHARE = 0.8  # of the pixels that must have one of them: JPEG and resizing blur some
-GREY_TOLERANCE = 16  # levels by which channels may differ in what is grey: JPEG's own errors
-GREY_SHARE = 0.99  # of the pixels that must be grey
-LOOKED_AT = 512  # pixels a side: of larger images rows and columns are skipped
 MAJORITY = 0.5  # above this share of small images or line art, auto chooses competition
 
 
@@ -81,30 +75,13 @@ def request_of(params: Mapping[str, Any]) -> Request:
     return request
 
 
-def few_levels(pixels: npt.NDArray[np.uint8]) -> bool:
-    """Whether an image is grey and ``LEVELS`` grey levels make up nearly all of it, as in scans of ink on paper.
-
-    Args:
-        pixels: (H, W, 1) or (H, W, 3).
-    """
-    step = max(1, max(pixels.shape[:2]) // LOOKED_AT)
-    seen = pixels[::step, ::step]
-    if seen.shape[-1] == 3:
-        red, green, blue = np.moveaxis(seen, -1, 0)
-        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)  # (H, W)
-        if (spread <= GREY_TOLERANCE).mean() < GREY_SHARE:
-            return False
-    counts = np.sort(np.bincount(seen[..., seen.shape[-1] // 2].ravel(), minlength=256))  # grey, or the green channel
-    return bool(counts[-LEVELS:].sum() >= LEVELS_SHARE * counts.sum())
-
-
 def facts_of(widths: Sequence[int], heights: Sequence[int], line_art: Sequence[bool]) -> Facts:
     """The facts of a source.
 
     Args:
         widths: (N) in pixels, as delivered and upright.
         heights: (N) likewise.
-        line_art: (N) what ``few_levels`` says of each image.
+        line_art: (N) what ``winnow.pictures.line_art.few_levels`` says of each image.
     """
     if not len(widths):
         return Facts(0, 0.0, 0.0, 0.0)

@@ -240,12 +240,3 @@ def _encoded(pixels: Pixels, kind: str, **options: int) -> bytes:
     sink = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(sink, format=kind, **options)
     return sink.getvalue()
-
-
-def pixel_hash(pixels: Pixels) -> str:
-    """32 hex digits of (H, W, C) pixels and their shape: equal for equal images only; grey in colour counts as grey."""
-    if (pixels == pixels[..., :1]).all():
-        pixels = pixels[..., :1]
-    total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    total.update(np.ascontiguousarray(pixels).data)
-    return total.hexdigest()

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from winnow.dataset.images import pixel_hash
 from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, quiet
 from winnow.pictures.metadata import private_metadata, private_text, without_metadata
+from winnow.pictures.pixel_hash import pixel_hash
 from winnow.pipeline.messages import shown
 
 EXAMPLES = 3  # files named of those that keep theirs

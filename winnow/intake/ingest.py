@@ -1,13 +1,11 @@
 """Every file of a source as a sample, or as a name and the reason why it is rejected.
 
-Files are read and decoded one at a time in as many threads as there are cores (PIL and zlib release the interpreter
-lock). No image stays in memory: what is stored later is read once more, and must then be the same.
+Images are decoded in child processes (``sandbox``), as many as there are cores. No image stays in memory: what is
+stored later is read once more, and must then be the same.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -15,31 +13,37 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from winnow.backbone.choice import SMALL, few_levels
-from winnow.dataset.images import pixel_hash
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import UNOPENED
+from winnow.intake.facts import Facts
 from winnow.intake.layout import Entry, reject_untrained
-from winnow.intake.near_duplicates import CROPS, NO_HASH, candidates, confirm, groups, perceptual_hash, same
+from winnow.intake.near_duplicates import candidates, confirm, groups, same
+from winnow.intake.perceptual_hash import CROPS
+from winnow.intake.reading import read_images
 from winnow.intake.registration import thumbnail
 from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Faults, Source, reason
 from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
 from winnow.intake.truth import match_names
 from winnow.intake.zipped import DAMAGED_IN_ZIP
 from winnow.pictures.decode import (
+    CRASHING,
     DAMAGED,
     EMPTY,
     TOO_LARGE,
+    TOO_LONG,
+    TOO_MUCH,
     UNKNOWN,
     UNSUPPORTED,
     UnreadableError,
     decode,
-    quiet,
 )
-from winnow.pictures.metadata import NOTHING_PRIVATE, Private, private_metadata
+from winnow.pictures.metadata import NOTHING_PRIVATE, Private
 from winnow.pipeline.messages import UserError
 
-REASONS = (EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE)
+REASONS = (
+    *(EMPTY, UNKNOWN, DAMAGED, TOO_LARGE, UNSUPPORTED, TOO_LONG, TOO_MUCH, CRASHING),
+    *(UNOPENED, DAMAGED_IN_ZIP, NOT_AN_IMAGE, OUTSIDE),
+)
 
 EXACT = "exact"
 
@@ -106,40 +110,17 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
     """
     samples: list[Sample] = []
     faults = Faults(source, max_unreadable)
-
-    def convert(entry: Entry) -> Sample | str:
-        try:
-            content = source.container.read(entry.key)
-            pixels = decode(content, max_pixels=max_pixels)  # (H, W, C)
-        except UnreadableError as error:
-            return reason(entry, error)
-        (height, width, channels), drawn = pixels.shape, few_levels(pixels)
-        return Sample(
-            id=sample_id(entry.name, content),
-            name=entry.name,
-            key=entry.key,
-            split=entry.split,
-            label=entry.label,
-            pixel_hash=pixel_hash(pixels),
-            channels=channels,
-            width=width,
-            height=height,
-            line_art=drawn,
-            perceptual_hash=(NO_HASH if drawn or max(width, height) <= SMALL else perceptual_hash(pixels)).tobytes(),
-            private=private_metadata(content),
-        )
-
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        with quiet(), tqdm(source.layout.entries, desc="reading images", disable=None) as bar:
-            for entry, result in zip(bar, pool.map(convert, source.layout.entries), strict=True):
-                if isinstance(result, Sample):
-                    samples.append(result)
-                else:
-                    faults.add(entry.name, result)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    images = read_images(source.container, source.layout.entries, max_pixels=max_pixels)
+    for entry, found in tqdm(images, "reading images", len(source.layout.entries), disable=None):
+        if isinstance(found, UnreadableError):
+            faults.add(entry.name, reason(entry, found))
+        else:
+            samples.append(_sample(entry, *found))
     return samples, sorted(faults.found + [(name, OUTSIDE) for name in source.layout.strays])
+
+
+def _sample(entry: Entry, name: str, facts: Facts) -> Sample:
+    return Sample(id=name, name=entry.name, key=entry.key, split=entry.split, label=entry.label, **vars(facts))
 
 
 def delivered_images(source: Source, samples: Iterable[Sample]) -> Iterator[tuple[str, bytes]]:

@@ -13,10 +13,8 @@ So ``winnow.intake.registration`` decides. It holds for photographs; in line art
 from collections.abc import Callable, Hashable, Sequence
 
 import faiss
-import imagehash
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -25,33 +23,12 @@ from winnow.intake.registration import likeness
 Bits = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 
-HASH_SIDE = 16  # imagehash's hash_size: 256 bits, from 64 x 64 grey levels
-THUMBNAIL = 128  # pixels of the side that the crops are taken from
-CROPS = (0.0, 0.02, 0.04)  # of the side, taken off each border; a copy cropped alike has nearly the same bits
-PLAIN = 8  # grey levels from darkest to lightest; with less contrast the bits say how it was encoded
 RADIUS = 68  # bits of 256 in which two candidates differ at most; of 2,400 planted copies 2,398 are within 64
 NEAREST = 16  # candidates of an image and crop at most, so that images which all look alike give no N * N pairs
 # Of a copy, at least: 2,395 of 2,400 planted copies have it, other photographs of an object up to 0.63, other hands at
 # 64 pixels up to 0.88; of line art other drawings have more than 0.9.
 LIKENESS = 0.9
 BLOCK = 1024  # pairs whose thumbnails are in memory at a time
-
-
-NO_HASH = np.zeros((len(CROPS), HASH_SIDE**2 // 8), np.uint8)  # of what has no near-duplicates
-
-
-def perceptual_hash(pixels: Bits) -> Bits:
-    """(3, 32) bits, packed, of an (H, W, C) image and its crops; all zero for a plain image, which has none alike."""
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("L")
-    small = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    if np.ptp(np.asarray(small)) < PLAIN:
-        return NO_HASH
-    hashes = []
-    for share in CROPS:
-        left, right = THUMBNAIL * share, THUMBNAIL * (1 - share)
-        crop = small.resize(small.size, Image.Resampling.BILINEAR, box=(left, left, right, right)) if share else small
-        hashes.append(np.packbits(imagehash.phash(crop, hash_size=HASH_SIDE).hash))
-    return np.stack(hashes)
 
 
 def candidates(hashes: Bits, *, radius: int = RADIUS, nearest: int = NEAREST) -> Rows:

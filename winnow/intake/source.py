@@ -12,8 +12,9 @@ from typing import BinaryIO
 from winnow.intake.container import Container, open_container
 from winnow.intake.groups import GROUPS, parse_groups
 from winnow.intake.layout import Entry, Layout, lay_out
+from winnow.intake.reading import read_headers
 from winnow.intake.truth import TRUTH, Truth, parse_truth, unknown_labels
-from winnow.pictures.decode import UnreadableError, check_header, quiet
+from winnow.pictures.decode import UnreadableError
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, shown
 
@@ -113,15 +114,12 @@ def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
     Raises:
         UserError: as ``open_source``, or truth.csv or groups.csv is malformed, or too many headers are unreadable.
     """
-    with open_source(path) as source, quiet():
+    with open_source(path) as source:
         source.truth()
         source.groups()
         faults = Faults(source, max_unreadable)
-        for entry in source.layout.entries:
-            try:
-                with source.container.open(entry.key) as file:
-                    check_header(file, max_pixels=max_pixels)
-            except UnreadableError as error:
+        for entry, error in read_headers(source.container, source.layout.entries, max_pixels=max_pixels):
+            if error:
                 faults.add(entry.name, reason(entry, error))
 
 

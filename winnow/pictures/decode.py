@@ -33,6 +33,15 @@ TOO_LARGE = "too large"
 UNSUPPORTED = "unsupported pixel format"
 
 
+TOO_LONG = "takes too long to decode"
+
+
+TOO_MUCH = "takes too much memory to decode"
+
+
+CRASHING = "crashes the decoder"
+
+
 # Formats that name themselves by their first bytes. PIL's others guess (TGA, PCX) or start a program (EPS).
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO")
 
@@ -41,6 +50,9 @@ SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "DIB": ".bmp"}  
 
 
 PIXEL_LIMIT = 178_000_000  # PIL itself rejects larger ones, whatever a caller allows
+
+
+HEAD = 30  # bytes that ``canvas_pixels`` looks at
 
 
 SIXTEEN_BIT = 65_535
@@ -83,8 +95,11 @@ def check_header(file: BinaryIO, *, max_pixels: int) -> Image.Image:
         UnreadableError: no known format, a damaged header, or more than ``max_pixels`` pixels.
     """
     try:
-        if not file.read(1):
+        head = file.read(HEAD)
+        if not head:
             raise UnreadableError(EMPTY)
+        if canvas_pixels(head) > max_pixels:
+            raise UnreadableError(TOO_LARGE)
         image = Image.open(file, formats=FORMATS)
     except UnreadableError:
         raise
@@ -92,11 +107,26 @@ def check_header(file: BinaryIO, *, max_pixels: int) -> Image.Image:
         raise UnreadableError(UNKNOWN) from None
     except Image.DecompressionBombError:
         raise UnreadableError(TOO_LARGE) from None
-    except Exception:  # a hostile header makes PIL raise nearly anything; the caller counts, names and caps it
-        raise UnreadableError(DAMAGED) from None
+    except Exception as error:  # a hostile header makes PIL raise nearly anything; the caller counts, names and caps it
+        raise UnreadableError(_fault(error)) from None
     if image.width * image.height > max_pixels:
         raise UnreadableError(TOO_LARGE)
     return image
+
+
+def canvas_pixels(head: bytes) -> int:
+    """Pixels that a WebP's first ``HEAD`` bytes declare, for which PIL takes memory as it opens the file; else 0.
+
+    Source: RFC 9649, sections 2.5 to 2.7.
+    """
+    if len(head) < HEAD or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+        return 0
+    if head[12:16] == b"VP8X":
+        return (int.from_bytes(head[24:27], "little") + 1) * (int.from_bytes(head[27:30], "little") + 1)
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return ((bits & 0x3FFF) + 1) * ((bits >> 14 & 0x3FFF) + 1)
+    return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
 
 
 def suffix_of(content: bytes) -> str:
@@ -136,8 +166,8 @@ def upright_pixels(image: Image.Image) -> Pixels:
     try:
         image.load()
         mode, pixels = _plain(image)
-    except Exception:  # as in check_header: whatever PIL raises means that this file cannot be decoded
-        raise UnreadableError(DAMAGED) from None
+    except Exception as error:  # as in check_header: whatever PIL raises means that this file cannot be decoded
+        raise UnreadableError(_fault(error)) from None
     if mode in ("I", "F") or mode.startswith("I;16"):
         plain = _eight_bits(pixels, mode, image)[..., None]  # (H, W, 1)
     elif mode in ("L", "LA", "RGB", "RGBA"):
@@ -161,6 +191,11 @@ def stretch(pixels: Pixels, *, side: int) -> Pixels:
     flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     resized = np.asarray(Image.fromarray(flat).resize((side, side), Image.Resampling.BILINEAR))
     return resized.reshape(side, side, -1)
+
+
+def _fault(error: Exception) -> str:
+    """What an exception of PIL's means; where its C code lacks memory, only the message says so."""
+    return TOO_MUCH if isinstance(error, MemoryError) or "out of memory" in str(error).lower() else DAMAGED
 
 
 def _plain(image: Image.Image) -> tuple[str, npt.NDArray[Any]]:

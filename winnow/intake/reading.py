@@ -1,0 +1,132 @@
+"""Every file of a source, opened as an image in the children of a sandbox; the answers come in the order of the files.
+
+Small files go in batches, a large one by itself; as many threads as there are cores read and wait.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
+
+from winnow.dataset.samples import sample_id
+from winnow.intake.container import Container
+from winnow.intake.decoder import ALONE, BLOCK, FAULT, Answer
+from winnow.intake.facts import Facts, facts
+from winnow.intake.layout import Entry
+from winnow.intake.sandbox import Sandbox
+from winnow.intake.zipped import MAX_FILE_BYTES
+from winnow.pictures.decode import DAMAGED, TOO_LARGE, UnreadableError
+
+BATCH_FILES, BATCH_BYTES = 32, 2**18  # at most in one round trip, which takes as long as decoding a thumbnail
+
+
+def read_headers(
+    container: Container, entries: Sequence[Entry], *, max_pixels: int
+) -> Iterator[tuple[Entry, UnreadableError | None]]:
+    """Each entry, and why it is no image as far as its header shows; little more than headers is read.
+
+    Args:
+        container: which holds the entries.
+        entries: files, in the order of the answers.
+        max_pixels: an image of more is unreadable.
+    """
+    for entry, _, answer in _read(container, entries, Sandbox(None, max_pixels=max_pixels), whole=False):
+        yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else None
+
+
+def read_images(
+    container: Container, entries: Sequence[Entry], *, max_pixels: int
+) -> Iterator[tuple[Entry, tuple[str, Facts] | UnreadableError]]:
+    """Each entry with its sample id and facts, or why it gives no pixels. Arguments as for ``read_headers``."""
+    for entry, name, answer in _read(container, entries, Sandbox(facts, max_pixels=max_pixels), whole=True):
+        yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else (name, answer[1])
+
+
+Named = tuple[str, Answer]  # sample id, where the whole file was read
+
+
+def _read(
+    container: Container, entries: Sequence[Entry], sandbox: Sandbox, *, whole: bool
+) -> Iterator[tuple[Entry, str, Answer]]:
+    reader = _Reader(container, sandbox, whole=whole)
+    batches = list(_batches(entries, [container.files[entry.key] for entry in entries], whole=whole))
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for batch, answers in zip(batches, pool.map(reader.batch, batches), strict=True):
+            for entry, (name, answer) in zip(batch, answers, strict=True):
+                yield entry, name, answer
+    finally:
+        sandbox.close()  # first, as threads wait for its children
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(entries: Iterable[Entry], sizes: Iterable[int], *, whole: bool) -> Iterator[list[Entry]]:
+    """The entries in runs of few bytes to read; an entry of more is a run by itself."""
+    batch, total = list[Entry](), 0
+    for entry, size in zip(entries, sizes, strict=True):
+        count = size if whole else min(size, BLOCK)
+        if batch and (len(batch) == BATCH_FILES or total + count > BATCH_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(entry)
+        total += count
+    if batch:
+        yield batch
+
+
+class _Reader:
+    """What the threads share."""
+
+    def __init__(self, container: Container, sandbox: Sandbox, *, whole: bool) -> None:
+        self._container, self._sandbox, self._whole = container, sandbox, whole
+
+    def batch(self, entries: Sequence[Entry]) -> list[Named]:
+        if self._whole and self._container.files[entries[0].key] > BATCH_BYTES:
+            return [self._alone(entries[0])]
+        firsts = [self._first(entry) for entry in entries]
+        sent = [(first, size) for first, size in firsts if isinstance(first, bytes)]
+        answers = iter(self._sandbox.examine(sent) if sent else [])
+        found = []
+        for entry, (first, _) in zip(entries, firsts, strict=True):
+            answer = next(answers) if isinstance(first, bytes) else (FAULT, str(first))
+            found.append(self._alone(entry) if answer == (ALONE, None) else (self._id(entry, first), answer))
+        return found
+
+    def _alone(self, entry: Entry) -> Named:
+        with self._sandbox.room_for(self._container.files[entry.key]), contextlib.ExitStack() as opened:
+            first, size = self._first(entry)
+            if isinstance(first, UnreadableError):
+                return "", (FAULT, str(first))
+            files: list[BinaryIO] = []
+
+            def fetch(begin: int, count: int) -> bytes:
+                try:
+                    if not files:
+                        files.append(opened.enter_context(self._container.open(entry.key)))
+                    files[0].seek(begin)
+                    return files[0].read(count)
+                except Exception:  # as in _first; the child then finds the file truncated
+                    return b""
+
+            return self._id(entry, first), self._sandbox.examine_alone(first, size, fetch)
+
+    def _first(self, entry: Entry) -> tuple[bytes | UnreadableError, int]:
+        """What is read at once, all that is needed of most files, or why nothing can be; and the length of the file."""
+        size = self._container.files[entry.key]
+        try:
+            if self._whole:
+                content = self._container.read(entry.key)
+                return content, len(content)
+            if size > MAX_FILE_BYTES:
+                raise UnreadableError(TOO_LARGE)
+            with self._container.open(entry.key) as file:
+                first = file.read(BLOCK)
+                return first, max(size, len(first))
+        except UnreadableError as error:
+            return error, size
+        except Exception:  # a hostile zip raises nearly anything
+            return UnreadableError(DAMAGED), size
+
+    def _id(self, entry: Entry, first: bytes | UnreadableError) -> str:
+        return sample_id(entry.name, first) if self._whole and isinstance(first, bytes) else ""
