@@ -105,7 +105,7 @@ def test_an_error_of_ours_comes_back_with_its_traceback() -> None:
 
 
 def test_a_child_that_cannot_start_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    def local(image: Image.Image) -> None:
+    def local(image: Image.Image, content: bytes) -> None:
         """Not importable by name."""
 
     with opened(local) as sandbox, pytest.raises(RuntimeError, match="did not start; what it wrote stands above"):
