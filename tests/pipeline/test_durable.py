@@ -185,13 +185,18 @@ def test_a_long_name_leaves_room_for_that_of_the_temporary_file(tmp_path: Path) 
 
 
 def test_what_killed_writers_left_is_swept_by_name(tmp_path: Path) -> None:
-    for name in (".a.json.1f.partial", ".ab.json.2f.partial", "a.json", ".a.json.keep"):
+    for name in (".a.json.0badcafe.partial", ".ab.json.00facade.partial", "a.json", ".theirs.partial"):
         (tmp_path / name).touch()
     sweep(tmp_path, "a.json")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.json.keep", ".ab.json.2f.partial", "a.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".ab.json.00facade.partial",
+        ".theirs.partial",
+        "a.json",
+    ]
     sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.json.keep", "a.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".theirs.partial", "a.json"]
     sweep(tmp_path / "none")
+    sweep(tmp_path / "a.json")
 
 
 def test_a_second_name_is_of_the_same_file(tmp_path: Path) -> None:

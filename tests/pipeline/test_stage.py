@@ -171,6 +171,7 @@ def test_a_stage_is_told_its_paths_and_says_its_errors_in_one_line(tmp_path: Pat
     (tmp_path / ".out.0badcafe.partial").touch()  # of a killed run
     (tmp_path / ".other.0badcafe.partial").touch()
     assert run("--into", "out").returncode == 0
+    assert (tmp_path / "out").read_text() == "1"
     assert [path.name for path in tmp_path.glob(".*.partial")] == [".other.0badcafe.partial"]
     script.write_text(STAGE.replace("k != 1", "k == 1"))
     failed = run("--into", "out")

@@ -85,7 +85,8 @@ def sweep(folder: Path, name: str = "") -> None:
         folder: need not be there.
         name: of the file that they wrote; without one, any.
     """
-    for left in folder.glob(f".{glob.escape(name[:NAME_SHOWN])}.*{TEMPORARY}" if name else f".*{TEMPORARY}"):
+    written = glob.escape(name[:NAME_SHOWN]) or "*"
+    for left in folder.glob(f".{written}.{'[0-9a-f]' * 8}{TEMPORARY}"):
         left.unlink(missing_ok=True)
 
 

@@ -69,11 +69,12 @@ def run_stage(
 
 
 def _sweep(options: Mapping[str, Any]) -> None:
-    """Remove what a killed run of this stage left beside its files; DVC has no other stage at work on them."""
+    """Remove what a killed run of this stage left beside its files and in its folders; DVC runs no other on them."""
     for value in options.values():
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, Path):
                 sweep(path.parent, path.name)
+                sweep(path)
 
 
 def _own_modules() -> list[Path]:
