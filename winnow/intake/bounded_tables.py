@@ -56,7 +56,7 @@ def _read_parquet(path: Path, most: int, wanted: Callable[[str], bool]) -> pa.Ta
     schema = pq.read_schema(path)
     names = [name for name in schema.names if wanted(name)]
     words = [name for name in names if any(kind(schema.field(name).type) for kind in TEXTS) and names.count(name) == 1]
-    with pq.ParquetFile(path, read_dictionary=words) as file:
+    with pq.ParquetFile(path, read_dictionary=words, page_checksum_verification=True) as file:
         counts = file.metadata
         _reject_large(path, most, rows=counts.num_rows)
         cells = size = 0
