@@ -13,10 +13,13 @@ from winnow.dataset.samples import sample_id
 from winnow.intake import reading
 from winnow.intake.container import open_container
 from winnow.intake.facts import Facts, facts
+from winnow.intake.ingest import ingest
 from winnow.intake.layout import Entry
 from winnow.intake.reading import BATCH_BYTES, BATCH_FILES, read_headers, read_images
+from winnow.intake.source import check_source, open_source
 from winnow.intake.zipped import MAX_FILE_BYTES
 from winnow.pictures.decode import UnreadableError, check_header, quiet
+from winnow.pipeline.messages import UserError
 
 MAX_PIXELS = 1_000_000
 
@@ -38,7 +41,8 @@ def directly(name: str, content: bytes) -> tuple[str, Facts] | str:
     """As it was before there were children: opened and decoded here."""
     try:
         with quiet():
-            return sample_id(name, content), facts(check_header(io.BytesIO(content), max_pixels=MAX_PIXELS), content)
+            image = check_header(io.BytesIO(content), max_pixels=MAX_PIXELS)
+            return sample_id(name, content), Facts(**facts(image, content))
     except UnreadableError as error:
         return str(error)
 
@@ -76,11 +80,27 @@ def test_a_file_of_more_bytes_than_any_image_is_not_read(tmp_path: Path) -> None
         assert str(answers[1]) == "too large"
 
 
+def decoders() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "winnow.intake.decoder" in child.cmdline()]
+
+
 def test_who_stops_early_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "BATCH_FILES", 1)
     files = bare_files(40, "a")
     answers = read_headers(open_container(make_folder(tmp_path, files)), entries_of(files), max_pixels=MAX_PIXELS)
     next(answers)
-    assert any("winnow.intake.decoder" in child.cmdline() for child in psutil.Process().children())
-    answers.close()  # type: ignore[attr-defined]
-    assert not any("winnow.intake.decoder" in child.cmdline() for child in psutil.Process().children())
+    assert decoders()
+    answers.close()
+    assert not decoders()
+
+
+def test_a_source_that_is_refused_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BATCH_FILES", 1)
+    path = make_folder(tmp_path, bare_files(20, "ab") | {"a/!.png": b""})
+    with pytest.raises(UserError, match="cannot be read"), open_source(path) as source:
+        ingest(source, max_unreadable=0.0, max_pixels=MAX_PIXELS)
+    assert not decoders()
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        check_source(path, max_unreadable=0.0, max_pixels=MAX_PIXELS)
+    assert not decoders()
+    assert caught.tb is not None  # which holds the frames that read

@@ -66,11 +66,11 @@ def test_a_batch_is_answered_in_its_order() -> None:
     with opened() as sandbox:
         contents = [sized(3), b"", b"words", text_png(10**7), sized(9, 7)]
         assert sandbox.examine([(content, len(content)) for content in contents]) == [
-            (RESULT, (3, 5)),
+            (RESULT, [3, 5]),
             (FAULT, "empty file"),
             (FAULT, "unknown image format"),
             (FAULT, "truncated or damaged"),
-            (RESULT, (9, 7)),
+            (RESULT, [9, 7]),
         ]
 
 
@@ -94,7 +94,7 @@ def test_an_image_that_harms_its_decoder_costs_itself(width: int, reason: str, m
         batch = [sized(3), sized(width), sized(4)]
         for (kind, _), content in zip(sandbox.examine([(one, len(one)) for one in batch]), batch, strict=True):
             assert kind in (ALONE, RESULT)
-            expected = (FAULT, reason) if content == batch[1] else (RESULT, (3 if content == batch[0] else 4, 5))
+            expected = (FAULT, reason) if content == batch[1] else (RESULT, [3 if content == batch[0] else 4, 5])
             assert alone(sandbox, content) == expected
         assert len(decoders(os.getpid())) <= 1
 
@@ -117,7 +117,7 @@ def test_what_libraries_write_goes_nowhere(capfd: pytest.CaptureFixture[str]) ->
     content = encoded(Image.new("L", (8, 8)), "TIFF", compression="tiff_lzw")
     damaged = content[:12] + bytes([255]) * 4 + content[16:]
     with opened() as sandbox:
-        assert alone(sandbox, sized(LOUD)) == (RESULT, (LOUD, 5))
+        assert alone(sandbox, sized(LOUD)) == (RESULT, [LOUD, 5])
         alone(sandbox, damaged)
     assert capfd.readouterr() == ("", "")
 
@@ -134,7 +134,7 @@ def test_a_large_image_waits_for_its_room_and_a_batch_leaves_it() -> None:
             until(sandbox._pixels._turn.locked)  # it waits for its room
             assert not found
         thread.join()
-        assert found == [(RESULT, (side, side))]
+        assert found == [(RESULT, [side, side])]
 
 
 def test_of_a_header_no_more_is_read_than_it_takes() -> None:

@@ -3,8 +3,9 @@
     python -m winnow.intake.decoder FD PARENT MAX_PIXELS JOB
 
 FD is its end of a connection, PARENT the process that it ends with, JOB ``module:function`` of an opened image and
-its file, or nothing where headers alone are asked for. It answers one request, a list of images, with a list of
-``Answer``; before that it may ask for more bytes of an image (``READ``) and for leave to decode a large one (``ROOM``).
+its file, or nothing where headers alone are asked for. A request is JSON, whether its image comes alone and the length
+of each file, then the first bytes of each. The answer is JSON, an ``Answer`` for each; before it more bytes of an image
+may be asked for (``READ``), and leave to decode a large one (``ROOM``). What a job returns is therefore a value of JSON.
 
 Before an image is opened, and again before it is decoded, the address space is limited to what the process holds then
 plus what such an image needs. Linux alone enforces that: elsewhere (macOS) nothing but the time is limited. Warnings of
@@ -13,8 +14,8 @@ the libraries, which libtiff writes from C, go nowhere.
 
 import contextlib
 import io
+import json
 import os
-import pickle
 import resource
 import signal
 import sys
@@ -120,8 +121,9 @@ class _Requests:
     def serve(self) -> None:
         """Answer requests until the connection ends."""
         while True:
-            alone, images = pickle.loads(self._connection.recv_bytes())
-            self._send(RESULT, [self._answer(first, size, alone) for first, size in images])
+            alone, lengths = json.loads(self._connection.recv_bytes())
+            answers = [self._answer(self._connection.recv_bytes(), size, alone) for size in lengths]
+            self._send(RESULT, answers)
 
     def _answer(self, first: bytes, size: int, alone: bool) -> Answer:
         try:
@@ -176,7 +178,7 @@ class _Requests:
         return pixels * PIXEL_BYTES
 
     def _send(self, kind: str, value: Any) -> None:
-        self._connection.send_bytes(pickle.dumps((kind, value)))
+        self._connection.send_bytes(json.dumps((kind, value)).encode())
 
 
 @contextlib.contextmanager

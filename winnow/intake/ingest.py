@@ -6,6 +6,7 @@ stored later is read once more, and must then be the same.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -110,17 +111,30 @@ def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[l
     """
     samples: list[Sample] = []
     faults = Faults(source, max_unreadable)
-    images = read_images(source.container, source.layout.entries, max_pixels=max_pixels)
-    for entry, found in tqdm(images, "reading images", len(source.layout.entries), disable=None):
-        if isinstance(found, UnreadableError):
-            faults.add(entry.name, reason(entry, found))
-        else:
-            samples.append(_sample(entry, *found))
+    with closing(read_images(source.container, source.layout.entries, max_pixels=max_pixels)) as images:
+        for entry, found in tqdm(images, "reading images", len(source.layout.entries), disable=None):
+            if isinstance(found, UnreadableError):
+                faults.add(entry.name, reason(entry, found))
+            else:
+                samples.append(_sample(entry, *found))
     return samples, sorted(faults.found + [(name, OUTSIDE) for name in source.layout.strays])
 
 
 def _sample(entry: Entry, name: str, facts: Facts) -> Sample:
-    return Sample(id=name, name=entry.name, key=entry.key, split=entry.split, label=entry.label, **vars(facts))
+    return Sample(
+        id=name,
+        name=entry.name,
+        key=entry.key,
+        split=entry.split,
+        label=entry.label,
+        pixel_hash=facts.pixel_hash,
+        channels=facts.channels,
+        width=facts.width,
+        height=facts.height,
+        line_art=facts.line_art,
+        perceptual_hash=bytes.fromhex(facts.perceptual_hash),
+        private=Private(facts.has_position, facts.has_name),
+    )
 
 
 def delivered_images(source: Source, samples: Iterable[Sample]) -> Iterator[tuple[str, bytes]]:

@@ -5,7 +5,7 @@ Small files go in batches, a large one by itself; as many threads as there are c
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
@@ -23,8 +23,10 @@ BATCH_FILES, BATCH_BYTES = 32, 2**18  # at most in one round trip, which takes a
 
 def read_headers(
     container: Container, entries: Sequence[Entry], *, max_pixels: int
-) -> Iterator[tuple[Entry, UnreadableError | None]]:
+) -> Generator[tuple[Entry, UnreadableError | None], None, None]:
     """Each entry, and why it is no image as far as its header shows; little more than headers is read.
+
+    Who stops early closes this, which ends the children.
 
     Args:
         container: which holds the entries.
@@ -37,10 +39,10 @@ def read_headers(
 
 def read_images(
     container: Container, entries: Sequence[Entry], *, max_pixels: int
-) -> Iterator[tuple[Entry, tuple[str, Facts] | UnreadableError]]:
+) -> Generator[tuple[Entry, tuple[str, Facts] | UnreadableError], None, None]:
     """Each entry with its sample id and facts, or why it gives no pixels. Arguments as for ``read_headers``."""
     for entry, name, answer in _read(container, entries, Sandbox(facts, max_pixels=max_pixels), whole=True):
-        yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else (name, answer[1])
+        yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else (name, Facts(**answer[1]))
 
 
 Named = tuple[str, Answer]  # sample id, where the whole file was read

@@ -12,9 +12,9 @@ child may do what its parent may.
 """
 
 import contextlib
+import json
 import multiprocessing
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -189,9 +189,11 @@ class Sandbox:
         child.start_clock(SECONDS)
         with contextlib.ExitStack() as held:
             try:
-                child.send(pickle.dumps((fetch is not None, images)))
+                child.send(json.dumps([fetch is not None, [size for _, size in images]]).encode())
+                for first, _ in images:
+                    child.send(first)
                 while True:
-                    kind, value = pickle.loads(child.receive())
+                    kind, value = json.loads(child.receive())
                     if kind == READ and fetch:
                         child.check_clock()
                         child.send(fetch(*value))
@@ -201,7 +203,7 @@ class Sandbox:
                         child.start_clock(max(SECONDS, value / 1e6))
                         child.send(b"")
                     else:
-                        return _without_bugs(value)
+                        return [_checked(*answer) for answer in value]
             except _LateError:
                 child.kill()
                 return [(FAULT, TOO_LONG) if fetch else (ALONE, None)] * len(images)
@@ -236,9 +238,8 @@ class Sandbox:
                     self._children.discard(child)
 
 
-def _without_bugs(answers: list[Answer]) -> list[Answer]:
-    """The answers, none of which is an error of ours."""
-    for kind, value in answers:
-        if kind == BUG:
-            raise RuntimeError(f"in a process that opens images:\n{value}")
-    return answers
+def _checked(kind: str, value: Any) -> Answer:
+    """An answer that is no error of ours."""
+    if kind == BUG:
+        raise RuntimeError(f"in a process that opens images:\n{value}")
+    return kind, value

@@ -118,9 +118,11 @@ def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
         source.truth()
         source.groups()
         faults = Faults(source, max_unreadable)
-        for entry, error in read_headers(source.container, source.layout.entries, max_pixels=max_pixels):
-            if error:
-                faults.add(entry.name, reason(entry, error))
+        reader = read_headers(source.container, source.layout.entries, max_pixels=max_pixels)
+        with contextlib.closing(reader) as headers:
+            for entry, error in headers:
+                if error:
+                    faults.add(entry.name, reason(entry, error))
 
 
 def reason(entry: Entry, error: UnreadableError) -> str:
