@@ -10,7 +10,7 @@ quote = '$(subst ','\'',$(1))'
 
 # What a user sets, on the command line or in the environment: taken as it was written, since a path may hold $(...), and
 # not passed on to commands, for which make would expand it. A line break would begin another command.
-GIVEN := SOURCE SEEDS PROFILE ROUNDS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED
+GIVEN := SOURCE SEEDS PROFILE ROUNDS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED
 unexport $(GIVEN)
 define LINE_BREAK
 
@@ -22,7 +22,7 @@ option = $(if $(value $(1)),$(2)=$(call quote,$(value $(1))))
 flag = $(if $(value $(1)),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull fsck remote-demo test test-all check coverage hooks lock faults fidelity results bench clean
+.PHONY: help run reproduce docs compare push pull fsck remote-demo test test-all check coverage hooks lock faults fuzz fidelity results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -106,8 +106,12 @@ lock: $(VENV)/.installed-dev ## requirements*.txt from requirements*.in; their p
 		$(COMPILE) requirements$$part.in --output-file requirements$$part.txt || exit; \
 	done
 
-faults: $(VENV)/.installed-dev ## kill every stage at random moments, fill the disk, spoil files [KILLS=32] [KILL_SEED=0]
-	$(CAMPAIGN) -s tests/runs/test_kills.py tests/runs/test_crashes.py tests/runs/test_faults.py
+faults: $(VENV)/.installed-dev ## kill every stage, fill the disk, spoil files, let calls fail, at random [KILLS=32] [KILL_SEED=0]
+	$(CAMPAIGN) -s tests/runs/test_kills.py tests/runs/test_crashes.py tests/runs/test_faults.py \
+		tests/runs/test_injected_faults.py
+
+fuzz: $(VENV)/.installed ## spoilt images, containers and tables through all that reads them, resumable [INPUTS=100000] [SEED=0]
+	@$(RUN) -m bench.fuzz $(call option,INPUTS,--inputs) $(call option,SEED,--seed)
 
 fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retraining
 	$(RUN) -m bench.studies.fidelity

@@ -3,6 +3,7 @@
 Reads   metrics/results/<name>.json   a run that is quoted: provenance, arms, and what is known of verdicts and gate
         metrics/comparison.json       the arms of the run that was committed last, without provenance
         metrics/refinement.json       its verdicts, and their figures against the truth
+        metrics/fuzz.json             spoilt inputs, where `python -m bench.fuzz --record` left them
 Writes  docs/results.md
         README.md                     between the markers, the table of one record
 
@@ -34,6 +35,7 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 PAGE = Path("docs/results.md")
 README = Path("README.md")
 COMPARISON, REFINEMENT = Path("metrics/comparison.json"), Path("metrics/refinement.json")
+FUZZ = Path("metrics/fuzz.json")
 WIDTH = 120
 
 ARMS = {
@@ -47,6 +49,7 @@ ARMS = {
 }
 HEADER = ("arm", "training images", "accuracy [95 % interval]", "error reduction", "gain on the row above")
 README_HEADER = ("arm", "training images", "accuracy", "error reduction", "gain on the row above")
+FUZZ_HEADER = ("format", "inputs", "accepted")
 SUMMARY_HEADER = ("run", "profile, seeds", "test images", "baseline", "full", "error reduction", "commit")
 
 INTRODUCTION = """\
@@ -65,13 +68,16 @@ was used to choose anything, and no seed was selected. One choice, float32 in th
 at the sign digits' test accuracy ([log](log/2026-11-25-half-precision-search.md))."""
 
 
-def results_page(records: Mapping[str, Figures], comparison: Figures, refinement: Figures) -> str:
+def results_page(
+    records: Mapping[str, Figures], comparison: Figures, refinement: Figures, fuzz: Figures | None = None
+) -> str:
     """docs/results.md.
 
     Args:
         records: by name, in the order of the page.
         comparison: metrics/comparison.json.
         refinement: metrics/refinement.json.
+        fuzz: metrics/fuzz.json, where there is one.
     """
     sections = [
         INTRODUCTION,
@@ -81,6 +87,7 @@ def results_page(records: Mapping[str, Figures], comparison: Figures, refinement
         "## The run that was committed last",
         _last_run(comparison, refinement),
         *(_record(record) for record in records.values()),
+        *([_fuzz(fuzz)] if fuzz else []),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -220,6 +227,21 @@ def _gate(record: Figures) -> list[str]:
     ]
 
 
+def _fuzz(figures: Figures) -> str:
+    """What spoilt inputs found."""
+    basis, limits, findings = figures["provenance"], figures["limits"], figures["findings"]
+    text = (
+        f"`make fuzz INPUTS={figures['inputs']} SEED={basis['seed']}`, commit {basis['commit']}, {basis['date']}: "
+        f"{figures['inputs']:,} spoilt images, containers and tables in {figures['seconds'] / 60:.0f} minutes on "
+        f"{basis['machine']['cpu']}, through the check of the source and the reading by `prepare`, or through what "
+        f"reads the table. Each had {limits['seconds']:.0f} s and {limits['megabytes']:,} MB. "
+    )
+    found = "; ".join(f"{words} ({count})" for words, count in findings.items()) or "none"
+    rows = [(name, f"{row['inputs']:,}", f"{row['accepted']:,}") for name, row in sorted(figures["by_format"].items())]
+    parts = ["## Spoilt inputs", _wrapped(f"{text}Findings: {found}."), markdown_table(FUZZ_HEADER, rows)]
+    return "\n\n".join(parts)
+
+
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -232,7 +254,8 @@ def _read(path: Path) -> Figures:
 def main(root: Path) -> None:
     """Write the page and the table."""
     records = read_records(root)
-    page = results_page(records, _read(root / COMPARISON), _read(root / REFINEMENT))
+    fuzz = _read(root / FUZZ) if (root / FUZZ).exists() else None
+    page = results_page(records, _read(root / COMPARISON), _read(root / REFINEMENT), fuzz)
     readme = with_table((root / README).read_text(encoding="utf-8"), readme_table(records[README_RECORD]))
     write_bytes(root / PAGE, page.encode())
     write_bytes(root / README, readme.encode())

@@ -11,6 +11,7 @@ from bench.results import (
     BEGIN,
     COMPARISON,
     END,
+    FUZZ,
     PAGE,
     README,
     README_RECORD,
@@ -34,7 +35,8 @@ def committed(path: Path) -> dict[str, Any]:
 
 
 def test_the_page_is_what_the_metrics_give() -> None:
-    page = results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT))
+    fuzz = committed(FUZZ) if (ROOT / FUZZ).exists() else None
+    page = results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT), fuzz)
     assert (ROOT / PAGE).read_text(encoding="utf-8") == page, "run `make results` and commit what it writes"
 
 
@@ -61,6 +63,21 @@ def test_figures_that_were_not_kept_are_empty_cells() -> None:
         "arms": {"baseline": {"accuracy": {"mean": 0.5, "low": 0.25, "high": 0.75, "seeds": 3}}},
     }
     assert "| baseline |  | 0.500 [0.250, 0.750] |  |  |" in readme_table(record)
+
+
+def test_spoilt_inputs_are_counted_with_what_they_found() -> None:
+    fuzz = {
+        "inputs": 2000,
+        "seconds": 90.0,
+        "by_format": {"PNG": {"inputs": 1500, "accepted": 20}, "AVIF": {"inputs": 500, "accepted": 3}},
+        "findings": {"hangs": 2},
+        "limits": {"seconds": 20.0, "megabytes": 1500},
+        "provenance": {"seed": 7, "commit": "abc", "date": "2026-01-01", "machine": {"cpu": "a processor"}},
+    }
+    page = " ".join(results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT), fuzz).split())
+    assert "`make fuzz INPUTS=2000 SEED=7`, commit abc, 2026-01-01: 2,000 spoilt images" in page
+    assert "20 s and 1,500 MB. Findings: hangs (2)." in page
+    assert "| AVIF | 500 | 3 | | PNG | 1,500 | 20 |" in page
 
 
 def test_the_table_goes_between_its_markers() -> None:

@@ -5,7 +5,7 @@
 FD is its end of a connection, PARENT the process that it ends with, JOB ``module:function`` of an opened image and
 its file, or nothing where headers alone are asked for. A request is JSON, whether its image comes alone and the length
 of each file, then the first bytes of each. The answer is JSON, an ``Answer`` for each; before it more bytes of an image
-may be asked for (``READ``), and leave to decode a large one (``ROOM``). What a job returns is therefore a value of JSON.
+may be asked for (``READ``), and leave to decode a large one (``ROOM``). So a job returns a value of JSON.
 
 Before an image is opened, and again before it is decoded, the address space is limited to what the process holds then
 plus what such an image needs. Linux alone enforces that: elsewhere (macOS) nothing but the time is limited. Warnings of

@@ -35,5 +35,31 @@ WAY_BACK = (
 )
 
 
+DISK_FAILS = (errno.EIO, errno.ESTALE, errno.EROFS)  # the disk, the file server, a disk turned read-only by its faults
+
+
+NO_MEMORY = (
+    "memory ran out; end other programs, take a machine with more memory, or let fewer workers run at once (set "
+    "LOKY_MAX_CPU_COUNT=1), and run the same command again"
+)
+
+
+def failure_of_the_machine(error: BaseException) -> str | None:
+    """The sentence for an error of the machine, as a worker's or a library's own file or array meets it.
+
+    Returns:
+        What happened and what to do; None where the error is another, most likely one of the program.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or code == errno.ENOMEM or "DefaultCPUAllocator" in str(error):  # PyTorch's own
+        return NO_MEMORY
+    words = " ".join(str(error).split())
+    if code in DISK_FULL:
+        return f"no room left on a disk ({words}); {WAY_BACK}"
+    if code in DISK_FAILS:
+        return f"a disk cannot be read or written ({words}); look after it, and run the same command again"
+    return None
+
+
 class UserError(Exception):
     """An error that the person running Winnow can fix; the message says where, what and how."""

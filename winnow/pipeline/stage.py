@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.lifeline import end_with_dvc
-from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
+from winnow.pipeline.messages import UserError, failure_of_the_machine
 from winnow.pipeline.params import load_params
 
 # By positional argument of a stage's main, its section of params.yaml and the section's type.
@@ -39,18 +39,11 @@ def run_stage(
         sections: of the params that it reads.
         edited_by_people: the options whose files people edit.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    hints = typing.get_type_hints(main)
-    for name, parameter in inspect.signature(main).parameters.items():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            many = typing.get_origin(hints[name]) is list
-            kind = typing.get_args(hints[name])[0] if many else hints[name]
-            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True, nargs="+" if many else None)
-    options = vars(parser.parse_args())
     stage = Path(sys.argv[0]).stem
-    end_with_dvc()
-    _sweep({name: value for name, value in options.items() if name not in edited_by_people})
     try:
+        options = _options(main, description)
+        end_with_dvc()
+        _sweep({name: value for name, value in options.items() if name not in edited_by_people})
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
         edited = _edits(sections, params, [*_own_modules(), *(options[name] for name in edited_by_people)])
         # Sums by BLAS and OpenMP depend on the number of threads: one, as in the workers.
@@ -60,12 +53,24 @@ def run_stage(
             raise UserError(f"{changed} was changed while the stage ran, which read it before; run it again")
     except UserError as error:
         sys.exit(f"{stage}: {error}")
-    except OSError as error:  # of a worker's or a library's own file
-        if error.errno not in DISK_FULL:
-            raise
-        sys.exit(f"{stage}: no room left on a disk ({error}); {WAY_BACK}")
+    except (OSError, MemoryError, RuntimeError) as error:
+        if sentence := failure_of_the_machine(error):
+            sys.exit(f"{stage}: {sentence}")
+        raise
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; nothing half-written is kept, run the same command again to go on")
+
+
+def _options(main: Callable[..., None], description: str | None) -> dict[str, Any]:
+    """The values of the command line."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    hints = typing.get_type_hints(main)
+    for name, parameter in inspect.signature(main).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            many = typing.get_origin(hints[name]) is list
+            kind = typing.get_args(hints[name])[0] if many else hints[name]
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True, nargs="+" if many else None)
+    return vars(parser.parse_args())
 
 
 def _sweep(options: Mapping[str, Any]) -> None:
