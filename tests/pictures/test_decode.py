@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 from typing import Any
@@ -360,3 +361,12 @@ def test_stretch_is_antialiased_bilinear(shape: tuple[int, int, int]) -> None:
     stretched = stretch(pixels, side=16)
     assert stretched.shape == (16, 16, shape[2])
     np.testing.assert_allclose(stretched, expected, atol=1.01)  # PIL rounds to 8 bits after each axis
+
+
+def test_libtiff_writes_nothing_to_the_terminal_and_other_errors_still_do(capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(encoded(Image.effect_noise((64, 64), 90), "TIFF", compression="tiff_lzw"))
+    content[40:400] = bytes(360)  # of the compressed strip
+    with pytest.raises(UnreadableError):
+        pixels_of(bytes(content))
+    os.write(2, b"ours")
+    assert capfd.readouterr() == ("", "ours")

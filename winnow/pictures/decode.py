@@ -7,6 +7,8 @@ its full range, so that nothing is clipped. Of several frames the first is taken
 
 import contextlib
 import io
+import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -76,6 +78,9 @@ TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 
 
+_STDERR = threading.Lock()
+
+
 class UnreadableError(Exception):
     """A file that gives no pixels; the message is the reason, with the same words for the same fault."""
 
@@ -86,6 +91,26 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Lead the process's standard error nowhere: libtiff writes its warnings there from C.
+
+    One thread at a time, since a process has one. What others write meanwhile, such as a progress bar, is lost.
+    """
+    with _STDERR, open(os.devnull, "w") as nowhere:
+        try:
+            kept = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def check_header(file: BinaryIO, *, max_pixels: int) -> Image.Image:
@@ -164,7 +189,8 @@ def upright_pixels(image: Image.Image) -> Pixels:
         UnreadableError: the bytes give no pixels.
     """
     try:
-        image.load()
+        with _without_stderr() if image.format == "TIFF" else contextlib.nullcontext():
+            image.load()
         mode, pixels = _plain(image)
     except Exception as error:  # as in check_header: whatever PIL raises means that this file cannot be decoded
         raise UnreadableError(_fault(error)) from None
