@@ -52,7 +52,14 @@ class Outcome:
     findings: list[Finding]
 
 
-def check(inputs: Sequence[Input], place: Path, *, zipped: bool, tell: Callable[[int], None]) -> Outcome:
+def check(
+    inputs: Sequence[Input],
+    place: Path,
+    *,
+    zipped: bool,
+    tell: Callable[[int], None],
+    said: Callable[[], str] = lambda: "",
+) -> Outcome:
     """Send inputs of one kind through what reads them.
 
     Args:
@@ -60,9 +67,10 @@ def check(inputs: Sequence[Input], place: Path, *, zipped: bool, tell: Callable[
         place: an empty folder.
         zipped: whether images lie in a zip.
         tell: is told the number of each input that is read by itself, before.
+        said: what libraries have printed since it was last called.
     """
     if inputs[0].kind == IMAGES:
-        return _check_images(inputs, place, zipped=zipped)
+        return _check_images(inputs, place, zipped=zipped, said=said)
     fates, findings = dict[int, str](), list[Finding]()
     for one in inputs:
         tell(one.number)
@@ -106,7 +114,7 @@ def _faults_of(message: str) -> Iterator[str]:
 # --- images -----------------------------------------------------------------------------------------------------
 
 
-def _check_images(inputs: Sequence[Input], place: Path, *, zipped: bool) -> Outcome:
+def _check_images(inputs: Sequence[Input], place: Path, *, zipped: bool, said: Callable[[], str]) -> Outcome:
     """All in one source, beside sound images."""
     sound = {f"{name[0]}/sound-{name[2:]}": content for name, content in sound_files().items()}
     source = _written(place, {**sound, **{one.name: one.content for one in inputs}}, zipped=zipped)
@@ -117,22 +125,32 @@ def _check_images(inputs: Sequence[Input], place: Path, *, zipped: bool) -> Outc
     except Exception as error:
         return Outcome({}, [unexpected(None, error)])
     with quiet():  # as every stage does that decodes
-        findings = _looked_over(inputs, sound, {sample.name: sample for sample in samples}, dict(rejected))
+        findings = [*_printed(None, said()), *_looked_over(inputs, sound, samples, rejected, said)]
     accepted = {sample.name for sample in samples}
     return Outcome({one.number: ACCEPTED if one.name in accepted else REFUSED for one in inputs}, findings)
 
 
+def _printed(number: int | None, words: str) -> list[Finding]:
+    return [Finding(number, "words on standard error", words)] if words else []
+
+
 def _looked_over(
-    inputs: Sequence[Input], sound: Mapping[str, bytes], read: Mapping[str, Sample], refused: Mapping[str, str]
+    inputs: Sequence[Input],
+    sound: Mapping[str, bytes],
+    samples: Sequence[Sample],
+    rejected: Sequence[tuple[str, str]],
+    said: Callable[[], str],
 ) -> list[Finding]:
     """What is wrong with what was made of the images.
 
     Args:
         inputs: the spoilt ones.
         sound: those beside, by name.
-        read: samples by name.
-        refused: reasons by name.
+        samples: as read.
+        rejected: names and reasons.
+        said: as for ``check``.
     """
+    read, refused = {sample.name: sample for sample in samples}, dict(rejected)
     findings = [
         Finding(None, "a sound image beside is not what it is", name)
         for name, content in sound.items()
@@ -146,7 +164,7 @@ def _looked_over(
         if one.is_intact and one.name in refused:
             findings.append(Finding(one.number, f"a sound {one.format} is rejected", refused[one.name]))
         if one.name in read:
-            findings += _second_look(one, read[one.name])
+            findings += [*_second_look(one, read[one.name]), *_printed(one.number, said())]
     return findings
 
 

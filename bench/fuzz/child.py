@@ -25,7 +25,7 @@ def main() -> None:
         os.dup2(noise.fileno(), 2)
         _say(answers, {"ready": True})
         for line in sys.stdin:
-            _say(answers, _answer(json.loads(line), answers) | {"noise": _said(noise.fileno())})
+            _say(answers, _answer(json.loads(line), answers, noise.fileno()) | {"noise": _said(noise.fileno())})
 
 
 def _say(answers: TextIO, message: dict[str, Any]) -> None:
@@ -41,7 +41,7 @@ def _said(descriptor: int) -> str:
     return text
 
 
-def _answer(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
+def _answer(request: dict[str, Any], answers: TextIO, noise: int) -> dict[str, Any]:
     numbers: list[int] = request["numbers"]
     seed: int = request["seed"]
     place = Path(tempfile.mkdtemp(prefix="fuzz-"))
@@ -51,6 +51,7 @@ def _answer(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
             place,
             zipped=is_zipped(seed, numbers[0] // TOGETHER),
             tell=lambda number: _say(answers, {"at": number}),
+            said=lambda: _said(noise),
         )
     finally:
         shutil.rmtree(place, ignore_errors=True)

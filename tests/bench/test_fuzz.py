@@ -147,6 +147,12 @@ def test_an_image_that_later_stages_see_otherwise_is_found(
     assert finding.number == 1
 
 
+def test_what_a_library_prints_is_traced_to_the_image(tmp_path: Path) -> None:
+    words = iter(["", "a warning of C"])
+    outcome = check([sound_image()], tmp_path, zipped=True, tell=lambda number: None, said=lambda: next(words))
+    assert outcome.findings == [Finding(1, "words on standard error", "a warning of C")]
+
+
 @pytest.mark.parametrize(
     ("message", "what"), [("two\nlines", "more than one printable line"), ("x" * 2000, "more than 1500 characters")]
 )
