@@ -66,7 +66,7 @@ def test_most_images_are_spoilt_in_every_way() -> None:
 # --- what is checked --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "many", "start"), [(IMAGES, 128, 0), (CONTAINERS, 40, 40), (TEXTS, 60, 100)])
+@pytest.mark.parametrize(("kind", "many", "start"), [(IMAGES, 128, 0), (CONTAINERS, 40, 0), (TEXTS, 60, 0)])
 def test_spoilt_inputs_are_accepted_or_refused_with_a_sentence(kind: str, many: int, start: int) -> None:
     numbers = some(kind, many, start=start)
     with Campaign(SEED) as running:

@@ -1,7 +1,10 @@
+import errno
 import io
 import os
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -104,3 +107,24 @@ def test_a_source_that_is_refused_leaves_no_process(tmp_path: Path, monkeypatch:
         check_source(path, max_unreadable=0.0, max_pixels=MAX_PIXELS)
     assert not decoders()
     assert caught.tb is not None  # which holds the frames that read
+
+
+@pytest.mark.parametrize("make", [make_folder, make_zip])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+@pytest.mark.parametrize("read", [read_images, read_headers])
+def test_a_failing_disk_or_full_memory_ends_the_run_and_rejects_no_image(
+    read: Callable[..., Iterator[Any]],
+    error: Exception,
+    make: Callable[[Path, dict[str, bytes]], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*given: object, **named: object) -> bytes:
+        raise error
+
+    files = bare_files(3, "a")
+    container = open_container(make(tmp_path / "source.zip", files))
+    monkeypatch.setattr(zipfile.ZipFile, "open", fail)
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(type(error)):
+        list(read(container, entries_of(files), max_pixels=MAX_PIXELS))

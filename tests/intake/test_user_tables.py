@@ -176,6 +176,22 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, samples: pa.Table, ki
         read_predictions(tmp_path / "mine.csv", samples, CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("mine.csv", b"name,\xff\xfe\nx,1\n"),
+        ("mine.csv", b"name,a\n\xff\xfe,1\n"),
+        ("mine.csv", b'name,a\n"x\ny,1\nz,2,3\n'),
+        ("mine.parquet", b"PAR1" + bytes(40) + b"PAR1"),
+    ],
+)
+def test_bytes_that_are_no_table_are_one_line(tmp_path: Path, samples: pa.Table, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="is neither CSV in UTF-8 nor parquet") as caught:
+        read_embeddings(tmp_path / name, samples)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, samples: pa.Table) -> None:
     with pytest.raises(UserError, match=r"none.csv is missing; correct its path in params.yaml"):
         read_predictions(tmp_path / "none.csv", samples, CLASSES)

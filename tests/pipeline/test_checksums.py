@@ -1,5 +1,6 @@
 """Damaged files are noticed: one flipped bit, and heavier damage, leave the content equal or end in a sentence."""
 
+import errno
 import io
 import os
 import random
@@ -192,7 +193,7 @@ def test_damage_without_our_checksum_is_no_other_error(tmp_path: Path, mutations
     assert len(named) > 5
 
 
-@pytest.mark.parametrize("error", [MemoryError, OverflowError, TypeError, pa.ArrowNotImplementedError, RecursionError])
+@pytest.mark.parametrize("error", [OverflowError, TypeError, pa.ArrowNotImplementedError, RecursionError])
 def test_whatever_the_library_raises_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
@@ -211,6 +212,31 @@ def test_whatever_the_library_raises_is_a_sentence(
     monkeypatch.setattr(np, "load", fail)
     with pytest.raises(UserError, match="is missing or damaged; run `dvc checkout"):
         store.row(IDS[0])
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EIO, "Input/output error")])
+def test_full_memory_and_a_failing_disk_are_no_damage_of_a_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    write_table(tmp_path / "t.parquet", SCORES)
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    with pytest.raises(type(error)):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_a_size_that_no_memory_holds_is_damage_where_nothing_says_that_the_file_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    pq.write_table(SCORES, tmp_path / "t.parquet")
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    with pytest.raises(UserError, match="is not a whole parquet table"):
+        read_table(tmp_path / "t.parquet")
 
 
 def test_other_programs_read_sealed_files_and_verify_their_pages(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.messages import UserError, failure_of_the_machine, plain
 
 MAX_COLUMNS = 32_768  # or values of a list
 CELL_BYTES = 64  # of a number as text, at most
@@ -39,17 +39,25 @@ def read_bounded(path: Path, *, most: int, wanted: Callable[[str], bool], texts:
         if path.exists() and not path.is_file():  # a pipe would wait for ever
             raise UserError(f"{path} is no file; correct its path in params.yaml")
         if path.suffix.lower() in (".parquet", ".pq"):
-            return _read_parquet(path, most, wanted)
-        _reject_large_csv(path, most)
-        table = pa.csv.read_csv(
-            path, convert_options=pa.csv.ConvertOptions(column_types={name: pa.string() for name in texts})
-        )
-        _reject_large(path, most, rows=table.num_rows)
+            table = _read_parquet(path, most, wanted)
+        else:
+            _reject_large_csv(path, most)
+            table = pa.csv.read_csv(
+                path, convert_options=pa.csv.ConvertOptions(column_types={name: pa.string() for name in texts})
+            )
+            _reject_large(path, most, rows=table.num_rows)
+        table.validate(full=True)  # finds text that is not UTF-8
+        pa.array(table.column_names)  # and a name that is not
         return table
     except FileNotFoundError:
         raise UserError(f"{path} is missing; correct its path in params.yaml, or put it there") from None
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is neither CSV in UTF-8 nor parquet ({error}); save it as one") from None
+    except UserError:
+        raise
+    except Exception as error:  # damaged bytes make the readers raise errors of every kind
+        if isinstance(error, OSError) and failure_of_the_machine(error):
+            raise
+        words = plain(" ".join(str(error).split())[:200] or type(error).__name__)  # they may quote the file
+        raise UserError(f"{path} is neither CSV in UTF-8 nor parquet ({words}); save it as one") from None
 
 
 def _read_parquet(path: Path, most: int, wanted: Callable[[str], bool]) -> pa.Table:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 from winnow.intake.names import Names, composed, is_skipped, may_be_class
 from winnow.intake.zipped import MAX_FILE_BYTES, Zip
 from winnow.pictures.decode import TOO_LARGE, UnreadableError
-from winnow.pipeline.messages import UserError, shown
+from winnow.pipeline.messages import UserError, failure_of_the_machine, shown
 
 UNOPENED = "cannot be opened"
 
@@ -69,6 +69,11 @@ def open_container(path: Path) -> Container:
     raise UserError(f"source {shown(path)} is neither a folder nor a zip; unpack it and give the folder's path")
 
 
+def _reason(error: OSError) -> Exception:
+    """What a fault of reading a file is raised as; one of the machine is itself, since the file may be sound."""
+    return error if failure_of_the_machine(error) else UnreadableError(UNOPENED)
+
+
 class _Folder:
     def __init__(self, path: Path) -> None:
         self.path, self._raw, self._stamp = path, dict[str, str](), 0
@@ -90,8 +95,8 @@ class _Folder:
             if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
                 raise UnreadableError(UNOPENED)
             return path.open("rb")
-        except OSError:
-            raise UnreadableError(UNOPENED) from None
+        except OSError as error:
+            raise _reason(error) from None
 
     def read(self, name: str) -> bytes:
         if self.files[name] > MAX_FILE_BYTES:
@@ -99,8 +104,8 @@ class _Folder:
         try:
             with self.open(name) as file:
                 content = file.read(MAX_FILE_BYTES + 1)
-        except OSError:
-            raise UnreadableError(UNOPENED) from None
+        except OSError as error:
+            raise _reason(error) from None
         if len(content) > MAX_FILE_BYTES:  # it grew since it was listed
             raise UnreadableError(TOO_LARGE)
         return content

@@ -17,6 +17,7 @@ from winnow.intake.layout import Entry
 from winnow.intake.sandbox import Sandbox
 from winnow.intake.zipped import MAX_FILE_BYTES
 from winnow.pictures.decode import DAMAGED, TOO_LARGE, UnreadableError
+from winnow.pipeline.messages import failure_of_the_machine
 
 BATCH_FILES, BATCH_BYTES = 32, 2**18  # at most in one round trip, which takes as long as decoding a thumbnail
 
@@ -108,7 +109,9 @@ class _Reader:
                         files.append(opened.enter_context(self._container.open(entry.key)))
                     files[0].seek(begin)
                     return files[0].read(count)
-                except Exception:  # as in _first; the child then finds the file truncated
+                except Exception as error:  # as in _first; the child then finds the file truncated
+                    if failure_of_the_machine(error):
+                        raise
                     return b""
 
             return self._id(entry, first), self._sandbox.examine_alone(first, size, fetch)
@@ -127,7 +130,9 @@ class _Reader:
                 return first, max(size, len(first))
         except UnreadableError as error:
             return error, size
-        except Exception:  # a hostile zip raises nearly anything
+        except Exception as error:  # a hostile zip raises nearly anything
+            if failure_of_the_machine(error):  # which costs the run, not the image: that may be sound
+                raise
             return UnreadableError(DAMAGED), size
 
     def _id(self, entry: Entry, first: bytes | UnreadableError) -> str:

@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from winnow.intake.names import MAX_NAMES, Names, composed, is_skipped
 from winnow.pictures.decode import TOO_LARGE, UnreadableError
-from winnow.pipeline.messages import UserError, shown
+from winnow.pipeline.messages import UserError, failure_of_the_machine, shown
 
 DAMAGED_IN_ZIP = "damaged inside the zip"
 
@@ -85,8 +85,8 @@ class Zip:
         """The file for reading; it may raise UnreadableError, and so may reading from it."""
         try:
             return cast(BinaryIO, io.BufferedReader(_Entry(self._zip.open(self._raw[name]))))
-        except _FAULTS:
-            raise UnreadableError(DAMAGED_IN_ZIP) from None
+        except _FAULTS as error:
+            raise _reason(error) from None
 
     def read(self, name: str) -> bytes:
         """The whole file.
@@ -100,8 +100,8 @@ class Zip:
             # Bounded by the size declared, where ZipFile.read unpacks whatever comes; the checksum finds other damage.
             with self._zip.open(self._raw[name]) as file:
                 return file.read(self.files[name] + 1)
-        except _FAULTS:
-            raise UnreadableError(DAMAGED_IN_ZIP) from None
+        except _FAULTS as error:
+            raise _reason(error) from None
 
     def changed(self) -> bool:
         """Whether the zip at the path is another one than was opened, or was written since."""
@@ -153,20 +153,25 @@ class _Entry(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             content = self._file.read(len(buffer))
-        except _FAULTS:
-            raise UnreadableError(DAMAGED_IN_ZIP) from None
+        except _FAULTS as error:
+            raise _reason(error) from None
         buffer[: len(content)] = content
         return len(content)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         try:
             return self._file.seek(offset, whence)
-        except _FAULTS:
-            raise UnreadableError(DAMAGED_IN_ZIP) from None
+        except _FAULTS as error:
+            raise _reason(error) from None
 
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _reason(error: Exception) -> Exception:
+    """What a fault of reading an entry is raised as; one of the machine is itself, since the file may be sound."""
+    return error if failure_of_the_machine(error) else UnreadableError(DAMAGED_IN_ZIP)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

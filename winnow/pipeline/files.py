@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from winnow.pipeline.checksums import DamagedError, sealed_array, sealed_parquet, verify
 from winnow.pipeline.durable import Part, link_file, replace_file
-from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
+from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError, failure_of_the_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,24 +139,30 @@ def open_parquet(path: Path, *, buffer_size: int = 0) -> Iterator[pq.ParquetFile
         FileNotFoundError: it is not there.
     """
     with _damage_named():
-        verify(path)
-        with pq.ParquetFile(
+        whole = verify(path)
+    with (
+        _damage_named(whole=whole),
+        pq.ParquetFile(
             path, pre_buffer=not buffer_size, buffer_size=buffer_size, page_checksum_verification=True
-        ) as file:
-            yield file
+        ) as file,
+    ):
+        yield file
 
 
 @contextlib.contextmanager
-def _damage_named() -> Iterator[None]:
+def _damage_named(*, whole: bool = False) -> Iterator[None]:
     """Make every error in the block, which does nothing but read a file, a ``DamagedError``.
 
-    Damaged bytes may be taken for any size, type or offset, so that the libraries raise errors of every kind.
+    Damaged bytes may be taken for any size, type or offset, so that the libraries raise errors of every kind. An error
+    of the disk stays what it is; so does one of memory, where the file is known to be ``whole``.
     """
     try:
         yield
     except (FileNotFoundError, DamagedError):
         raise
     except Exception as error:
+        if failure_of_the_machine(error) and (whole or not isinstance(error, MemoryError)):
+            raise
         words = " ".join(str(error).split()) or type(error).__name__
         raise DamagedError(words) from None
 
