@@ -93,7 +93,7 @@ def prepare_with_features(source: Path, folder: Path, *, cache: Path) -> Prepare
     """Prepare a source with the default model, and get the features of its train, val and label-book images.
 
     Args:
-        source: of photographs: ``auto`` must not choose the competition for it.
+        source: a folder or a zip; what ``auto`` takes for the competition's has no features.
         folder: where everything is written.
         cache: folder of features by content, which grows.
     """
@@ -102,7 +102,11 @@ def prepare_with_features(source: Path, folder: Path, *, cache: Path) -> Prepare
     chain.shared |= {"model": made["model"]}
     pixels = chain.run(stages.pixels, {"prepared": made["prepared"]})["pixels"]
     features, overrides = folder / "features", folder / "overrides.parquet"
-    fill_features(made["prepared"], pixels, read_card(made["model"]), cache=cache, features=features)
+    card = read_card(made["model"])
+    if card.competition:
+        write_rows(features, [])
+    else:
+        fill_features(made["prepared"], pixels, card, cache=cache, features=features)
     write_overrides(overrides, {})
     (folder / "nothing.csv").write_text("name\n")  # no predictions of the user's own
     nothing = dict.fromkeys(("predictions", "vectors"), str(folder / "nothing.csv"))
