@@ -17,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from winnow.augmentation.balance import demand_pairs
 from winnow.augmentation.policy import Policy, within_limits
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.model.extraction import Extraction
-from winnow.model.inputs import read_inputs
+from winnow.model.inputs import Inputs, read_inputs
 from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import write_bytes, write_csv, write_json
 from winnow.pipeline.messages import UserError
@@ -45,6 +46,7 @@ class Params:
 
     seed: Seed
     search: Settings
+    limits: bool  # whether copies keep to the magnitudes that the label check allows; false: as published
     label_check: Check  # before the search
     backbone_check: BackboneCheck  # the same, where there is a backbone
 
@@ -71,30 +73,17 @@ def main(
     inputs, ids = read_inputs(model, pixels, features), train["id"].to_pylist()
     images = inputs.small(dataset, ids, INPUT_SIZE)  # all that the critic sees
     offered = params.search.operations
-    checked = [*offered, *({INVERSION} - set(offered))]
-    if inputs.on_features:
-        check = find_limits_by_backbone(
-            train.to_pylist(),
-            labels,
-            inputs.vectors(dataset, ids),
-            classes,
-            checked,
-            params.label_check,
-            params.backbone_check,
-            inputs=inputs,
-            extraction=Extraction(inputs.card, user),
-            head=head,
-            seed=params.seed,
-        )
-    else:
-        groups = train["group"].to_pylist()
-        check = find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
-    kept = [name for name in offered if max(check.limits[name].values()) > 0]
+    check = _label_check(params, head, inputs, Extraction(inputs.card, user), dataset, train, classes)
+    kept = [name for name in offered if not params.limits or max(check.limits[name].values()) > 0]
     if not kept:
         raise UserError(
             "params.yaml: no class's label survives any of search_policy.search.operations; offer milder ones"
         )
-    limits = np.array([[check.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
+    limits = (
+        np.array([[check.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
+        if params.limits
+        else None
+    )
     found, losses = search(images, labels, limits, replace(params.search, operations=kept), seed=params.seed)
     final = within_limits(Policy(tuple(offered), found.sub_policies, check.limits, tuple(check.report)))
     rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
@@ -102,7 +91,40 @@ def main(
     write_csv(table, TABLE, policy_table(final))
     write_bytes(sheet, policy_sheet(final, inputs.small(dataset, ids, TILE), column(train, "label"), seed=params.seed))
     write_json(policy, final.to_json())
-    print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {_summary(check, kept)}")
+    kept_to = _summary(check, kept) if params.limits else "without limits"
+    print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {kept_to}")
+
+
+def _label_check(
+    params: Params,
+    head: HeadProfile,
+    inputs: Inputs,
+    extraction: Extraction,
+    dataset: Path,
+    train: pa.Table,
+    classes: list[str],
+) -> LabelCheck:
+    """The limits of every operation that copies may be made by; none where the label check is off."""
+    if not params.limits:
+        return LabelCheck({}, [])
+    offered, ids, labels = params.search.operations, train["id"].to_pylist(), label_indices(train)
+    checked = [*offered, *({INVERSION} - set(offered))]
+    if not inputs.on_features:
+        images, groups = inputs.small(dataset, ids, INPUT_SIZE), train["group"].to_pylist()
+        return find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
+    return find_limits_by_backbone(
+        train.to_pylist(),
+        labels,
+        inputs.vectors(dataset, ids),
+        classes,
+        checked,
+        params.label_check,
+        params.backbone_check,
+        inputs=inputs,
+        extraction=extraction,
+        head=head,
+        seed=params.seed,
+    )
 
 
 def _summary(check: LabelCheck, kept: list[str]) -> str:

@@ -29,6 +29,7 @@ from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
 from winnow.transforms.operations import Applied, apply, move, to_images, to_pixels
 
 OFFERED = ("shear_x", "rotate", "invert", "gaussian_noise")
+CHECKED: dict[str, dict[str, float]] = {"invert": {}}  # limits are kept, and no class has one
 POLICY = Policy(
     OFFERED,
     (
@@ -152,7 +153,7 @@ def test_the_sampled_distribution_is_the_policys() -> None:
 
 def test_chained_sub_policies_have_the_written_out_distribution() -> None:
     """Two sub-policies drawn independently, magnitudes halved, the probability of an inversion instead."""
-    two = Policy(OFFERED, ((Step("rotate", 0.3, 0.8), Step("invert", 0.6, 0.4)), (Step("shear_x", 0.9, 0.7),)))
+    two = Policy(OFFERED, ((Step("rotate", 0.3, 0.8), Step("invert", 0.6, 0.4)), (Step("shear_x", 0.9, 0.7),)), CHECKED)
     count = 30_000
     plan = draw_from_policy(two, ["x"] * count, generator(4), chained=2)
     found = Counter(tuple((step.operation, step.magnitude) for step in steps) for steps in plan)
@@ -214,10 +215,16 @@ def test_stages_of_one_operation_together_keep_to_the_limit() -> None:
     ]
 
 
+def test_a_policy_without_limits_does_what_each_of_its_stages_says() -> None:
+    steps = (Step("invert", 1.0, 0.4), Step("invert", 1.0, 1.0), Step("rotate", 1.0, 0.9), Step("rotate", 1.0, 0.8))
+    plan = draw_from_policy(Policy(OFFERED, (steps,)), ["iv"], generator(), chained=1)
+    assert plan == [[Applied(step.operation, step.magnitude) for step in steps]]
+
+
 def test_an_operation_without_degrees_is_done_once() -> None:
     for magnitude in (0.3, 1.0):
         steps = (Step("invert", 1.0, magnitude), Step("invert", 1.0, 1.0))
-        plan = draw_from_policy(Policy(OFFERED, (steps,)), ["iv"], generator(), chained=1)
+        plan = draw_from_policy(Policy(OFFERED, (steps,), CHECKED), ["iv"], generator(), chained=1)
         assert plan == [[Applied("invert", magnitude)]]
     policy = RelaxedPolicy(("invert",), 1, 2, generator())
     with torch.no_grad():

@@ -78,6 +78,72 @@ def test_the_gradients_are_those_of_the_written_out_stage() -> None:
     assert policy.weight.grad[0, 0].tolist() == pytest.approx(wanted, rel=1e-6)
 
 
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_mixture_is_the_papers_sum(stages: int) -> None:
+    """In every stage x becomes the sum over o of softmax(w / 0.05) times r f(x, m) + (1 - r) x."""
+    policy, images, nothing, _ = mixture(stages)
+    out = policy(images, nothing, None, generator(3))
+    wanted, rng = images, generator(3)
+    for stage in range(stages):
+        share = torch.softmax(policy.weight[0, stage] / 0.05, dim=0)
+        done = relaxed_bernoulli(policy.probability[0, stage].expand(5, 3), rng)[..., None, None, None]
+        strengths = policy.magnitude[0, stage]
+        made = [apply(name, wanted, strengths[i].expand(5), rng) for i, name in enumerate(policy.operations)]
+        parts = [share[i] * (done[:, i] * made[i] + (1 - done[:, i]) * wanted) for i in range(3)]
+        wanted = torch.stack(parts).sum(dim=0)
+    torch.testing.assert_close(out, wanted)
+
+
+def test_the_gradients_of_a_mixture_are_those_of_finite_differences() -> None:
+    """One stage: in a second one brightness would be clamped, where the gradient is passed straight through."""
+    policy, images, nothing, target = mixture(1)
+
+    def loss() -> torch.Tensor:
+        return (policy(images, nothing, None, generator(3)) * target).sum()
+
+    loss().backward()
+    step = 1e-6
+    for parameter in (policy.probability, policy.magnitude, policy.weight):
+        assert parameter.grad is not None
+        for index in range(3):
+            ends = []
+            for sign in (1, -1):
+                with torch.no_grad():
+                    parameter[0, 0, index] += sign * step
+                    ends.append(loss().item())
+                    parameter[0, 0, index] -= sign * step
+            slope = (ends[0] - ends[1]) / (2 * step)
+            assert parameter.grad[0, 0, index].item() == pytest.approx(slope, rel=1e-4, abs=1e-6)
+
+
+def mixture(stages: int) -> tuple[RelaxedPolicy, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A policy of one sub-policy, images in the middle of the range, their sub-policy, and weights of a loss."""
+    names = ("shear_x", "brightness", "gaussian_noise")
+    policy = RelaxedPolicy(names, 1, stages, generator(), mixture=True).double()
+    images = 0.3 + 0.4 * to_images(pixels(5)).double()
+    target = torch.rand(images.shape, generator=generator(2), dtype=torch.float64)
+    return policy, images, torch.zeros(5, dtype=torch.long), target
+
+
+def test_without_limits_every_stage_may_do_its_whole_magnitude() -> None:
+    policy = RelaxedPolicy(("translate_x",), 1, 2, generator())
+    with torch.no_grad():
+        policy.probability.fill_(0.999)
+        policy.magnitude.fill_(1.0)
+    images, nothing = torch.rand(1, 1, 8, 8, generator=generator()), torch.zeros(1, dtype=torch.long)
+    limited = policy(images, nothing, torch.ones(1, 1), generator(5))
+    free = policy(images, nothing, None, generator(5))
+    signs, once = generator(5), []
+    wanted = images
+    for _ in range(2):
+        torch.multinomial(torch.ones(1, 1), 1, generator=signs)
+        torch.rand((1, 1), generator=signs)
+        wanted = apply("translate_x", wanted, torch.tensor([1.0]), signs)
+        once.append(wanted)
+    torch.testing.assert_close(free.detach(), wanted, atol=1e-2, rtol=0)
+    torch.testing.assert_close(limited.detach(), once[0], atol=1e-2, rtol=0)
+
+
 def test_the_critic_sees_what_is_sampled_one_operation_at_a_time() -> None:
     policy = RelaxedPolicy(("invert", "brightness"), 1, 1, generator())
     with torch.no_grad():

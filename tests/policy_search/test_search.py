@@ -23,6 +23,7 @@ SETTINGS = Settings(
     batch=8,
     learning_rate=0.01,
     critic_learning_rate=0.001,
+    mixture=False,
     reach=0.0,
     variety=0.0,
     classifier_steps=0,
@@ -71,7 +72,7 @@ def test_a_planted_shift_is_found_with_its_size(
         rng = np.random.default_rng(seed)
         images, labels = discs(200, 0.0, rng)
         generator = torch.Generator().manual_seed(seed)
-        duel = Planted(images, labels, np.ones((2, 4), np.float32), settings, generator)
+        duel = Planted(images, labels, 2, np.ones((2, 4), np.float32), settings, generator)
         duel.plant(*discs(200, 0.25, rng), rng)
         for _ in range(settings.steps):
             duel.step()
@@ -101,13 +102,21 @@ def test_equal_seeds_give_equal_policies_and_others_others() -> None:
     assert policy.sub_policies[:2] != policy.sub_policies[2:]  # the searches have seeds of their own
 
 
+def test_without_limits_a_search_is_that_with_limits_that_never_bind() -> None:
+    """One stage, so that no earlier one has spent anything."""
+    images, labels = discs(20, 0.1, np.random.default_rng(0))
+    one_stage = replace(SMALL, stages=1)
+    free, _ = search(images, labels, None, one_stage, seed=1)
+    assert free == search(images, labels, np.ones((2, 4), np.float32), one_stage, seed=1)[0]
+
+
 def test_a_class_with_a_limit_of_0_is_never_augmented_in_the_search() -> None:
     images, labels = discs(16, 0.1, np.random.default_rng(0))
     limits = np.ones((2, 4), np.float32)
     limits[1] = 0
-    duel = Duel(images, labels, limits, SMALL, torch.Generator().manual_seed(0))
+    duel = Duel(images, labels, 2, limits, SMALL, torch.Generator().manual_seed(0))
     pixels, classes = to_images(images), torch.from_numpy(labels)
-    out = duel.policy(pixels, torch.zeros(16, dtype=torch.long), duel.limits[classes], duel.generator)
+    out = duel.policy(pixels, torch.zeros(16, dtype=torch.long), torch.from_numpy(limits)[classes], duel.generator)
     moved = (out - pixels).abs().amax(dim=(1, 2, 3)) > 1e-5
     assert not moved[classes == 1].any()
     assert moved[classes == 0].any()
@@ -126,7 +135,7 @@ def test_the_reward_for_distance_makes_a_policy_go_further() -> None:
     ends = {}
     for reach in (0.0, 0.9):
         policy, _ = search_once(
-            images, labels, np.ones((2, 1), np.float32), replace(settings, reach=reach), 0, lambda: None
+            images, labels, 2, np.ones((2, 1), np.float32), replace(settings, reach=reach), 0, lambda: None
         )
         ends[reach] = np.mean([steps[0].probability for steps in policy.sub_policies])
     assert ends[0.9] > ends[0.0] + 0.1
@@ -139,7 +148,7 @@ def test_the_reward_for_variety_makes_stages_sure_and_different() -> None:
     ends = {}
     for variety in (0.0, 50.0):
         free = np.ones((2, 4), np.float32)
-        duel = Duel(images, labels, free, replace(settings, variety=variety), torch.Generator().manual_seed(0))
+        duel = Duel(images, labels, 2, free, replace(settings, variety=variety), torch.Generator().manual_seed(0))
         for _ in range(settings.steps):
             duel.step()
         ends[variety] = duel.policy.variety().item()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,20 +33,22 @@ PARAMS = Params(
         batch=4,
         learning_rate=0.01,
         critic_learning_rate=0.001,
+        mixture=False,
         reach=0.1,
         variety=0.0,
         classifier_steps=1,
         classifier_batch=8,
     ),
+    limits=True,
     label_check=LABEL_CHECK,
     backbone_check=BackboneCheck(folds=2, images=6, magnitudes=[0.5, 1.0]),
 )
 
 
-def run(folder: Path, dataset: Path) -> Path:
+def run(folder: Path, dataset: Path, params: Params = PARAMS) -> Path:
     names = {"policy": "policy.json", "table": "table.csv", "curve": "curve.csv", "sheet": "sheet.png"}
     inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user")
-    main(PARAMS, HEAD, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
+    main(params, HEAD, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
     return folder
 
 
@@ -70,6 +73,17 @@ def test_the_stage_writes_a_policy_and_what_people_look_at(tmp_path: Path) -> No
         assert sheet.format == "PNG"
     torch.manual_seed(5)  # the global state is not what draws
     assert digest([run(tmp_path / "again", dataset)]) == digest([out])
+
+
+def test_as_published_no_label_is_checked_and_no_class_has_a_limit(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 24})
+    published = replace(PARAMS, limits=False, search=replace(PARAMS.search, mixture=True))
+    policy = load_policy(run(tmp_path / "out", dataset, published) / "policy.json")
+    assert (policy.limits, policy.cut) == ({}, ())
+    assert {step.operation for steps in policy.sub_policies for step in steps} <= set(OFFERED)
+    assert policy != load_policy(
+        run(tmp_path / "other", dataset, replace(published, search=PARAMS.search)) / "policy.json"
+    )
 
 
 def test_only_train_images_matter(tmp_path: Path) -> None:

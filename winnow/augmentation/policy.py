@@ -3,8 +3,9 @@
 A policy is a set of sub-policies; a sub-policy is a sequence of stages; a stage is one operation with its probability
 and magnitude. An image takes one sub-policy, drawn uniformly, and of each stage a hard Bernoulli draw (Hataya et al.
 2020, section 3); or several, each weakened (``draw_from_policy``), which is ours. ``limits`` holds the magnitudes that
-the label check allows: no image is changed by more than its own class's limit, all stages of one operation together;
-without a limit, by no more than the operation's whole range.
+the label check allows: no image is changed by more than its own class's limit, all stages of one operation together,
+and by an operation that was not checked by no more than its whole range. A policy without any limits is the published
+one: each stage does what it says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -144,8 +145,11 @@ def _weakened(step: Step, times: int) -> Step:
 def _limited(policy: Policy, steps: Sequence[Step], label: str) -> list[Applied]:
     """The steps as applied: of each operation no more, over all of them, than the limit of the class.
 
-    An all-or-nothing operation is applied once: an image inverted twice is the image itself.
+    An all-or-nothing operation is applied once: an image inverted twice is the image itself. Without limits all steps
+    are applied as they are, as published.
     """
+    if not policy.limits:
+        return [Applied(step.operation, step.magnitude) for step in steps if step.magnitude > 0]
     left: dict[str, float] = {}
     done = []
     for step in steps:

@@ -1,8 +1,9 @@
 """A policy under search: every choice relaxed, so that a loss on the augmented images reaches all of it.
 
 Source: Hataya et al. (2020), Faster AutoAugment, section 3. Differs: probabilities and magnitudes are put back into
-their range after each step, where the authors clamp in the forward pass and lose the gradient outside; a stage does one
-operation, drawn by its softmax, and the gradient is the mixture's: with a mixture the critic never sees a pure one.
+their range after each step, where the authors clamp in the forward pass and lose the gradient outside; unless
+``mixture`` is set, a stage does one operation, drawn by its softmax, and the gradient is the mixture's: with a mixture
+the critic never sees a pure one.
 """
 
 from collections.abc import Sequence
@@ -29,9 +30,17 @@ START_SPREAD = 0.25  # probabilities and magnitudes start within 0.5 +- this, so
 class RelaxedPolicy(nn.Module):
     """S sub-policies of L stages; each stage owns its copies of all O operations."""
 
-    def __init__(self, operations: Sequence[str], sub_policies: int, stages: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        operations: Sequence[str],
+        sub_policies: int,
+        stages: int,
+        generator: torch.Generator,
+        *,
+        mixture: bool = False,
+    ) -> None:
         super().__init__()
-        self.operations = tuple(operations)
+        self.operations, self.mixture = tuple(operations), mixture
         self.whole = torch.tensor([OPERATIONS[name].whole for name in operations])  # (O,)
         shape = (sub_policies, stages, len(self.operations))
 
@@ -42,13 +51,14 @@ class RelaxedPolicy(nn.Module):
         start = torch.randn(shape, generator=generator)
         self.weight = nn.Parameter(CHOICE_TEMPERATURE * start)  # (S, L, O)
 
-    def forward(self, images: Tensor, sub_policy: Tensor, limit: Tensor, generator: torch.Generator) -> Tensor:
+    def forward(self, images: Tensor, sub_policy: Tensor, limit: Tensor | None, generator: torch.Generator) -> Tensor:
         """Each image through its own sub-policy.
 
         Args:
             images: (B, C, H, W) in [0, 1].
             sub_policy: (B,) int64, which sub-policy an image takes.
-            limit: (B, O) in [0, 1], the largest magnitude of each operation that an image's class allows.
+            limit: (B, O) in [0, 1], the largest magnitude of each operation that an image's class allows, all stages
+                together; None: any, in every stage.
             generator: of the relaxed draws and of the operations'.
 
         Returns:
@@ -56,8 +66,12 @@ class RelaxedPolicy(nn.Module):
         """
         for stage in range(self.weight.shape[1]):
             weight, probability = self.weight[sub_policy, stage], self.probability[sub_policy, stage]  # (B, O)
-            magnitude = torch.minimum(self.magnitude[sub_policy, stage], limit)  # (B, O)
+            magnitude = self.magnitude[sub_policy, stage]  # (B, O)
+            if limit is not None:
+                magnitude = torch.minimum(magnitude, limit)
             images, part = self._stage(images, weight, probability, magnitude, generator)
+            if limit is None:
+                continue
             done = part.detach()
             spent = torch.where(self.whole, limit * (done > 0.5), done * magnitude.detach())
             limit = (limit - spent).clamp(min=0)  # what is left for a later stage of the same operation
@@ -67,14 +81,15 @@ class RelaxedPolicy(nn.Module):
         self, images: Tensor, weight: Tensor, probability: Tensor, magnitude: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         r"""$\sum_o u_o \, [r_o f_o(x, m_o) + (1 - r_o) x]$, u one-hot, drawn by and with the gradient of
-        $\mathrm{softmax}(w / 0.05)$; the parameters are (B, O).
+        $\mathrm{softmax}(w / 0.05)$, or with ``mixture`` this softmax itself; the parameters are (B, O).
 
         The clamp of the bracket does nothing, since a mean of two values in [0, 1] lies in [0, 1]. Both sums together
         are $x + \sum_o s_o r_o (f_o(x) - x)$; (B, O) $s_o r_o$ is returned as well.
         """
         share = torch.softmax(weight / CHOICE_TEMPERATURE, dim=1)  # (B, O)
-        drawn = torch.multinomial(share.detach(), 1, generator=generator)  # (B, 1)
-        share = straight_through(torch.zeros_like(share).scatter_(1, drawn, 1.0), share)
+        if not self.mixture:
+            drawn = torch.multinomial(share.detach(), 1, generator=generator)  # (B, 1)
+            share = straight_through(torch.zeros_like(share).scatter_(1, drawn, 1.0), share)
         part = share * relaxed_bernoulli(probability, generator)  # (B, O)
         result = images * (1 - part.sum(dim=1))[:, None, None, None]
         for index, name in enumerate(self.operations):

@@ -65,6 +65,7 @@ class Settings:
     batch: Batch  # real images a step, and as many augmented
     learning_rate: Rate  # of the policy
     critic_learning_rate: Rate
+    mixture: bool  # a stage does all operations at once, weighted by their softmax, as published; false: draws one
     reach: BelowOne  # reward per unit of distance from the image; 0 is the method as published
     variety: Weight  # reward per nat by which the stages differ in their operation; 0: as published
     classifier_steps: NoneOrSteps  # in which the critic warms up on the classes, at the policy's learning rate
@@ -77,14 +78,20 @@ class Settings:
 
 
 def search(
-    images: Pixels, labels: npt.NDArray[np.int64], limits: npt.NDArray[np.float32], settings: Settings, *, seed: int
+    images: Pixels,
+    labels: npt.NDArray[np.int64],
+    limits: npt.NDArray[np.float32] | None,
+    settings: Settings,
+    *,
+    seed: int,
 ) -> tuple[Policy, npt.NDArray[np.float64]]:
     """The policy found, without limits, and the curve.
 
     Args:
         images: (N, H, W, C) at the working size.
         labels: (N,) class indices below K.
-        limits: (K, O) the largest magnitude of each of the settings' operations that a class allows; 1 without a limit.
+        limits: (K, O) the largest magnitude of each of the settings' operations that a class allows, 1 where it has
+            not been judged; None: no limits, the method as published.
         settings: of the search.
         seed: of all draws.
 
@@ -99,7 +106,8 @@ def search(
     if len(images) < 2:
         raise ValueError(f"a search needs at least 2 images, got {len(images)}")
     seeds = np.random.SeedSequence(seed).generate_state(settings.searches)
-    jobs = [(images, labels, limits, settings, int(number)) for number in seeds]
+    classes = 1 + int(labels.max()) if limits is None else len(limits)
+    jobs = [(images, labels, classes, limits, settings, int(number)) for number in seeds]
     answers = run_jobs(search_once, jobs, steps=settings.steps * len(jobs), label="search the policy: steps")
     sub_policies = tuple(steps for policy, _ in answers for steps in policy.sub_policies)
     curve = np.mean([curve for _, curve in answers], axis=0)  # (T, 5)
@@ -109,14 +117,15 @@ def search(
 def search_once(
     images: Pixels,
     labels: npt.NDArray[np.int64],
-    limits: npt.NDArray[np.float32],
+    classes: int,
+    limits: npt.NDArray[np.float32] | None,
     settings: Settings,
     seed: int,
     tick: Callable[[], None],
 ) -> tuple[Policy, npt.NDArray[np.float64]]:
     """One search with one critic, for its share of the sub-policies; as ``search``."""
     generator = torch.Generator().manual_seed(seed)
-    duel = Duel(images, labels, limits, settings, generator)
+    duel = Duel(images, labels, classes, limits, settings, generator)
     duel.warm_up(settings.classifier_steps, settings.classifier_batch, settings.learning_rate)
     curve = []
     for _ in range(settings.steps):
@@ -132,17 +141,21 @@ class Duel:
         self,
         images: Pixels,
         labels: npt.NDArray[np.int64],
-        limits: npt.NDArray[np.float32],
+        classes: int,
+        limits: npt.NDArray[np.float32] | None,
         settings: Settings,
         generator: torch.Generator,
     ) -> None:
         self.images, self.labels, self.generator = images, torch.from_numpy(labels), generator
-        self.limits, self.reach, self.variety = torch.from_numpy(limits), settings.reach, settings.variety
+        self.limits = None if limits is None else torch.from_numpy(limits)
+        self.reach, self.variety = settings.reach, settings.variety
         self.half = min(settings.batch, len(images) // 2)
         self.sub_policies = settings.sub_policies // settings.searches
         self.queue = torch.empty(0, dtype=torch.long)
-        self.policy = RelaxedPolicy(settings.operations, self.sub_policies, settings.stages, generator)
-        self.critic = Critic(len(limits), generator)
+        self.policy = RelaxedPolicy(
+            settings.operations, self.sub_policies, settings.stages, generator, mixture=settings.mixture
+        )
+        self.critic = Critic(classes, generator)
         self.critic_optimiser = _adam(self.critic, settings.critic_learning_rate)
         self.policy_optimiser = _adam(self.policy, settings.learning_rate)
 
@@ -160,7 +173,7 @@ class Duel:
         """One step of the critic and one of the policy; what ``CURVE`` names."""
         (real, real_labels), (source, source_labels) = self.draw()
         sub_policy = torch.randint(self.sub_policies, (self.half,), generator=self.generator)
-        limit = self.limits[source_labels]  # (B, O)
+        limit = None if self.limits is None else self.limits[source_labels]  # (B, O)
         augmented = self.policy(source, sub_policy, limit, self.generator)  # (B, C, H, W)
         critic = self._step_critic(real, real_labels, augmented.detach())
         policy = self._step_policy(source, augmented, source_labels)
