@@ -1,0 +1,122 @@
+"""``winnow reproduce --repeats R``: the whole pipeline from R sets of seeds, on the same source and splits.
+
+Repeat 0 has params.yaml's seeds; repeat n has all of them shifted by n thousand, those of the source's synthesis and of
+the splits excepted. Each leaves metrics/repeats/<n>.json, and one whose inputs are unchanged is not run again, so that
+a command that was stopped continues. The last to run is repeat 0: data/, models/ and dvc.lock are its own.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from winnow.evaluation.comparison import read_arm
+from winnow.evaluation.comparison_table import interval_text
+from winnow.evaluation.repeats import Basis, over_repeats, record
+from winnow.evaluation.seed_files import SeedFiles
+from winnow.pipeline.files import ROOT, digest, write_json
+
+FOLDER, SUMMARY = ROOT / "metrics/repeats", ROOT / "metrics/repeats.json"
+SAME = ("synthesise", "prepare")  # sections whose seeds make the source and its splits: the same in every repeat
+APART = 1000  # between the seeds of two repeats
+
+
+def shifted(params: Mapping[str, Any], repeat: int) -> dict[str, Any]:
+    """The seeds of a repeat, by dotted key of params.yaml; nothing for repeat 0."""
+    return dict(_seeds(params, "", repeat * APART)) if repeat else {}
+
+
+def _seeds(values: Mapping[str, Any], place: str, by: int) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if not place and key in SAME:
+            continue
+        if isinstance(value, Mapping):
+            yield from _seeds(value, f"{place}{key}.", by)
+        elif key == "seed":
+            yield f"{place}{key}", value + by
+        elif key == "seeds":
+            yield f"{place}{key}", [one + by for one in value]
+
+
+def inputs_of(params: Mapping[str, Any], source: Path, root: Path = ROOT) -> str:
+    """Digest of everything that a repeat's figures depend on.
+
+    Args:
+        params: with the repeat's seeds.
+        source: a folder or a zip.
+        root: of the repository.
+    """
+    code = digest([root / "winnow", root / "stages", root / "dvc.yaml", root / "overrides.csv"])
+    text = f"{json.dumps(params, sort_keys=True, default=str)}{code}{digest([source])}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_repeats(count: int, run: Callable[[Mapping[str, Any]], None], params: Mapping[str, Any]) -> None:
+    """Run every repeat that is not there yet, the first one last, and write their summary.
+
+    Args:
+        count: how many.
+        run: the pipeline, with some params changed while it runs.
+        params: all of params.yaml, as the command has set them.
+    """
+    for repeat in reversed(range(count)):
+        changes = shifted(params, repeat)
+        file = FOLDER / f"{repeat}.json"
+        wanted = with_changes(params, changes)
+        inputs = inputs_of(wanted, ROOT / wanted["dataset"]["source"])
+        if repeat and is_done(file, inputs):
+            print(f"reproduce: repeat {repeat} is there already, {file.relative_to(ROOT)}")
+            continue
+        print(f"reproduce: repeat {repeat} of 0 to {count - 1}")
+        run(changes)
+        write_json(file, _record(repeat, inputs, wanted))
+    summary = over_repeats([json.loads((FOLDER / f"{repeat}.json").read_bytes()) for repeat in range(count)])
+    write_json(SUMMARY, summary)
+    print(summary_text(summary))
+
+
+def with_changes(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The params with some values changed, by dotted key."""
+    changed: dict[str, Any] = copy.deepcopy(dict(params))
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = changed
+        for name in sections:
+            place = place[name]
+        place[last] = value
+    return changed
+
+
+def is_done(file: Path, inputs: str) -> bool:
+    """Whether a repeat's file is there, whole, and of these inputs."""
+    try:
+        found: Any = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("inputs") == inputs
+
+
+def _record(repeat: int, inputs: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the pipeline that has just run leaves of this repeat."""
+    models, metrics = ROOT / "models/judge", ROOT / "metrics/judge"
+    arms = {
+        arm: read_arm([SeedFiles(models / arm, metrics / arm, seed) for seed in params["compare"]["seeds"]])
+        for arm in params["compare"]["judged"]
+    }
+    ids = next(iter(arms.values())).test_ids
+    basis = Basis(repeat, inputs, hashlib.sha256("\0".join(ids).encode()).hexdigest()[:16])
+    return record(basis, arms, json.loads((ROOT / "metrics/refinement.json").read_bytes()))
+
+
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """The figures over all repeats, as a run prints them."""
+    width = max(map(len, summary["arms"]))
+    shown = {
+        arm: (interval_text(row["accuracy"]), interval_text(row.get("error_reduction")))
+        for arm, row in summary["arms"].items()
+    }
+    lines = [f"{arm.ljust(width)}  {one}  error reduction {other}" for arm, (one, other) in shown.items()]
+    over = f"{summary['repeats']} repeats of {summary['seeds']} seeds and {summary['n_test']:,} test images"
+    return "\n".join(["", *lines, f"Intervals over {over}."])
