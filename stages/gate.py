@@ -1,8 +1,8 @@
 """Accept a round's dataset, or reject it and pass on what came in.
 
-The model is trained on both, once per seed, and evaluated on the same images: the validation images and the label
-book as they came in. The test set is not used. Overrides do not affect the decision, since both sides have them: what
-came in is compared and passed on with the overrides applied, and the ledger then names this stage for them.
+Its cleansing and its augmentation must each surely harm by less than a margin (``winnow.evaluation.gate``). The test
+set is not used. Overrides do not affect the decision, since both sides have them: what came in is compared and passed
+on with the overrides applied, and the ledger then names this stage for them.
 
 Reads   --incoming   dataset that the round started from
         --candidate  dataset that the round made of it
@@ -15,21 +15,25 @@ Reads   --incoming   dataset that the round started from
         --user       folder with the user's own code and weights
 Writes  --accepted   the dataset passed on, with its ledger: what came in with it, then the round's verdicts, or the
                      overrides alone if it is rejected
-        --metrics    JSON: accepted; the gain in accuracy with its 95 % interval; both means; images and seeds
+        --metrics    JSON: accepted; the gains in accuracy with their 90 % intervals; both means; images and seeds
 Params  gate, head, finetune
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import write_dataset
-from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
-from winnow.evaluation.gate import decide
+from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.evaluation.gate import Answers, Decision, decide
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.model.learner import answers, learner_of
-from winnow.pipeline.fields import Seeds, section
+from winnow.model.learner import Learner, answers, learner_of
+from winnow.pipeline.fields import AtLeastTwo, OpenShare, Seeds, section
 from winnow.pipeline.files import read_table, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -45,8 +49,11 @@ from winnow.verdicts.overrides import count_text, read_overrides
 class Params:
     """Section `gate`."""
 
-    seeds: Seeds
-    profile: Profile  # how the competition's model is trained
+    seeds: Seeds  # one a repeat: of weights, orders and folds
+    folds: AtLeastTwo  # each image is classified by models that were trained without its own
+    margin: OpenShare  # harm, in accuracy, that a round must surely stay below
+    # How the competition's model is trained: for most_steps updates on either side, if epochs allow them.
+    profile: Profile
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -75,16 +82,14 @@ def main(
     came_in, overridden = with_overrides(read_samples(incoming), resolved, round_name=round, stage="gate")
     inputs = read_inputs(model, pixels, features)
     learner = learner_of(inputs.card, fixed=params.profile, head=head, finetune=finetune, user_folder=user)
-    queried = _labelled(inputs, incoming, came_in, "val", "label_book")
-    sides = [
-        (_labelled(inputs, folder, samples, "train"), _labelled(inputs, folder, samples, "val"))
-        for folder, samples in ((candidate, read_samples(candidate)), (incoming, came_in))
-    ]
-    classes = len(class_names(came_in))
-    jobs = [(*side, queried, classes, learner, seed) for side in sides for seed in params.seeds]
-    steps = sum(learner.epochs_on(len(job[0].labels)) for job in jobs)
-    right = np.stack(run_jobs(answers, jobs, steps=steps, label="gate: epochs"))  # (2 S, N)
-    decision = decide(right[: len(params.seeds)], right[len(params.seeds) :])
+    sides = {
+        "incoming": _side(inputs, incoming, only_source(came_in)),
+        "cleansed": _side(inputs, candidate, only_source(read_samples(candidate))),
+        "candidate": _side(inputs, candidate, read_samples(candidate)),
+    }
+    queried = _side(inputs, incoming, only_source(came_in), "label_book")
+    right = _cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
+    decision = decide(**right, margin=params.margin)
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
         tables = [read_table(path, VERDICT_SCHEMA) for path in verdicts]
@@ -92,22 +97,64 @@ def main(
         write_dataset(accepted, came_in, shards_from=[incoming])
         tables = [overridden]
     write_ledger(accepted, extend_ledger(read_ledger(incoming), tables))
-    write_json(metrics, decision.figures(images=len(queried.labels), seeds=len(params.seeds)))
-    gain = decision.gain
-    print(
-        f"gate: {'accepted' if decision.accepted else 'REJECTED, what came in is passed on'}: accuracy "
-        f"{decision.candidate:.3f} against {decision.incoming:.3f} on {len(queried.labels)} images, "
-        f"gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]{count_text(resolved)}"
+    write_json(metrics, decision.figures(images=len(queried.groups), seeds=len(params.seeds)))
+    print(f"gate: {_summary(decision, len(queried.groups))}{count_text(resolved)}")
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images that are trained on or classified, and the groups by which they are held out."""
+
+    data: Labelled
+    groups: npt.NDArray[np.str_]  # (N,)
+
+
+def _side(inputs: Inputs, dataset: Path, samples: pa.Table, *more: str) -> Side:
+    """The train and val images of some samples, and those of further splits."""
+    samples = only_splits(samples, "train", "val", *more)
+    data = Labelled(inputs.trained_on(dataset, samples["id"].to_pylist()), label_indices(samples))
+    return Side(data, column(samples, "group"))
+
+
+def _cross_fitted(
+    params: Params, sides: Mapping[str, Side], queried: Side, classes: int, learner: Learner
+) -> dict[str, Answers]:
+    """By side, (R, N) true where the model that was trained without an image's fold classifies it as it came in."""
+    jobs: list[tuple[Labelled, Labelled, int, Learner, int]] = []
+    places = []
+    for repeat, seed in enumerate(params.seeds):
+        rng = np.random.default_rng(seed)
+        dealt = deal_folds(queried.data.labels, queried.groups.tolist(), folds=params.folds, rng=rng)
+        for fold in range(params.folds):
+            asked = np.flatnonzero(dealt == fold)
+            weights = int(rng.integers(2**31))  # the same on every side
+            for name, side in sides.items():
+                given = np.flatnonzero(~np.isin(side.groups, queried.groups[asked]))
+                if not len(given) or not len(asked):
+                    raise UserError(f"gate.folds is {params.folds}, but the {name} images are too few; lower it")
+                jobs.append((_rows(side.data, given), _rows(queried.data, asked), classes, learner, weights))
+                places.append((name, repeat, asked))
+    right = {name: np.zeros((len(params.seeds), len(queried.groups)), dtype=bool) for name in sides}
+    steps = sum(learner.epochs_on(len(job[0].labels)) for job in jobs)
+    for (name, repeat, asked), answered in zip(
+        places, run_jobs(answers, jobs, steps=steps, label="gate: epochs"), strict=True
+    ):
+        right[name][repeat, asked] = answered
+    return right
+
+
+def _rows(data: Labelled, index: npt.NDArray[np.int64]) -> Labelled:
+    return Labelled(data.images[index], data.labels[index])
+
+
+def _summary(decision: Decision, images: int) -> str:
+    gains = {"cleansing": decision.cleansing, "augmentation": decision.augmentation}
+    shown = ", ".join(f"{name} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" for name, gain in gains.items())
+    verdict = "accepted" if decision.accepted else "REJECTED, what came in is passed on"
+    return (
+        f"{verdict}: accuracy {decision.candidate:.3f} against {decision.incoming:.3f} on {images} held-out images; "
+        f"gain by {shown}, margin {decision.margin:g}"
     )
-
-
-def _labelled(inputs: Inputs, dataset: Path, samples: pa.Table, *splits: str) -> Labelled:
-    samples = only_splits(samples, *splits)
-    if splits != ("train",):
-        samples = only_source(samples)
-    if not samples.num_rows:
-        raise UserError(f"{dataset}: no {' or '.join(splits)} images are left; cleanse less, or add images")
-    return Labelled(inputs.trained_on(dataset, samples["id"].to_pylist()), label_indices(samples))
 
 
 SECTIONS: Sections = {

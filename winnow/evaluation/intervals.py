@@ -42,8 +42,8 @@ class Interval:
         return asdict(self)
 
 
-def crossed_interval(values: Values) -> Interval:
-    r"""Mean of an (S, N) matrix with its 95 % interval over seeds and images.
+def crossed_interval(values: Values, *, level: float = LEVEL) -> Interval:
+    r"""Mean of an (S, N) matrix with its interval over seeds and images.
 
     With mean squares $M_S$, $M_N$, $M_R$ of seeds, images and rest (the two-way table without replication),
 
@@ -55,6 +55,7 @@ def crossed_interval(values: Values) -> Interval:
     Args:
         values: (S, N), one row per seed, one column per test image. With S = 1 nothing is known about seeds, and the
             interval covers other images alone.
+        level: that the interval covers.
 
     Raises:
         ValueError: no matrix, no seed, or fewer than two images.
@@ -66,7 +67,7 @@ def crossed_interval(values: Values) -> Interval:
     mean = float(y.mean())
     over_images = images / (images - 1) * float(y.mean(axis=0).var()) * seeds  # M_N
     if seeds == 1:
-        return _interval(mean, over_images / images, images - 1)
+        return _interval(mean, over_images / images, images - 1, level)
     over_seeds = seeds / (seeds - 1) * float(y.mean(axis=1).var()) * images  # M_S
     residual = y - y.mean(axis=0) - y.mean(axis=1, keepdims=True) + mean  # (S, N)
     rest_freedom = (seeds - 1) * (images - 1)
@@ -74,11 +75,11 @@ def crossed_interval(values: Values) -> Interval:
     parts = ((max(over_seeds, rest), seeds - 1), (max(over_images, rest), images - 1), (-rest, rest_freedom))
     variance = sum(square for square, _ in parts)
     spread = sum(square**2 / freedom for square, freedom in parts)
-    return _interval(mean, variance / (seeds * images), variance**2 / spread if spread > 0 else images - 1)
+    return _interval(mean, variance / (seeds * images), variance**2 / spread if spread > 0 else images - 1, level)
 
 
-def _interval(mean: float, variance: float, freedom: float) -> Interval:
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * float(np.sqrt(variance))
+def _interval(mean: float, variance: float, freedom: float, level: float) -> Interval:
+    half = float(stdtrit(freedom, (1 + level) / 2)) * float(np.sqrt(variance))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -87,14 +88,15 @@ def accuracy_interval(right: npt.NDArray[np.bool_]) -> Interval:
     return crossed_interval(right).clipped()
 
 
-def gain_interval(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_]) -> Interval:
+def gain_interval(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_], *, level: float = LEVEL) -> Interval:
     """Accuracy of one arm minus that of another; row s of both has the same seed, column n the same image.
 
     Args:
         right: (S, N) of the arm.
         before: (S, N) of the arm that it is compared with.
+        level: that the interval covers.
     """
-    return crossed_interval(right.astype(np.float64) - before.astype(np.float64))
+    return crossed_interval(right.astype(np.float64) - before.astype(np.float64), level=level)
 
 
 def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray[np.bool_]) -> Interval | None:

@@ -1,9 +1,11 @@
 """How the model of a source learns: the competition's fixed model, heads on frozen features, or a whole network.
 
-Each trains on labelled data, chooses the epoch by validation data (the first of the best accuracy), and evaluates.
+Each trains on labelled data, chooses the epoch by validation data (the first of the best accuracy), or takes the last
+where there are none, and evaluates.
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +28,7 @@ from winnow.training.training import (
     Labelled,
     Profile,
     Trained,
+    check_sets,
     evaluate,
     evaluation_of,
     train,
@@ -38,7 +41,7 @@ class Learner(Protocol):
     def epochs_on(self, images: int) -> int:
         """Epochs of a training on so many images; each ticks once."""
 
-    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+    def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """The model at its chosen epoch."""
 
     def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:
@@ -55,7 +58,7 @@ class FixedLearner:
         """As the profile says."""
         return self.profile.epochs_on(images)
 
-    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+    def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """See ``winnow.training.training.train``."""
         device = pick_device()
         return train(data, validation, classes=classes, profile=self.profile, seed=seed, device=device, tick=tick)
@@ -75,27 +78,24 @@ class HeadLearner:
         """As the profile says, whatever the images."""
         return self.profile.epochs
 
-    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+    def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """See ``winnow.training.head``."""
-        if not len(data.labels) or not len(validation.labels):
-            raise ValueError(
-                f"training needs train and val images, got {len(data.labels)} and {len(validation.labels)}"
-            )
-        features, held_out = (_tensor(one.images) for one in (data, validation))
-        wanted = torch.from_numpy(np.array(validation.labels, dtype=np.int64)).to(features.device)
+        check_sets(data, validation)
+        features = _tensor(data.images)
+        held_out = None if validation is None else (_tensor(validation.images), _wanted(validation, features.device))
         curve: list[Epoch] = []
         best: list[Tensor] = []
 
         def after_epoch(head: Head, loss: float) -> None:
-            accuracy = float((head(held_out).argmax(dim=1) == wanted).double().mean())
-            if not curve or accuracy > max(epoch.val_accuracy for epoch in curve):
+            accuracy = math.nan if held_out is None else _share_right(head, *held_out)
+            if held_out is None or not curve or accuracy > max(epoch.val_accuracy for epoch in curve):
                 best[:] = [head.weight.detach().clone()]
             curve.append(Epoch(loss, accuracy))
             tick()
 
         head, _ = train_head(
             features,
-            torch.from_numpy(np.array(data.labels, dtype=np.int64)).to(features.device),
+            _wanted(data, features.device),
             torch.arange(len(features)),
             classes=classes,
             profile=self.profile,
@@ -103,8 +103,9 @@ class HeadLearner:
             after_epoch=after_epoch,
         )
         head.load_state_dict({**head.state_dict(), "weight": best[0]})
-        chosen = int(np.argmax([epoch.val_accuracy for epoch in curve]))  # the first of the best
-        return Trained(head.eval(), chosen + 1, tuple(curve))
+        # The first of the best, or the last.
+        chosen = len(curve) if held_out is None else 1 + int(np.argmax([epoch.val_accuracy for epoch in curve]))
+        return Trained(head.eval(), chosen, tuple(curve))
 
     def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:
         """Predictions of the head."""
@@ -115,6 +116,14 @@ class HeadLearner:
 
 def _tensor(features: npt.NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.array(features, dtype=np.float32)).to(pick_device())
+
+
+def _wanted(data: Labelled, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(data.labels, dtype=np.int64)).to(device)
+
+
+def _share_right(head: Head, features: Tensor, wanted: Tensor) -> float:
+    return float((head(features).argmax(dim=1) == wanted).double().mean())
 
 
 class Squares:
@@ -147,7 +156,7 @@ class WholeLearner:
         """As the profile says."""
         return self.profile.epochs_on(images)
 
-    def train(self, data: Labelled, validation: Labelled, *, classes: int, seed: int, tick: Tick) -> Trained:
+    def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """See ``winnow.training.training.train``."""
         return train(
             data,
@@ -183,20 +192,21 @@ def learner_of(card: Card, *, fixed: Profile, head: HeadProfile, finetune: Profi
 
 
 def answers(
-    data: Labelled, validation: Labelled, queried: Labelled, classes: int, learner: Learner, seed: int, tick: Tick
+    data: Labelled, queried: Labelled, classes: int, learner: Learner, seed: int, tick: Tick
 ) -> npt.NDArray[np.bool_]:
-    """(N,) true where the model, trained on ``data``, classifies a queried image correctly; a job for a worker.
+    """(N,) true where the model, trained on ``data`` to the last epoch, classifies a queried image as it is labelled.
+
+    A job for a worker.
 
     Args:
         data: trained on.
-        validation: of the same dataset; chooses the epoch.
         queried: the images that it is evaluated on.
         classes: K.
         learner: how it is trained.
         seed: of weights and orders.
         tick: called once an epoch.
     """
-    trained = learner.train(data, validation, classes=classes, seed=seed, tick=tick)
+    trained = learner.train(data, None, classes=classes, seed=seed, tick=tick)
     right: npt.NDArray[np.bool_] = learner.evaluate(trained, queried).predicted == queried.labels
     return right
 

@@ -68,7 +68,7 @@ class Epoch:
     """One point of the training curve."""
 
     train_loss: float  # mean over the epoch's images, each at its own step
-    val_accuracy: float
+    val_accuracy: float  # nan without validation images
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class FixedInputs:
 
 def train(
     data: Labelled,
-    validation: Labelled,
+    validation: Labelled | None,
     *,
     classes: int,
     profile: Profile,
@@ -141,7 +141,7 @@ def train(
 
     Args:
         data: the images trained on, at least one.
-        validation: the images that choose the epoch, at least one.
+        validation: the images that choose the epoch, at least one; None: the last epoch is taken.
         classes: K, the width of the output.
         profile: epochs, batch, learning rate and precision.
         seed: of the first weights and of every order.
@@ -153,11 +153,11 @@ def train(
     Raises:
         ValueError: one of the two sets is empty.
     """
-    if not len(data.labels) or not len(validation.labels):
-        raise ValueError(f"training needs train and val images, got {len(data.labels)} and {len(validation.labels)}")
+    check_sets(data, validation)
     generator = torch.Generator().manual_seed(seed)
     model = network(classes, generator).to(device)
-    batches, held_out = as_batches(data, device), as_batches(validation, device)
+    batches = as_batches(data, device)
+    held_out = None if validation is None else as_batches(validation, device)
     optimiser = torch.optim.Adam(
         model.parameters(), lr=profile.learning_rate, betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True
     )
@@ -166,13 +166,25 @@ def train(
     epochs = profile.epochs_on(len(batches))
     for number in range(1, epochs + 1):
         loss = _train_epoch(model, batches, optimiser, profile, number, epochs, generator)
-        accuracy = _accuracy(model, held_out, profile.precision)
+        accuracy = math.nan if held_out is None else _accuracy(model, held_out, profile.precision)
         curve.append(Epoch(loss, accuracy))
-        if best is None or accuracy > best[0]:
+        if held_out is not None and (best is None or accuracy > best[0]):
             best = (accuracy, number, copy.deepcopy(model))
         tick()
-    assert best is not None
+    if best is None:
+        return Trained(model.eval(), epochs, tuple(curve))
     return Trained(best[2].eval(), best[1], tuple(curve))
+
+
+def check_sets(data: Labelled, validation: Labelled | None) -> None:
+    """Stop where there is nothing to train on, or validation images are to choose the epoch and there are none.
+
+    Raises:
+        ValueError: so it is.
+    """
+    chosen_by = 1 if validation is None else len(validation.labels)
+    if not len(data.labels) or not chosen_by:
+        raise ValueError(f"training needs train and val images, got {len(data.labels)} and {chosen_by}")
 
 
 def _train_epoch(
