@@ -30,6 +30,7 @@ import pyarrow as pa
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.evaluation.cross_fitted import Folds
 from winnow.evaluation.gate import Answers, Decision, decide
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.model.learner import Learner, answers, learner_of
@@ -88,8 +89,8 @@ def main(
         "candidate": _side(inputs, candidate, read_samples(candidate)),
     }
     queried = _side(inputs, incoming, only_source(came_in), "label_book")
-    right = _cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
-    decision = decide(**right, margin=params.margin)
+    right, folds = _cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
+    decision = decide(**right, folds=folds, margin=params.margin)
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
         tables = [read_table(path, VERDICT_SCHEMA) for path in verdicts]
@@ -118,15 +119,15 @@ def _side(inputs: Inputs, dataset: Path, samples: pa.Table, *more: str) -> Side:
 
 def _cross_fitted(
     params: Params, sides: Mapping[str, Side], queried: Side, classes: int, learner: Learner
-) -> dict[str, Answers]:
-    """By side, (R, N) true where the model that was trained without an image's fold classifies it as it came in."""
+) -> tuple[dict[str, Answers], Folds]:
+    """By side, (R, N) true where the model trained without an image's fold classifies it as it came in; the folds."""
     jobs: list[tuple[Labelled, Labelled, int, Learner, int]] = []
-    places = []
+    places, folds = [], np.zeros((len(params.seeds), len(queried.groups)), dtype=np.int64)
     for repeat, seed in enumerate(params.seeds):
         rng = np.random.default_rng(seed)
-        dealt = deal_folds(queried.data.labels, queried.groups.tolist(), folds=params.folds, rng=rng)
+        folds[repeat] = deal_folds(queried.data.labels, queried.groups.tolist(), folds=params.folds, rng=rng)
         for fold in range(params.folds):
-            asked = np.flatnonzero(dealt == fold)
+            asked = np.flatnonzero(folds[repeat] == fold)
             weights = int(rng.integers(2**31))  # the same on every side
             for name, side in sides.items():
                 given = np.flatnonzero(~np.isin(side.groups, queried.groups[asked]))
@@ -140,7 +141,7 @@ def _cross_fitted(
         places, run_jobs(answers, jobs, steps=steps, label="gate: epochs"), strict=True
     ):
         right[name][repeat, asked] = answered
-    return right
+    return right, folds
 
 
 def _rows(data: Labelled, index: npt.NDArray[np.int64]) -> Labelled:

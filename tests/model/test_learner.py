@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.backbones import card_of, images, write_module
 from tests.support.profiles import profile
@@ -49,11 +50,20 @@ def test_a_head_needs_both_sides() -> None:
         HeadLearner(HEAD).train(clouds(60, 0), empty, classes=3, seed=0, tick=lambda: None)
 
 
+def test_without_validation_images_the_last_epoch_is_taken() -> None:
+    learner = HeadLearner(HEAD)
+    last = learner.train(clouds(60, 0), None, classes=3, seed=0, tick=lambda: None)
+    assert last.best_epoch == len(last.curve) == HEAD.epochs
+    shorter = HeadLearner(dataclasses.replace(HEAD, epochs=HEAD.epochs - 1))
+    before = shorter.train(clouds(60, 0), None, classes=3, seed=0, tick=lambda: None)
+    assert not torch.equal(last.model.state_dict()["weight"], before.model.state_dict()["weight"])
+
+
 def test_answers_are_right_where_the_prediction_is() -> None:
     queried = clouds(30, 2)
     learner = HeadLearner(HEAD)
-    right = answers(clouds(60, 0), clouds(30, 1), queried, 3, learner, 0, lambda: None)
-    trained = learner.train(clouds(60, 0), clouds(30, 1), classes=3, seed=0, tick=lambda: None)
+    right = answers(clouds(60, 0), queried, 3, learner, 0, lambda: None)
+    trained = learner.train(clouds(60, 0), None, classes=3, seed=0, tick=lambda: None)
     np.testing.assert_array_equal(right, learner.evaluate(trained, queried).predicted == queried.labels)
     assert right.mean() > 0.8
 

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winnow.evaluation.intervals import Interval, gain_interval
+from winnow.evaluation.cross_fitted import Folds, cross_fitted_interval
+from winnow.evaluation.intervals import Interval
 
 Answers = npt.NDArray[np.bool_]  # (R, N) true where repeat r classifies image n as it came in
 
@@ -32,7 +33,7 @@ GATE = {  # key of metrics/gate/<round>.json: meaning
     "accepted": "whether the round's dataset is passed on: both questions are passed",
     "margin": "harm, in accuracy, that the round must surely stay below",
     "cleansing.mean": "accuracy after training on the round's source images, minus that of those that came in",
-    "cleansing.low": "lower end of its 90 % interval over repeats and images; at or below -margin it is rejected",
+    "cleansing.low": "lower end of its 90 % interval over networks and images; at or below -margin it is rejected",
     "cleansing.high": "upper end",
     "augmentation.mean": "accuracy after training on all of the round, minus that of its source images alone",
     "augmentation.low": "likewise",
@@ -78,19 +79,24 @@ class Decision:
         }
 
 
-def decide(*, incoming: Answers, cleansed: Answers, candidate: Answers, margin: float) -> Decision:
+def decide(*, incoming: Answers, cleansed: Answers, candidate: Answers, folds: Folds, margin: float) -> Decision:
     """Whether the round's dataset is passed on.
 
     Args:
         incoming: (R, N) answers of models trained on the source images that came in.
         cleansed: (R, N) likewise on those of the round, with its labels.
         candidate: (R, N) likewise on all that the round made.
+        folds: (R, N) fold of each image, by repeat.
         margin: harm, in accuracy, that a round must surely stay below.
     """
+
+    def gain(after: Answers, before: Answers) -> Interval:
+        return cross_fitted_interval(after.astype(np.float64) - before, folds, level=TWO_SIDED)
+
     return Decision(
-        cleansing=gain_interval(cleansed, incoming, level=TWO_SIDED),
-        augmentation=gain_interval(candidate, cleansed, level=TWO_SIDED),
-        gain=gain_interval(candidate, incoming, level=TWO_SIDED),
+        cleansing=gain(cleansed, incoming),
+        augmentation=gain(candidate, cleansed),
+        gain=gain(candidate, incoming),
         incoming=float(incoming.mean()),
         candidate=float(candidate.mean()),
         margin=margin,
