@@ -89,7 +89,7 @@ def main(
         "candidate": _side(inputs, candidate, read_samples(candidate)),
     }
     queried = _side(inputs, incoming, only_source(came_in), "label_book")
-    right, folds = _cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
+    right, folds = cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
     decision = decide(**right, folds=folds, margin=params.margin)
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
@@ -117,7 +117,7 @@ def _side(inputs: Inputs, dataset: Path, samples: pa.Table, *more: str) -> Side:
     return Side(data, column(samples, "group"))
 
 
-def _cross_fitted(
+def cross_fitted(
     params: Params, sides: Mapping[str, Side], queried: Side, classes: int, learner: Learner
 ) -> tuple[dict[str, Answers], Folds]:
     """By side, (R, N) true where the model trained without an image's fold classifies it as it came in; the folds."""

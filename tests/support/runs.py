@@ -132,7 +132,8 @@ class Run:
             ids = pa.array([row["id"] for row in embedded], pa.string())
             table = pa.table({"id": ids, "x": points[0], "y": points[1]})
             write_table(self.path(f"data/{round_name}/embed/embeddings.parquet"), table)
-            gate = {"accepted": accepted, "gain": interval(0.01), "images": 15, "seeds": 3}
+            gains = dict.fromkeys(("gain", "cleansing", "augmentation"), interval(0.01))
+            gate = {"accepted": accepted, "margin": 0.03, **gains, "images": 15, "seeds": 3}
             gate |= {"incoming": {"mean": 0.7}, "candidate": {"mean": 0.71}}
             write_json(self.path(f"metrics/gate/{round_name}.json"), gate)
             for title in ("policy", "edge_cases"):

@@ -17,6 +17,8 @@ from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.repeats import Basis, over_repeats, record
 from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.files import ROOT, digest, write_json
+from winnow.pipeline.json_files import read_json
+from winnow.pipeline.messages import UserError
 
 FOLDER, SUMMARY = ROOT / "metrics/repeats", ROOT / "metrics/repeats.json"
 SAME = ("synthesise", "prepare")  # sections whose seeds make the source and its splits: the same in every repeat
@@ -53,14 +55,18 @@ def inputs_of(params: Mapping[str, Any], source: Path, root: Path = ROOT) -> str
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def run_repeats(count: int, run: Callable[[Mapping[str, Any]], None], params: Mapping[str, Any]) -> None:
+def run_repeats(
+    count: int, run: Callable[[Mapping[str, Any]], None], params: Mapping[str, Any], asked: Mapping[str, Any]
+) -> None:
     """Run every repeat that is not there yet, the first one last, and write their summary.
 
     Args:
         count: how many.
-        run: the pipeline, with some params changed while it runs.
-        params: all of params.yaml, as the command has set them.
+        run: the pipeline, with these seeds while it runs.
+        params: all of params.yaml.
+        asked: what the command sets of them, by dotted key.
     """
+    params = with_changes(params, asked)
     for repeat in reversed(range(count)):
         changes = shifted(params, repeat)
         file = FOLDER / f"{repeat}.json"
@@ -72,7 +78,7 @@ def run_repeats(count: int, run: Callable[[Mapping[str, Any]], None], params: Ma
         print(f"reproduce: repeat {repeat} of 0 to {count - 1}")
         run(changes)
         write_json(file, _record(repeat, inputs, wanted))
-    summary = over_repeats([json.loads((FOLDER / f"{repeat}.json").read_bytes()) for repeat in range(count)])
+    summary = over_repeats([read_json(FOLDER / f"{repeat}.json") for repeat in range(count)])
     write_json(SUMMARY, summary)
     print(summary_text(summary))
 
@@ -92,10 +98,9 @@ def with_changes(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[
 def is_done(file: Path, inputs: str) -> bool:
     """Whether a repeat's file is there, whole, and of these inputs."""
     try:
-        found: Any = json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):
+        return read_json(file).get("inputs") == inputs
+    except UserError:
         return False
-    return isinstance(found, dict) and found.get("inputs") == inputs
 
 
 def _record(repeat: int, inputs: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +112,7 @@ def _record(repeat: int, inputs: str, params: Mapping[str, Any]) -> dict[str, An
     }
     ids = next(iter(arms.values())).test_ids
     basis = Basis(repeat, inputs, hashlib.sha256("\0".join(ids).encode()).hexdigest()[:16])
-    return record(basis, arms, json.loads((ROOT / "metrics/refinement.json").read_bytes()))
+    return record(basis, arms, read_json(ROOT / "metrics/refinement.json"))
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Run the pipeline as ``make run`` and ``make reproduce`` do.
 
     winnow run [--source PATH]
-    winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2]
+    winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2] [--repeats 1]
 
 params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
 any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails.
@@ -10,6 +10,7 @@ any training. The options are written into params.yaml, which keeps its comments
 
 import argparse
 import fcntl
+import functools
 import io
 import os
 import re
@@ -169,6 +170,7 @@ def main(command: str, words: Sequence[str]) -> None:
         parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to SEEDS - 1")
         parser.add_argument("--profile", default="competition", help="a name from judge.profiles")
         parser.add_argument("--rounds", type=int, default=2, help="how often the method is repeated")
+        parser.add_argument("--repeats", type=int, default=1, help="whole pipelines, each from seeds of its own")
     options = parser.parse_args(words)
     signal.signal(signal.SIGTERM, _interrupted)
     changes: dict[str, Any] = {}
@@ -182,11 +184,13 @@ def main(command: str, words: Sequence[str]) -> None:
                 if warning := home_warning(changes["dataset.source"], Path("~").expanduser()):
                     print(f"{command}: {warning}")
             if command == "reproduce":
-                changes |= requested_changes(options.seeds, options.profile, options.rounds)
-            with changed_params(changes):
-                dvc("repro", "overrides")
-                check_classes()
-                dvc("repro")
+                changes |= requested_changes(options.seeds, options.profile, options.rounds, options.repeats)
+            if command == "reproduce" and options.repeats > 1:
+                from winnow.commands.repeats import run_repeats
+
+                run_repeats(options.repeats, functools.partial(_run_once, changes), read_params(), changes)
+            else:
+                _run_once(changes, {})
     except UserError as error:
         sys.exit(f"{command}: {error}")
     except KeyboardInterrupt:
@@ -197,13 +201,24 @@ def main(command: str, words: Sequence[str]) -> None:
         print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` restores the old ones.")
 
 
-def requested_changes(seeds: int, profile: str, rounds: int) -> dict[str, Any]:
+def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any]) -> None:
+    """Run the pipeline with params changed, and with the seeds of a repeat, which do not stay in params.yaml."""
+    before = PARAMS.read_bytes()
+    with changed_params({**changes, **seeds}):
+        dvc("repro", "overrides")
+        check_classes()
+        dvc("repro")
+    if seeds:
+        write_bytes(PARAMS, before)
+
+
+def requested_changes(seeds: int, profile: str, rounds: int, repeats: int) -> dict[str, Any]:
     """Changes to params.yaml that ``winnow reproduce`` makes.
 
     Raises:
         UserError: a value is out of range.
     """
-    for name, count in (("--seeds", seeds), ("--rounds", rounds)):
+    for name, count in (("--seeds", seeds), ("--rounds", rounds), ("--repeats", repeats)):
         if not 1 <= count <= MOST_REPEATED:
             raise UserError(f"{name} must be at least 1 and at most {MOST_REPEATED}, got {count}")
     known = read_params()["judge"]["profiles"]
