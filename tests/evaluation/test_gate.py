@@ -174,7 +174,7 @@ def test_no_image_is_classified_by_a_model_that_has_seen_its_group(
     write_dataset(tmp_path / "grouped", samples_table(rows, class_names(samples)), shards_from=[good])
     seen: list[tuple[set[bytes], set[bytes]]] = []
 
-    def watched(jobs: list[Any], *, steps: int, label: str) -> list[np.ndarray]:
+    def watched(_: object, jobs: list[Any], *, steps: int, label: str) -> list[np.ndarray]:
         for data, queried, *_ in jobs:
             seen.append(({one.tobytes() for one in data.images}, {one.tobytes() for one in queried.images}))
         return [np.zeros(len(job[1].labels), dtype=bool) for job in jobs]
