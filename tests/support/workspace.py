@@ -47,6 +47,7 @@ TINY: dict[str, Any] = {
     "find_edge_cases.profile.epochs": 1,
     "gate.seeds": [0],
     "gate.profile.epochs": 1,
+    "gate.margin": 0.9,  # so little training tells nothing
     "judge.max_images": 160,
     "judge.profiles.quick.epochs": 1,
     "compare.seeds": [0, 1],
