@@ -1,5 +1,7 @@
 """The policy under search: its relaxed draws and gradients against the formulas, and the policy it is read off as."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -51,20 +53,7 @@ def test_the_gradients_are_those_of_the_written_out_stage() -> None:
     def loss() -> torch.Tensor:
         return (policy(images, nothing, free, generator(3)) * target).sum()
 
-    loss().backward()
-    step = 1e-6
-    for parameter in (policy.probability, policy.magnitude):
-        assert parameter.grad is not None
-        for index in range(3):
-            ends = []
-            for sign in (1, -1):
-                with torch.no_grad():
-                    parameter[0, 0, index] += sign * step
-                    ends.append(loss().item())
-                    parameter[0, 0, index] -= sign * step
-            assert parameter.grad[0, 0, index].item() == pytest.approx(
-                (ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-6
-            )
+    assert_slopes(loss, policy.probability, policy.magnitude)
     rng = generator(3)
     share = torch.softmax(policy.weight.detach()[0, 0] / 0.05, dim=0)
     torch.multinomial(share.expand(6, 3), 1, generator=rng)
@@ -101,9 +90,14 @@ def test_the_gradients_of_a_mixture_are_those_of_finite_differences() -> None:
     def loss() -> torch.Tensor:
         return (policy(images, nothing, None, generator(3)) * target).sum()
 
+    assert_slopes(loss, policy.probability, policy.magnitude, policy.weight)
+
+
+def assert_slopes(loss: Callable[[], torch.Tensor], *parameters: torch.nn.Parameter) -> None:
+    """Each gradient of a policy of one stage and three operations is that of central differences."""
     loss().backward()
     step = 1e-6
-    for parameter in (policy.probability, policy.magnitude, policy.weight):
+    for parameter in parameters:
         assert parameter.grad is not None
         for index in range(3):
             ends = []
