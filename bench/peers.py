@@ -78,6 +78,8 @@ def draws(faulty: Faulty, *, count: int, seed: int) -> Draws:
         count: how many resamples.
         seed: of the draws.
     """
+    if not 0 < faulty.sum() < len(faulty):
+        raise SystemExit("the images have no faults, or nothing else: there is nothing to rank")
     rng = np.random.default_rng(seed)
     found: list[npt.NDArray[np.int64]] = []
     while len(found) < count:

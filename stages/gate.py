@@ -33,7 +33,7 @@ from winnow.dataset.samples import class_names, column, label_indices, only_sour
 from winnow.evaluation.cross_fitted import Folds
 from winnow.evaluation.gate import Answers, Decision, decide
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.model.learner import Learner, answers, learner_of
+from winnow.model.learner import Learner, Rows, answers, learner_of
 from winnow.pipeline.fields import AtLeastTwo, OpenShare, Seeds, section
 from winnow.pipeline.files import read_table, write_json
 from winnow.pipeline.messages import UserError
@@ -90,7 +90,7 @@ def main(
     }
     queried = _side(inputs, incoming, only_source(came_in), "label_book")
     right, folds = cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
-    decision = decide(**right, folds=folds, margin=params.margin)
+    decision = decide(**right, folds=folds, groups=queried.groups, margin=params.margin)
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
         tables = [read_table(path, VERDICT_SCHEMA) for path in verdicts]
@@ -121,7 +121,7 @@ def cross_fitted(
     params: Params, sides: Mapping[str, Side], queried: Side, classes: int, learner: Learner
 ) -> tuple[dict[str, Answers], Folds]:
     """By side, (R, N) true where the model trained without an image's fold classifies it as it came in; the folds."""
-    jobs: list[tuple[Labelled, Labelled, int, Learner, int]] = []
+    jobs: list[tuple[Labelled, Rows, Labelled, Rows, int, Learner, int]] = []
     places, folds = [], np.zeros((len(params.seeds), len(queried.groups)), dtype=np.int64)
     for repeat, seed in enumerate(params.seeds):
         rng = np.random.default_rng(seed)
@@ -133,19 +133,15 @@ def cross_fitted(
                 given = np.flatnonzero(~np.isin(side.groups, queried.groups[asked]))
                 if not len(given) or not len(asked):
                     raise UserError(f"gate.folds is {params.folds}, but the {name} images are too few; lower it")
-                jobs.append((_rows(side.data, given), _rows(queried.data, asked), classes, learner, weights))
+                jobs.append((side.data, given, queried.data, asked, classes, learner, weights))
                 places.append((name, repeat, asked))
     right = {name: np.zeros((len(params.seeds), len(queried.groups)), dtype=bool) for name in sides}
-    steps = sum(learner.epochs_on(len(job[0].labels)) for job in jobs)
+    steps = sum(learner.epochs_on(len(given)) for _, given, *_ in jobs)
     for (name, repeat, asked), answered in zip(
         places, run_jobs(answers, jobs, steps=steps, label="gate: epochs"), strict=True
     ):
         right[name][repeat, asked] = answered
     return right, folds
-
-
-def _rows(data: Labelled, index: npt.NDArray[np.int64]) -> Labelled:
-    return Labelled(data.images[index], data.labels[index])
 
 
 def _summary(decision: Decision, images: int) -> str:

@@ -85,7 +85,7 @@ def judge(material: Material, incoming: Labels, candidate: Labels, seed: int) ->
     learner = HeadLearner(load_params("head", HeadProfile))
     sides = {"incoming": side(incoming), "cleansed": side(candidate), "candidate": side(candidate)}
     right, folds = cross_fitted(params, sides, queried, material.classes, learner)
-    return decide(**right, folds=folds, margin=params.margin)
+    return decide(**right, folds=folds, groups=material.groups, margin=params.margin)
 
 
 def main() -> None:

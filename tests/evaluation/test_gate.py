@@ -21,6 +21,7 @@ from winnow.training.training import Profile
 from winnow.verdicts.ledger import VERDICT_SCHEMA, read_ledger
 
 MARGIN = 0.03
+ALONE = np.arange(400).astype(str)  # a group for each image
 FOLDS = np.stack([np.random.default_rng(repeat).permutation(np.arange(400) % 2) for repeat in range(3)])
 
 
@@ -30,7 +31,7 @@ def answers(accuracy: float, *, seed: int, shape: tuple[int, int] = (3, 400)) ->
 
 def decided(incoming: float, cleansed: float, candidate: float) -> Decision:
     right = [answers(p, seed=number) for number, p in enumerate((incoming, cleansed, candidate))]
-    return decide(incoming=right[0], cleansed=right[1], candidate=right[2], folds=FOLDS, margin=MARGIN)
+    return decide(incoming=right[0], cleansed=right[1], candidate=right[2], folds=FOLDS, groups=ALONE, margin=MARGIN)
 
 
 def test_a_helpful_round_is_accepted() -> None:
@@ -51,6 +52,21 @@ def test_harmful_copies_are_refused_however_much_the_cleansing_gains() -> None:
     assert decision.gain.low > 0
 
 
+def test_two_harms_that_add_up_are_refused() -> None:
+    """Each of 0.02, among so many images that either alone surely stays below 0.03."""
+    right = [np.zeros((3, 20_000), dtype=bool) for _ in range(3)]
+    for one, share in zip(right, (0.80, 0.78, 0.76), strict=True):
+        one[:, : int(share * 20_000)] = True
+    rng = np.random.default_rng(0)
+    folds = np.stack([rng.permutation(np.arange(20_000) % 2) for _ in range(3)])
+    alone = np.arange(20_000).astype(str)
+    decision = decide(
+        incoming=right[0], cleansed=right[1], candidate=right[2], folds=folds, groups=alone, margin=MARGIN
+    )
+    assert min(decision.cleansing.low, decision.augmentation.low) > -MARGIN > decision.gain.low
+    assert not decision.accepted
+
+
 def test_what_is_within_the_margin_only_by_chance_is_refused() -> None:
     """Between 0.79 and 0.8 of 400 images no interval is as narrow as the margin."""
     decision = decided(0.8, 0.79, 0.8)
@@ -60,7 +76,7 @@ def test_what_is_within_the_margin_only_by_chance_is_refused() -> None:
 
 def test_equal_answers_are_accepted() -> None:
     same = answers(0.7, seed=3)
-    decision = decide(incoming=same, cleansed=same, candidate=same, folds=FOLDS, margin=MARGIN)
+    decision = decide(incoming=same, cleansed=same, candidate=same, folds=FOLDS, groups=ALONE, margin=MARGIN)
     assert decision.accepted
     figures = decision.figures(images=400, seeds=3)
     assert figures["gain"] == figures["cleansing"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
@@ -71,14 +87,21 @@ def test_equal_answers_are_accepted() -> None:
 def test_the_error_rates_are_those_promised(change: float, least: float, most: float) -> None:
     """Of 300 simulated rounds: 2,000 images with difficulties of their own, and networks that differ by 0.007."""
     rng, accepted = np.random.default_rng(0), 0
-    folds = np.stack([rng.permutation(np.arange(2000) % 2) for _ in range(2)])
+    folds, alone = np.stack([rng.permutation(np.arange(2000) % 2) for _ in range(2)]), np.arange(2000).astype(str)
     for _ in range(300):
         hard, sides = rng.uniform(-0.25, 0.25, 2000), []
         for accuracy in (0.7, 0.7 + change):
             quality = np.take_along_axis(rng.normal(0, 0.005, (2, 2)), folds, axis=1)
             sides.append(rng.random((2, 2000)) < accuracy + hard + quality)
         before, after = sides
-        decision = decide(incoming=before, cleansed=after, candidate=after, folds=folds, margin=MARGIN)
+        decision = decide(
+            incoming=before,
+            cleansed=after,
+            candidate=after,
+            folds=folds,
+            groups=alone,
+            margin=MARGIN,
+        )
         accepted += decision.accepted
     assert least <= accepted / 300 <= most
 
@@ -175,9 +198,10 @@ def test_no_image_is_classified_by_a_model_that_has_seen_its_group(
     seen: list[tuple[set[bytes], set[bytes]]] = []
 
     def watched(_: object, jobs: list[Any], *, steps: int, label: str) -> list[np.ndarray]:
-        for data, queried, *_ in jobs:
-            seen.append(({one.tobytes() for one in data.images}, {one.tobytes() for one in queried.images}))
-        return [np.zeros(len(job[1].labels), dtype=bool) for job in jobs]
+        for data, given, queried, asked, *_ in jobs:
+            trained, questions = data.images[given], queried.images[asked]
+            seen.append(({one.tobytes() for one in trained}, {one.tobytes() for one in questions}))
+        return [np.zeros(len(job[3]), dtype=bool) for job in jobs]
 
     monkeypatch.setattr("stages.gate.run_jobs", watched)
     run(tmp_path, incoming=tmp_path / "grouped", candidate=tmp_path / "grouped", verdicts=[])

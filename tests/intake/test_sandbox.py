@@ -78,7 +78,6 @@ def test_a_batch_is_answered_in_its_order() -> None:
     ("width", "reason"),
     [
         (DIES, "crashes the decoder"),
-        (KILLED, "takes too much memory to decode"),
         pytest.param(
             GREEDY,
             "takes too much memory to decode",
@@ -97,6 +96,23 @@ def test_an_image_that_harms_its_decoder_costs_itself(width: int, reason: str, m
             expected = (FAULT, reason) if content == batch[1] else (RESULT, [3 if content == batch[0] else 4, 5])
             assert alone(sandbox, content) == expected
         assert len(decoders(os.getpid())) <= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+def test_a_child_that_the_system_kills_is_no_fault_of_its_image() -> None:
+    with opened() as sandbox, pytest.raises(MemoryError):
+        alone(sandbox, sized(KILLED))
+
+
+def test_an_image_that_hangs_is_ended_even_if_more_of_its_batch_than_a_socket_holds_is_to_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SECONDS", 1.0)
+    monkeypatch.setattr(module, "PATIENCE", 2)
+    large = sized(3) + bytes(60_000)  # behind the image's end
+    batch = [sized(HANGS), large, large, large, large]
+    with opened() as sandbox:
+        assert sandbox.examine([(one, len(one)) for one in batch]) == [(ALONE, None)] * 5
 
 
 def test_an_error_of_ours_comes_back_with_its_traceback() -> None:

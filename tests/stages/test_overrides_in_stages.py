@@ -266,7 +266,7 @@ def answering(accepted: bool) -> Callable[..., list[np.ndarray]]:
     """Jobs of the gate, of every three the incoming side's first: it is all right, or the two others are."""
 
     def jobs(_: object, jobs: list[Any], **__: object) -> list[np.ndarray]:
-        return [np.full(len(job[1].labels), accepted == (number % 3 > 0)) for number, job in enumerate(jobs)]
+        return [np.full(len(job[3]), accepted == (number % 3 > 0)) for number, job in enumerate(jobs)]
 
     return jobs
 
@@ -309,8 +309,8 @@ def test_the_gate_asks_and_trains_with_overrides_applied(project: Project, monke
     project.gate(project.folder / "prepared", project.folder / "influenced", ["influenced"], "data/r1/accepted")
     incoming = seen[0:6:3]  # by fold of the first repeat; of two folds an image is in one and trained on for the other
     train, val, book = [0, 0, 0, 2, 1, 1, 2, 2, 0, 1], [0, 1], [0, 1, 2]  # val: p, r
-    for part, wanted in ((0, train + val), (1, train + val + book)):
-        assert sorted(label for job in incoming for label in job[part].labels) == sorted(wanted)
+    for part, wanted in ((0, train + val), (2, train + val + book)):
+        assert sorted(label for job in incoming for label in job[part].labels[job[part + 1]]) == sorted(wanted)
     ledger = read_ledger(project.folder / "data/r1/accepted").to_pylist()
     assert {(row["round"], row["stage"]) for row in ledger} == {
         ("r1", "cleanse_influence")

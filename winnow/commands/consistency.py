@@ -1,5 +1,6 @@
 """Params that each are sound but do not go together: what a stage would reject only after others have run for hours."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,7 @@ def _check_datasets(named: dict[str, str], rounds: list[str], pipeline: Path) ->
     """Reject a dataset that neither is there nor is written by any stage; DVC notices when it comes to it."""
     written = set(_outputs(pipeline, rounds))
     for where, path in named.items():
-        if path not in written and not (ROOT / path).exists():
+        if os.path.normpath(path) not in written and not (ROOT / path).exists():
             raise UserError(
                 f"params.yaml: {where} is {plain(path)}, which no stage writes and which is not there; correct it"
             )

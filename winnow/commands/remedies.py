@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
+ASIDE = ".dvc/tmp/damaged"  # where what is damaged is moved, as `winnow fsck --repair` does
 SHOWN = 5  # members of a folder with one fault that are named singly
 
 
@@ -99,7 +100,8 @@ def local_findings(items: Iterable[Item], places: Places) -> list[Finding]:
             needed = by_output.get(item.output, []) if item.is_list else [item.oid]
             found.append(_local(item, places, needed))
             named |= set(needed) if item.here is State.MISSING else {item.oid}
-    return collapsed(found)
+    # What fills the cache comes first: the other commands take from it, and some remove what it is filled from.
+    return sorted(collapsed(found), key=lambda one: not one.remedy.startswith("winnow fsck --repair"))
 
 
 def _local(item: Item, places: Places, needed: list[str]) -> Finding:
@@ -130,7 +132,8 @@ def _remedy(item: Item, places: Places, needed: list[str]) -> tuple[str, str]:
     lost = " (what is there now is lost)" if item.here is State.OTHER else ""
     again = f"dvc repro {shlex.quote(item.stage)}"
     if item.here is State.EXTRA:
-        return "rm -f {path}", " (or move it elsewhere)"
+        keep = "" if item.made else f"; `dvc add {shlex.quote(item.output)}` keeps it"
+        return "rm -f {path}", f" (or move it elsewhere{keep})"
     if not item.cached:
         return f"rm -rf {{path}} && {'git checkout -- {path}' if item.committed else again}", lost
     if not any(map(places.bad, needed)):
@@ -140,7 +143,12 @@ def _remedy(item: Item, places: Places, needed: list[str]) -> tuple[str, str]:
         mend = "winnow fsck --repair"
         return (mend, "") if item.here is State.WHOLE else (f"{mend}; {clear}dvc checkout {{path}}", lost)
     if item.pushed and places.pulls(oid for oid in needed if places.lost(oid)):
-        return f"{clear}winnow pull{places.option} {{path}}", lost
+        # Whether the remote has it shows only then, so that nothing is removed before.
+        aside = f"mkdir -p {ASIDE} && mv {{path}} {ASIDE}/ && " if clear else ""
+        return (
+            f"{aside}winnow pull{places.option} {{path}}",
+            f" (what is there now is in {ASIDE} then)" if aside else "",
+        )
     aside = "winnow fsck --repair; " if any(places.cache.get(oid) is State.OTHER for oid in needed) else ""
     if item.made:
         return f"{aside}{clear}{again}", lost
@@ -172,7 +180,7 @@ def collapsed(found: list[Finding]) -> list[Finding]:
     """The findings, with one for the folder where many of its files have the same fault and remedy."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in found:
-        alone = finding.path if finding.remedy.startswith("rm -f ") else ""  # else the folder would be removed
+        alone = finding.path if "rm -" in finding.remedy else ""  # else the folder would be removed
         groups.setdefault((finding.output + alone, finding.what, finding.remedy), []).append(finding)
     return [
         line

@@ -22,6 +22,7 @@ from winnow.pipeline.messages import UserError
 
 FOLDER, SUMMARY = ROOT / "metrics/repeats", ROOT / "metrics/repeats.json"
 SAME = ("synthesise", "prepare")  # sections whose seeds make the source and its splits: the same in every repeat
+CODE = ("winnow", "stages", "dvc.yaml", "overrides.csv", "models/user", "requirements.txt")  # what outputs depend on
 APART = 1000  # between the seeds of two repeats
 
 
@@ -50,8 +51,11 @@ def inputs_of(params: Mapping[str, Any], source: Path, root: Path = ROOT) -> str
         source: a folder or a zip.
         root: of the repository.
     """
-    code = digest([root / "winnow", root / "stages", root / "dvc.yaml", root / "overrides.csv"])
-    text = f"{json.dumps(params, sort_keys=True, default=str)}{code}{digest([source])}"
+    told = [root / params[name] for name in ("predictions", "embeddings") if name in params]
+    code = digest([root / name for name in CODE] + told)
+    # The embedded source is made by the pipeline itself, from params and code.
+    given = "" if source == root / "data/synthetic.zip" else digest([source])
+    text = f"{json.dumps(params, sort_keys=True, default=str)}{code}{given}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ any training. The options are written into params.yaml, which keeps its comments
 import argparse
 import fcntl
 import functools
+import hashlib
 import io
 import os
 import re
@@ -29,14 +30,15 @@ from ruamel.yaml import YAML
 from winnow.commands.checks import check_classes, check_repository, check_source
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.pipeline.durable import sweep
-from winnow.pipeline.files import ROOT, write_bytes
+from winnow.pipeline.files import ROOT, write_bytes, write_json
 from winnow.pipeline.json_files import read_json
-from winnow.pipeline.messages import UserError, plain
+from winnow.pipeline.messages import UserError, failure_of_the_machine, plain
 from winnow.pipeline.params import PARAMS, load_params, read_params
 
 MOST_REPEATED = 1_000  # seeds, as in params.yaml, and rounds
 HOMES = re.compile("/(home|Users)/[^/]+/")
 RUN_LOCK = ROOT / ".dvc/tmp/winnow-run.lock"
+KEPT = ROOT / ".dvc/tmp/winnow-params.json"  # params.yaml as it was before a repeat
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
 
 
@@ -96,12 +98,14 @@ def one_run(file: Path = RUN_LOCK) -> Iterator[None]:
 
 
 @contextmanager
-def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[None]:
+def changed_params(changes: Mapping[str, Any], file: Path = PARAMS, *, keep: bool = True) -> Iterator[None]:
     """params.yaml with some values changed; restored if the block raises, unless it was edited meanwhile.
 
     Args:
         changes: new values by dotted key (``dataset.source``).
         file: the params file.
+        keep: whether the changes stay when the block has ended well. If not, a copy of the file is kept beside it until
+            then, from which ``restore_params`` restores it after a kill.
     """
     if not changes:
         yield
@@ -123,15 +127,31 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS) -> Iterator[
     text = io.StringIO()
     yaml.dump(document, text)
     ours = text.getvalue().encode()
+    if not keep:
+        write_json(KEPT, {"before": before.decode(), "ours": hashlib.sha256(ours).hexdigest()})
     write_bytes(file, ours)
+    done = False
     try:
         yield
-    except BaseException:
-        if file.read_bytes() == ours:
+        done = keep
+    finally:
+        if not done and file.read_bytes() == ours:
             write_bytes(file, before)
-        else:
+        elif not done:
             print(f"run: {file.name} was edited meanwhile and is not restored; this run had set {', '.join(changes)}")
-        raise
+        if not keep:
+            KEPT.unlink(missing_ok=True)
+
+
+def restore_params(file: Path = PARAMS) -> None:
+    """Put back params.yaml as it was before a repeat that was killed, unless it was edited since."""
+    if not KEPT.exists():
+        return
+    kept = read_json(KEPT)
+    if hashlib.sha256(file.read_bytes()).hexdigest() == kept["ours"]:
+        write_bytes(file, kept["before"].encode())
+        print(f"run: {file.name} had the seeds of a repeat that was killed; it is restored")
+    KEPT.unlink()
 
 
 def dvc(*arguments: str) -> None:
@@ -172,27 +192,16 @@ def main(command: str, words: Sequence[str]) -> None:
         parser.add_argument("--rounds", type=int, default=2, help="how often the method is repeated")
         parser.add_argument("--repeats", type=int, default=1, help="whole pipelines, each from seeds of its own")
     options = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, _interrupted)
-    changes: dict[str, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed hangs up
+        signal.signal(number, _interrupted)
     try:
-        with one_run():
-            sweep(ROOT)  # what a killed run left of params.yaml or dvc.lock
-            check_repository()
-            if options.source:
-                changes["dataset.source"] = stored_source(options.source, Path.cwd())
-                check_source(changes["dataset.source"])
-                if warning := home_warning(changes["dataset.source"], Path("~").expanduser()):
-                    print(f"{command}: {warning}")
-            if command == "reproduce":
-                changes |= requested_changes(options.seeds, options.profile, options.rounds, options.repeats)
-            if command == "reproduce" and options.repeats > 1:
-                from winnow.commands.repeats import run_repeats
-
-                run_repeats(options.repeats, functools.partial(_run_once, changes), read_params(), changes)
-            else:
-                _run_once(changes, {})
+        changes = _run(command, options)
     except UserError as error:
         sys.exit(f"{command}: {error}")
+    except (OSError, MemoryError, RuntimeError) as error:
+        if sentence := failure_of_the_machine(error):
+            sys.exit(f"{command}: {sentence}")
+        raise
     except KeyboardInterrupt:
         sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
     print_table()
@@ -201,15 +210,35 @@ def main(command: str, words: Sequence[str]) -> None:
         print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` restores the old ones.")
 
 
+def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Check everything, run the pipeline, and give the changes that stay in params.yaml."""
+    changes: dict[str, Any] = {}
+    with one_run():
+        restore_params()
+        sweep(ROOT)  # what a killed run left of params.yaml or dvc.lock
+        check_repository()
+        if options.source:
+            changes["dataset.source"] = stored_source(options.source, Path.cwd())
+            check_source(changes["dataset.source"])
+            if warning := home_warning(changes["dataset.source"], Path(os.path.expanduser("~"))):
+                print(f"{command}: {warning}")
+        if command == "reproduce":
+            changes |= requested_changes(options.seeds, options.profile, options.rounds, options.repeats)
+        if command == "reproduce" and options.repeats > 1:
+            from winnow.commands.repeats import run_repeats
+
+            run_repeats(options.repeats, functools.partial(_run_once, changes), read_params(), changes)
+        else:
+            _run_once(changes, {})
+    return changes
+
+
 def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any]) -> None:
     """Run the pipeline with params changed, and with the seeds of a repeat, which do not stay in params.yaml."""
-    before = PARAMS.read_bytes()
-    with changed_params({**changes, **seeds}):
+    with changed_params({**changes, **seeds}, keep=not seeds):
         dvc("repro", "overrides")
         check_classes()
         dvc("repro")
-    if seeds:
-        write_bytes(PARAMS, before)
 
 
 def requested_changes(seeds: int, profile: str, rounds: int, repeats: int) -> dict[str, Any]:

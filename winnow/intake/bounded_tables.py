@@ -87,7 +87,7 @@ def _reject_large_csv(path: Path, most: int) -> None:
     rows = size = columns = 0
     with pa.input_stream(str(path)) as stream:
         while chunk := stream.read(CHUNK):
-            columns = columns or chunk.splitlines()[0].count(b",") + 1
+            columns = columns or next((line for line in chunk.splitlines() if line.strip()), b"").count(b",") + 1
             rows, size = rows + max(chunk.count(b"\n"), chunk.count(b"\r")), size + len(chunk)
             _reject_large(path, most, rows=rows - 1, columns=columns, cells=columns * most, size=size)
 

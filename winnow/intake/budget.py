@@ -30,9 +30,25 @@ class Budget:
                 self._freed.notify_all()
 
 
-def available_memory() -> int:
-    """Bytes that this machine, or the container that it is, has left."""
+# Of a container's memory, in the two versions of Linux's control groups: limit, use, and in memory.stat the cache of
+# files, which is given back when it is needed.
+GROUPS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+def available_memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that this machine, or the container that it is, has left.
+
+    Args:
+        groups: where Linux shows the container's own limits.
+    """
     available = int(psutil.virtual_memory().available)
-    with contextlib.suppress(OSError, ValueError):  # no Linux, or no limit
-        available = min(available, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    for limit, used, cache in GROUPS:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # no Linux, another version, or no limit
+            lines = (groups / used).with_name("memory.stat").read_text().splitlines()
+            kept = int(dict(line.split() for line in lines)[cache])
+            left = int((groups / limit).read_text()) - int((groups / used).read_text()) + kept
+            available = min(available, max(0, left))
     return available

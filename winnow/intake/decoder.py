@@ -122,8 +122,9 @@ class _Requests:
         """Answer requests until the connection ends."""
         while True:
             alone, lengths = json.loads(self._connection.recv_bytes())
-            answers = [self._answer(self._connection.recv_bytes(), size, alone) for size in lengths]
-            self._send(RESULT, answers)
+            # All first, so that the parent never waits in a send, where no clock is looked at.
+            firsts = [self._connection.recv_bytes() for _ in lengths]
+            self._send(RESULT, [self._answer(*one, alone) for one in zip(firsts, lengths, strict=True)])
 
     def _answer(self, first: bytes, size: int, alone: bool) -> Answer:
         try:

@@ -4,10 +4,11 @@ Small files go in batches, a large one by itself; as many threads as there are c
 """
 
 import contextlib
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
+
+import joblib
 
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import Container
@@ -54,7 +55,7 @@ def _read(
 ) -> Iterator[tuple[Entry, str, Answer]]:
     reader = _Reader(container, sandbox, whole=whole)
     batches = list(_batches(entries, [container.files[entry.key] for entry in entries], whole=whole))
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(joblib.cpu_count())  # those that this process may use
     try:
         for batch, answers in zip(batches, pool.map(reader.batch, batches), strict=True):
             for entry, (name, answer) in zip(batch, answers, strict=True):

@@ -47,6 +47,9 @@ LOOK = 0.5  # seconds between two looks at a child that has not answered
 SHARE = 0.5  # of the memory available at the start, for all images in it at once
 
 
+LIMITED = sys.platform == "linux"  # whether a child's memory is, so that no image takes more than it may
+
+
 Fetch = Callable[[int, int], bytes]
 
 
@@ -88,6 +91,8 @@ class _Child:
         try:
             self._ready = self.receive() == b""
         except (_DiedError, _LateError):
+            if self.process.poll() == -signal.SIGKILL and LIMITED:
+                raise MemoryError from None
             raise RuntimeError("a process that opens images did not start; what it wrote stands above") from None
 
     def start_clock(self, seconds: float) -> None:
@@ -167,8 +172,10 @@ class Sandbox:
             try:
                 return self._converse(child, image, fetch, granted=True)[0]
             except _DiedError:
-                # Where memory runs out, the system kills.
-                return FAULT, TOO_MUCH if child.process.wait() == -signal.SIGKILL else CRASHING
+                killed = child.process.wait() == -signal.SIGKILL  # as the system does where memory runs out
+                if killed and LIMITED:  # the image had no more than it was allowed: the machine has too little
+                    raise MemoryError from None
+                return FAULT, TOO_MUCH if killed else CRASHING
 
     def room_for(self, size: int) -> contextlib.AbstractContextManager[None]:
         """Held while a file of so many bytes is in memory, here and in a child."""

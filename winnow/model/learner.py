@@ -34,6 +34,8 @@ from winnow.training.training import (
     train,
 )
 
+Rows = npt.NDArray[np.int64]
+
 
 class Learner(Protocol):
     """What a stage needs of a model; it travels to worker processes."""
@@ -192,23 +194,29 @@ def learner_of(card: Card, *, fixed: Profile, head: HeadProfile, finetune: Profi
 
 
 def answers(
-    data: Labelled, queried: Labelled, classes: int, learner: Learner, seed: int, tick: Tick
+    data: Labelled, given: Rows, queried: Labelled, asked: Rows, classes: int, learner: Learner, seed: int, tick: Tick
 ) -> npt.NDArray[np.bool_]:
-    """(N,) true where the model, trained on ``data`` to the last epoch, classifies a queried image as it is labelled.
+    """(n,) true where the model, trained to the last epoch, classifies an image that is asked about as it is labelled.
 
-    A job for a worker.
+    A job for a worker. Rows are taken here, since whole arrays are shared by all jobs.
 
     Args:
-        data: trained on.
-        queried: the images that it is evaluated on.
+        data: some of which is trained on.
+        given: its rows that are.
+        queried: images, some of which it is evaluated on.
+        asked: n of their rows.
         classes: K.
         learner: how it is trained.
         seed: of weights and orders.
         tick: called once an epoch.
     """
-    trained = learner.train(data, None, classes=classes, seed=seed, tick=tick)
-    right: npt.NDArray[np.bool_] = learner.evaluate(trained, queried).predicted == queried.labels
+    trained = learner.train(_rows(data, given), None, classes=classes, seed=seed, tick=tick)
+    right: npt.NDArray[np.bool_] = learner.evaluate(trained, _rows(queried, asked)).predicted == queried.labels[asked]
     return right
+
+
+def _rows(data: Labelled, rows: Rows) -> Labelled:
+    return Labelled(data.images[rows], data.labels[rows])
 
 
 def fixed_features(

@@ -231,5 +231,6 @@ def digest(paths: Iterable[Path]) -> str:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith("."):
                 total.update(f"{file.relative_to(path)}\0".encode())
-                total.update(hashlib.sha256(file.read_bytes()).digest())
+                with file.open("rb") as opened:
+                    total.update(hashlib.file_digest(opened, "sha256").digest())
     return total.hexdigest()
