@@ -37,22 +37,38 @@ def test_no_seed_of_params_is_forgotten() -> None:
 
 
 def repository(folder: Path) -> Path:
-    for name in ("winnow", "stages"):
+    for name in ("winnow", "stages", "models/user"):
         (folder / name).mkdir(parents=True)
         (folder / name / "code.py").write_text("x = 1\n")
-    for name in ("dvc.yaml", "overrides.csv", "source.zip"):
+    for name in ("dvc.yaml", "overrides.csv", "requirements.txt", "predictions.csv", "embeddings.csv", "source.zip"):
         (folder / name).write_text(name)
     return folder
 
 
-@pytest.mark.parametrize("edited", ["winnow/code.py", "stages/code.py", "dvc.yaml", "overrides.csv", "source.zip"])
+@pytest.mark.parametrize(
+    "edited",
+    [
+        *("winnow/code.py", "stages/code.py", "models/user/code.py", "dvc.yaml", "overrides.csv", "requirements.txt"),
+        *("predictions.csv", "embeddings.csv", "source.zip"),
+    ],
+)
 def test_a_repeat_is_of_other_inputs_once_anything_that_it_depends_on_changes(tmp_path: Path, edited: str) -> None:
     root = repository(tmp_path / "repository")
-    before = inputs_of({"seed": 1}, root / "source.zip", root)
-    assert inputs_of({"seed": 1}, root / "source.zip", root) == before
-    assert inputs_of({"seed": 2}, root / "source.zip", root) != before
+    told = {"predictions": "predictions.csv", "embeddings": "embeddings.csv"}
+    before = inputs_of(told | {"seed": 1}, root / "source.zip", root)
+    assert inputs_of(told | {"seed": 1}, root / "source.zip", root) == before
+    assert inputs_of(told | {"seed": 2}, root / "source.zip", root) != before
     (root / edited).write_text("other")
-    assert inputs_of({"seed": 1}, root / "source.zip", root) != before
+    assert inputs_of(told | {"seed": 1}, root / "source.zip", root) != before
+
+
+def test_the_embedded_source_counts_by_what_makes_it(tmp_path: Path) -> None:
+    """It is not there when the first repeat starts."""
+    root = repository(tmp_path / "repository")
+    before = inputs_of({}, root / "data/synthetic.zip", root)
+    (root / "data").mkdir()
+    (root / "data/synthetic.zip").write_text("made")
+    assert inputs_of({}, root / "data/synthetic.zip", root) == before
 
 
 def test_a_file_cut_short_is_no_repeat(tmp_path: Path) -> None:

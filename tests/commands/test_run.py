@@ -12,8 +12,17 @@ from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
 from tests.support.inputs import competition_card
 from tests.support.processes import on_a_full_disk
+from winnow.commands import run
 from winnow.commands.checks import check_classes, check_overrides, check_params
-from winnow.commands.run import changed_params, home_warning, one_run, requested_changes, stored_source, unrolled
+from winnow.commands.run import (
+    changed_params,
+    home_warning,
+    one_run,
+    requested_changes,
+    restore_params,
+    stored_source,
+    unrolled,
+)
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
 
@@ -70,6 +79,48 @@ def test_what_a_person_edits_meanwhile_stays(
     assert ("edited meanwhile and is not restored; this run had set dataset.source" in capsys.readouterr().out) == bool(
         changes
     )
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(run, "KEPT", tmp_path / "kept.json")
+    return tmp_path / "kept.json"
+
+
+def test_the_seeds_of_a_repeat_do_not_stay(file: Path, kept: Path) -> None:
+    with changed_params({"value.seed": 1000}, file, keep=False):
+        assert read_params(file)["value"]["seed"] == 1000
+        assert kept.exists()
+    assert file.read_bytes() == PARAMS
+    assert not kept.exists()
+
+
+def test_an_edit_during_a_repeat_is_not_overwritten(file: Path, kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with changed_params({"value.seed": 1000}, file, keep=False):
+        file.write_bytes(file.read_bytes() + b"# mine\n")
+    assert file.read_text().endswith("# mine\n")
+    assert "was edited meanwhile and is not restored; this run had set value.seed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_after_a_kill_in_a_repeat_the_params_come_back_unless_they_were_edited(
+    file: Path, kept: Path, edited: bool
+) -> None:
+    code = (
+        "import os\nfrom pathlib import Path\nfrom winnow.commands import run\n"
+        f"run.KEPT = Path({str(kept)!r})\n"
+        f"with run.changed_params({{'value.seed': 1000}}, Path({str(file)!r}), keep=False): os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 9
+    assert read_params(file)["value"]["seed"] == 1000
+    if edited:
+        file.write_bytes(file.read_bytes() + b"# mine\n")
+    expected = file.read_bytes() if edited else PARAMS
+    restore_params(file)
+    assert file.read_bytes() == expected
+    assert not kept.exists()
+    restore_params(file)
+    assert file.read_bytes() == expected
 
 
 def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:

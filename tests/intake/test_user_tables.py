@@ -192,6 +192,13 @@ def test_bytes_that_are_no_table_are_one_line(tmp_path: Path, samples: pa.Table,
     assert "\n" not in str(caught.value)
 
 
+def test_a_blank_first_line_does_not_make_a_table_look_too_large(tmp_path: Path, samples: pa.Table) -> None:
+    names = samples["name"].to_pylist()
+    text = "\nname," + ",".join(f"v{number}" for number in range(600)) + "\n"
+    text += "".join(f"{name}{',0.123456789' * 600}\n" for name in names)
+    assert read_embeddings(written(tmp_path, text), samples).values.shape == (4, 600)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, samples: pa.Table) -> None:
     with pytest.raises(UserError, match=r"none.csv is missing; correct its path in params.yaml"):
         read_predictions(tmp_path / "none.csv", samples, CLASSES)

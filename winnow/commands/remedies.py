@@ -180,7 +180,9 @@ def collapsed(found: list[Finding]) -> list[Finding]:
     """The findings, with one for the folder where many of its files have the same fault and remedy."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in found:
-        alone = finding.path if "rm -" in finding.remedy else ""  # else the folder would be removed
+        # Else all of the folder would be removed, and what is nowhere else with it; a stage makes all of it again.
+        removes = "rm -" in finding.remedy and "dvc repro" not in finding.remedy
+        alone = finding.path if removes else ""
         groups.setdefault((finding.output + alone, finding.what, finding.remedy), []).append(finding)
     return [
         line

@@ -172,6 +172,8 @@ class Sandbox:
             try:
                 return self._converse(child, image, fetch, granted=True)[0]
             except _DiedError:
+                if self._closed:
+                    raise _ClosedError from None
                 killed = child.process.wait() == -signal.SIGKILL  # as the system does where memory runs out
                 if killed and LIMITED:  # the image had no more than it was allowed: the machine has too little
                     raise MemoryError from None
@@ -230,7 +232,7 @@ class Sandbox:
         try:
             try:
                 child.demand_ready()
-            except RuntimeError:
+            except (RuntimeError, MemoryError):
                 if self._closed:
                     raise _ClosedError from None
                 raise
