@@ -13,6 +13,7 @@ tables: they took the last epoch.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, read_samples
 from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.intervals import accuracy_interval, gain_interval
-from winnow.model.learner import FixedLearner, answers
+from winnow.model.learner import FixedLearner
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
 from winnow.pipeline.workers import run_jobs
@@ -97,6 +98,21 @@ def filled_up(images: Images, rows: npt.NDArray[np.int64], draw: Draw, *, per_cl
     return Labelled(
         np.concatenate([images.pixels[rows], made.pixels]), np.concatenate([images.labels[rows], images.labels[chosen]])
     )
+
+
+def answers(
+    data: Labelled,
+    validation: Labelled,
+    asked: Labelled,
+    classes: int,
+    learner: FixedLearner,
+    seed: int,
+    tick: Callable[[], None],
+) -> npt.NDArray[np.bool_]:
+    """(N,) true where the model, at the epoch that validation images choose, classes an image as it is labelled."""
+    trained = learner.train(data, validation, classes=classes, seed=seed, tick=tick)
+    right: npt.NDArray[np.bool_] = learner.evaluate(trained, asked).predicted == asked.labels
+    return right
 
 
 def measure(
