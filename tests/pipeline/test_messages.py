@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from winnow.pipeline.messages import failure_of_the_machine
+from winnow.pipeline.messages import failure_of_the_machine, shown
 from winnow.pipeline.stage import run_stage
 
 
@@ -59,3 +59,9 @@ def test_an_error_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyP
     with pytest.raises(type(error)) as raised:
         run_stage(main, "", {})
     assert raised.value is error
+
+
+def test_shown_is_one_short_line() -> None:
+    assert shown("a b") == "'a b'"
+    assert "\n" not in shown("a\nb")
+    assert len(shown("x" * 5000)) < 130

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from winnow.intake.container import open_container
+from winnow.pipeline.messages import UserError
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -56,3 +60,29 @@ def make_zip(path: Path, files: Mapping[str, bytes]) -> Path:
         for name, content in files.items():
             archive.writestr(name, content)
     return path
+
+
+def refused_container(path: Path) -> str:
+    """The one line with which a source is refused."""
+    with pytest.raises(UserError) as caught:
+        open_container(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def central_headers(content: bytes) -> list[int]:
+    """Where a zip's central directory entries start."""
+    found, at = [], content.find(b"PK\x01\x02")
+    while at >= 0:
+        found.append(at)
+        at = content.find(b"PK\x01\x02", at + 4)
+    return found
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Every file of a source, by name."""
+    container = open_container(path)
+    read = {name: container.read(name) for name in container.files}
+    container.close()
+    return read
