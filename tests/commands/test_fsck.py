@@ -237,30 +237,31 @@ LOST: dict[str, tuple[Callable[[], None], str]] = {  # nothing here has it: how,
 }
 
 
-@pytest.mark.parametrize("fault", LOST)
-def test_what_the_remote_mends(here: Path, fsck: Fsck, fault: str) -> None:
+def only_line(fsck: Fsck, fault: str) -> str:
+    """The one line about a fault of ``LOST``, which this makes."""
     make, path = LOST[fault]
     make()
     code, lines = fsck()
     assert code == 1
     assert len(lines) == 2
     assert lines[0].startswith(f"{path} (")
-    assert "winnow pull" in remedy(lines[0])
-    assert shell(remedy(lines[0])) == 0
+    return lines[0]
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_what_the_remote_mends(here: Path, fsck: Fsck, fault: str) -> None:
+    line = only_line(fsck, fault)
+    assert "winnow pull" in remedy(line)
+    assert shell(remedy(line)) == 0
     assert fsck("--remote")[0] == 0
 
 
 @pytest.mark.parametrize("fault", LOST)
 def test_what_only_its_stage_mends(alone: Path, fsck: Fsck, fault: str) -> None:
-    make, path = LOST[fault]
-    make()
-    code, lines = fsck()
-    assert code == 1
-    assert len(lines) == 2
-    assert lines[0].startswith(f"{path} (")
-    assert remedy(lines[0]).startswith("winnow fsck --repair; ") == ("gone" not in fault and "an object" not in fault)
-    assert "dvc repro" in remedy(lines[0])
-    assert shell(remedy(lines[0])) == 0
+    line = only_line(fsck, fault)
+    assert remedy(line).startswith("winnow fsck --repair; ") == ("gone" not in fault and "an object" not in fault)
+    assert "dvc repro" in remedy(line)
+    assert shell(remedy(line)) == 0
     assert fsck()[0] == 0
     assert shell("git diff --quiet -- dvc.lock") == 0
 
