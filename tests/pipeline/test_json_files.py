@@ -67,3 +67,19 @@ def test_a_card_and_a_seeds_figures_too(tmp_path: Path) -> None:
     files.figures.write_text(json.dumps({"accuracy": 1})[:-1])
     with pytest.raises(UserError, match=r"is not valid JSON .*; delete it and run `dvc repro`"):
         files.read_figures()
+
+
+@pytest.mark.parametrize("word", ["x" * 1_500, "x " * 750])
+def test_the_message_of_a_section_s_own_check_does_not_repeat_a_long_text_of_a_damaged_file(
+    tmp_path: Path, word: str
+) -> None:
+    path = tmp_path / "policy.json"
+    step = {"operation": word, "probability": 0.5, "magnitude": 0.5}
+    path.write_text(json.dumps({"sub_policies": [[step]], "operations": ["rotate"], "limits": {}, "cut": []}))
+
+    with pytest.raises(UserError) as caught:
+        load_policy(path)
+
+    message = str(caught.value)
+    assert f"sub_policies[0][0].operation must be one of operations, got '{word[:40]}" in message
+    assert len(message) - len(str(path)) < 1_000

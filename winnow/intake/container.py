@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from winnow.intake.names import Names, composed, is_skipped, may_be_class
-from winnow.intake.zipped import MAX_FILE_BYTES, Zip
+from winnow.intake.zipped import MAX_FILE_BYTES, Zip, fault_of
 from winnow.pictures.decode import TOO_LARGE, UnreadableError
-from winnow.pipeline.messages import UserError, failure_of_the_machine, shown
+from winnow.pipeline.messages import UserError, shown
 
 UNOPENED = "cannot be opened"
 
@@ -69,11 +69,6 @@ def open_container(path: Path) -> Container:
     raise UserError(f"source {shown(path)} is neither a folder nor a zip; unpack it and give the folder's path")
 
 
-def _reason(error: OSError) -> Exception:
-    """What a fault of reading a file is raised as; one of the machine is itself, since the file may be sound."""
-    return error if failure_of_the_machine(error) else UnreadableError(UNOPENED)
-
-
 class _Folder:
     def __init__(self, path: Path) -> None:
         self.path, self._raw, self._stamp = path, dict[str, str](), 0
@@ -96,7 +91,7 @@ class _Folder:
                 raise UnreadableError(UNOPENED)
             return path.open("rb")
         except OSError as error:
-            raise _reason(error) from None
+            raise fault_of(error, UNOPENED) from None
 
     def read(self, name: str) -> bytes:
         if self.files[name] > MAX_FILE_BYTES:
@@ -106,7 +101,7 @@ class _Folder:
                 # Bounded, since it may have grown, which ``changed`` tells; and no more, since so much is allocated.
                 return file.read(self.files[name] + 1)
         except OSError as error:
-            raise _reason(error) from None
+            raise fault_of(error, UNOPENED) from None
 
     def changed(self) -> bool:
         try:

@@ -86,7 +86,7 @@ class Zip:
         try:
             return cast(BinaryIO, io.BufferedReader(_Entry(self._zip.open(self._raw[name]))))
         except _FAULTS as error:
-            raise _reason(error) from None
+            raise fault_of(error, DAMAGED_IN_ZIP) from None
 
     def read(self, name: str) -> bytes:
         """The whole file.
@@ -101,7 +101,7 @@ class Zip:
             with self._zip.open(self._raw[name]) as file:
                 return file.read(self.files[name] + 1)
         except _FAULTS as error:
-            raise _reason(error) from None
+            raise fault_of(error, DAMAGED_IN_ZIP) from None
 
     def changed(self) -> bool:
         """Whether the zip at the path is another one than was opened, or was written since."""
@@ -154,7 +154,7 @@ class _Entry(io.RawIOBase):
         try:
             content = self._file.read(len(buffer))
         except _FAULTS as error:
-            raise _reason(error) from None
+            raise fault_of(error, DAMAGED_IN_ZIP) from None
         buffer[: len(content)] = content
         return len(content)
 
@@ -162,16 +162,21 @@ class _Entry(io.RawIOBase):
         try:
             return self._file.seek(offset, whence)
         except _FAULTS as error:
-            raise _reason(error) from None
+            raise fault_of(error, DAMAGED_IN_ZIP) from None
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
 
-def _reason(error: Exception) -> Exception:
-    """What a fault of reading an entry is raised as; one of the machine is itself, since the file may be sound."""
-    return error if failure_of_the_machine(error) else UnreadableError(DAMAGED_IN_ZIP)
+def fault_of(error: Exception, reason: str) -> Exception:
+    """What a fault of reading a file is raised as; one of the machine is itself, since the file may be sound.
+
+    Args:
+        error: the fault.
+        reason: that an image is rejected for.
+    """
+    return error if failure_of_the_machine(error) else UnreadableError(reason)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Types of the fields that are read from YAML and JSON, and one sentence for what pydantic finds wrong in them."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
@@ -69,7 +70,7 @@ def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
     place = [key for key in found["loc"] if key != "[key]"]
     name, context = located(where, place) or "the file", found.get("ctx", {})
     if found["type"] == "value_error":  # of a section's own check, whose message starts with the field
-        return f"{located(where, place)}.{context['error']}".lstrip(".")
+        return f"{located(where, place)}.{_shortened(str(context['error']))}".lstrip(".")
     if found["type"] in UNKNOWN:
         known = [field.name for field in dataclasses.fields(_kind_at(kind, place[:-1]))]
         return f"{name} is unknown; known here: {', '.join(known)}"
@@ -113,6 +114,12 @@ def _written(value: Any) -> str:
 def _cut(text: str) -> str:
     """The middle of a long text left out."""
     return text if len(text) <= 120 else f"{text[:58]}...{text[-58:]}"
+
+
+def _shortened(sentence: str) -> str:
+    """The middle of each long word, and of all, left out: a section's own check may quote what a damaged file holds."""
+    text = re.sub(r"\S{121,}", lambda word: _cut(word[0]), sentence)
+    return text if len(text) <= 800 else f"{text[:500]}...{text[-250:]}"
 
 
 def _differences(given: Any, taken: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[Place, Any]]:
