@@ -10,7 +10,7 @@ quote = '$(subst ','\'',$(1))'
 
 # What a user sets, on the command line or in the environment: taken as it was written, since a path may hold $(...), and
 # not passed on to commands, for which make would expand it. A line break would begin another command.
-GIVEN := SOURCE SEEDS PROFILE ROUNDS REPEATS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED
+GIVEN := SOURCE SEEDS PROFILE ROUNDS REPEATS ARMS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED
 unexport $(GIVEN)
 define LINE_BREAK
 
@@ -48,9 +48,9 @@ $(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
 	@$(RUN) -m winnow run $(call option,SOURCE,--source)
 
-reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2] [REPEATS=1]
+reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2] [REPEATS=1] [ARMS=all: with controls]
 	@$(RUN) -m winnow reproduce $(call option,SOURCE,--source) $(call option,SEEDS,--seeds) \
-		$(call option,PROFILE,--profile) $(call option,ROUNDS,--rounds) $(call option,REPEATS,--repeats)
+		$(call option,PROFILE,--profile) $(call option,ROUNDS,--rounds) $(call option,REPEATS,--repeats) $(call option,ARMS,--arms)
 
 docs: $(VENV)/.installed ## regenerate docs/formats.md
 	@$(RUN) -m bench.formats

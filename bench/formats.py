@@ -23,6 +23,7 @@ from winnow.dataset.arrays import INDEX
 from winnow.dataset.images import SHARD
 from winnow.dataset.samples import SAMPLES
 from winnow.evaluation.comparison import COMPARISON
+from winnow.evaluation.contrasts import CONTRASTS
 from winnow.evaluation.detection import REFINEMENT
 from winnow.evaluation.gate import GATE
 from winnow.evaluation.seed_files import FIGURES, PREDICTION_COLUMNS
@@ -188,6 +189,12 @@ FORMATS: tuple[Table | Json, ...] = (
     Json("Counts of prepare", "metrics/prepare.json", "Every key is present in every run.", COUNTS),
     Json("Figures of the judge", "metrics/judge/<arm>/seed-<s>.json", "One file per arm and seed.", FIGURES),
     Json("Comparison", "metrics/comparison.json", "The table that ends a run, in the order of the arms.", COMPARISON),
+    Json(
+        "Contrasts",
+        "metrics/contrasts.json",
+        "What each part of the method is worth, by `compare.contrasts`: the parts of which both arms are judged.",
+        CONTRASTS,
+    ),
     Json(
         "Refinement",
         "metrics/refinement.json",

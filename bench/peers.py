@@ -10,21 +10,25 @@ Nothing may be chosen by a source whose truth is a review that people made for r
 
 import argparse
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 from cleanlab.rank import get_label_quality_scores
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 import stages.embed
 import stages.train_encoder
+from bench.bootstrap import Faulty, Scores, draws, spreads, verdict_f1
 from bench.chain import Prepared, cleansed, prepare_with_features
-from bench.results import markdown_table
+from bench.provenance import commit_of
+from bench.results_peers import LESS_OURS, add_source, peers_table
+from bench.timing import machine
 from winnow.dataset.samples import label_indices, labels_by_id, only_splits, read_samples
 from winnow.pipeline.files import ROOT, read_table, write_json
 from winnow.representation.predictions import read_probabilities
@@ -32,93 +36,11 @@ from winnow.verdicts.fates import fates
 
 WORK = ROOT / "build" / "photographs"
 RESULT = ROOT / "build" / "peers.json"
+RECORD = ROOT / "metrics" / "peers.json"  # which `make results` reads
 RESAMPLES = 1000
-LEVEL = 0.95
 OURS = "Winnow: label quality"
 CLEANLAB = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 NOT_NETWORKS = ("split", "file", "given_label", "review_error")  # columns of published predictions
-
-Scores = npt.NDArray[np.float64]
-Faulty = npt.NDArray[np.bool_]
-Draws = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def text(self, sign: str = "") -> str:
-        """The figure as a table shows it."""
-        return f"{self.value:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
-
-
-def best_f1(faulty: Faulty, harm: Scores) -> float:
-    """The greatest F1 of any threshold."""
-    precision, recall, _ = precision_recall_curve(faulty, harm)
-    both = precision + recall
-    return float(np.max(np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)))
-
-
-FIGURES: Mapping[str, Callable[[Faulty, Scores], float]] = {
-    "AUC": lambda faulty, harm: float(roc_auc_score(faulty, harm)),
-    "average precision": lambda faulty, harm: float(average_precision_score(faulty, harm)),
-    "best F1": best_f1,
-}
-
-
-def draws(faulty: Faulty, *, count: int, seed: int) -> Draws:
-    """(count, N) rows of a bootstrap over the images; a resample without faults, or without sound images, is redrawn.
-
-    Args:
-        faulty: (N,), of both kinds.
-        count: how many resamples.
-        seed: of the draws.
-    """
-    if not 0 < faulty.sum() < len(faulty):
-        raise SystemExit("the images have no faults, or nothing else: there is nothing to rank")
-    rng = np.random.default_rng(seed)
-    found: list[npt.NDArray[np.int64]] = []
-    while len(found) < count:
-        rows = rng.integers(len(faulty), size=len(faulty))
-        if 0 < faulty[rows].sum() < len(rows):
-            found.append(rows)
-    return np.stack(found)
-
-
-def spreads(faulty: Faulty, ranking: Scores, against: Scores, resamples: Draws) -> dict[str, tuple[Spread, Spread]]:
-    """Of each figure, that of a ranking and its difference from another's.
-
-    Args:
-        faulty: (N,).
-        ranking: (N,), lower is worse.
-        against: (N,), likewise.
-        resamples: of ``draws``.
-    """
-    found = {}
-    for name, of in FIGURES.items():
-        ours = np.array([of(faulty[rows], -ranking[rows]) for rows in resamples])
-        theirs = np.array([of(faulty[rows], -against[rows]) for rows in resamples])
-        value, other = of(faulty, -ranking), of(faulty, -against)
-        found[name] = (_spread(value, ours), _spread(value - other, ours - theirs))
-    return found
-
-
-def verdict_f1(faulty: Faulty, touched: Faulty, resamples: Draws) -> Spread:
-    """F1 of the images that the verdicts touched."""
-
-    def f1(rows: npt.NDArray[np.int64] | slice) -> float:
-        return 2 * float((faulty[rows] & touched[rows]).sum()) / max(1, int(faulty[rows].sum() + touched[rows].sum()))
-
-    return _spread(f1(slice(None)), np.array([f1(rows) for rows in resamples]))
-
-
-def _spread(value: float, resampled: Scores) -> Spread:
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Spread(value, float(low), float(high))
 
 
 @dataclass(frozen=True)
@@ -206,16 +128,33 @@ def published_scores(file: Path, ids: Mapping[str, str]) -> tuple[dict[str, dict
     return found, {by_file[row["file"]]: bool(row["review_error"]) for row in rows}
 
 
-def table(ranked: Ranked, *, seed: int = 0) -> str:
-    """Every ranking's figures, and its average precision against ours, as Markdown."""
+def figures(ranked: Ranked, *, seed: int = 0) -> dict[str, Any]:
+    """Every ranking's figures, and its average precision against ours, as metrics/peers.json has them of a source."""
     resamples = draws(ranked.faulty, count=RESAMPLES, seed=seed)
-    rows = []
+    rankings = {}
     for name, ranking in ranked.rankings.items():
         found = spreads(ranked.faulty, ranking, ranked.rankings[OURS], resamples)
-        ours = "" if name == OURS else found["average precision"][1].text("+")
-        rows.append((name, *(figure.text() for figure, _ in found.values()), ours))
-    rows.append(("Winnow: verdicts", "", "", verdict_f1(ranked.faulty, ranked.touched, resamples).text(), ""))
-    return markdown_table(("ranking", *FIGURES, "average precision less ours"), rows)
+        rankings[name] = {key: asdict(figure) for key, (figure, _) in found.items()}
+        if name != OURS:
+            rankings[name][LESS_OURS] = asdict(found["average precision"][1])
+    return {
+        "images": len(ranked.faulty),
+        "faults": int(ranked.faulty.sum()),
+        "rankings": rankings,
+        "verdicts": asdict(verdict_f1(ranked.faulty, ranked.touched, resamples)),
+    }
+
+
+def provenance(options: argparse.Namespace) -> dict[str, str]:
+    """What the figures of a source are recorded with; files without their folders."""
+    theirs = f" --published {options.published.name}" if options.published else ""
+    return {
+        "title": options.title or options.record,
+        "command": f"python -m bench.peers {options.source.name}{theirs}",
+        "commit": commit_of(ROOT),
+        "date": date.today().isoformat(),
+        "machine": machine()["cpu"],
+    }
 
 
 def main() -> None:
@@ -223,19 +162,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="a folder or a zip with a truth.csv, or one that --published reviews")
     parser.add_argument("--published", type=Path, help="CSV: split, file, given_label, review_error, networks ...")
+    parser.add_argument("--record", metavar="NAME", help=f"the source's name in {RECORD.relative_to(ROOT)}")
+    parser.add_argument("--title", help="what the page calls the source; --record's NAME otherwise")
     options = parser.parse_args()
+    basis = provenance(options) if options.record else {}
     with tempfile.TemporaryDirectory() as name:
         ranked = rank(options.source.resolve(), options.published, Path(name))
-    shown = table(ranked)
-    write_json(
-        RESULT,
-        {
-            "faulty": ranked.faulty.tolist(),
-            "touched": ranked.touched.tolist(),
-            "rankings": {key: values.tolist() for key, values in ranked.rankings.items()},
-        },
-    )
-    print(f"{len(ranked.faulty):,} images, {ranked.faulty.sum():,} of them faults\n\n{shown}")
+    found = figures(ranked)
+    scores = {key: values.tolist() for key, values in ranked.rankings.items()}
+    write_json(RESULT, {"faulty": ranked.faulty.tolist(), "touched": ranked.touched.tolist(), "rankings": scores})
+    if options.record:
+        add_source(RECORD, options.record, {"provenance": basis, **found})
+    print(f"{found['images']:,} images, {found['faults']:,} of them faults\n\n{peers_table(found)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Write the report: one page with the figures and pictures of a run, which needs no server and no network.
 
 Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
+        --contrasts   by part of the method: the arms with it and without it, its gain with the interval
         --refinement  counts of verdicts; figures against the truth where it is known
         --model       JSON: the model that values, cleanses and judges, and why it
         --prepared    dataset as delivered; rejected.parquet and leaks.parquet beside it, and in leaks/ the leaked
@@ -11,7 +12,7 @@ Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
         --gates       folder with the gate's figures: <round>.json
         --sheets      PNGs of this round, named by their titles
 Writes  --page        HTML; every picture is inside it
-Params  report, rounds
+Params  report, rounds, compare.controls, compare.margin
 """
 
 from pathlib import Path
@@ -20,12 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
-from winnow.pipeline.fields import Few, NoneOrFew, section
+from winnow.evaluation.contrasts import shown
+from winnow.pipeline.fields import Few, NoneOrFew, Share, section
 from winnow.pipeline.files import read_table, write_bytes
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of
-from winnow.report.figures import class_balance, outcome
+from winnow.report.figures import Part, class_balance, outcome
 from winnow.report.leaks import read_leaks
 from winnow.report.page import FILES_SHOWN, Known, Plane, Report, Sheet, render
 from winnow.report.pictures import both_sizes, limits, pictures_of, sheet_uri, shown_verdicts
@@ -45,8 +47,11 @@ class Params:
 def main(
     params: Params,
     rounds: dict[str, dict[str, str]],
+    controls: dict[str, str],
+    margin: float,
     *,
     comparison: Path,
+    contrasts: Path,
     refinement: Path,
     model: Path,
     prepared: Path,
@@ -65,6 +70,8 @@ def main(
     at_most = _limits(chapters, params.evidence)
     report = Report(
         comparison=read_json(comparison),
+        controls=list(controls),
+        parts=_parts(contrasts, margin),
         refinement=read_json(refinement),
         model=read_json(model),
         outcome=outcome(fates(given, ledger, left), now),
@@ -83,6 +90,13 @@ def main(
     html = render(report)
     write_bytes(page, html)
     print(f"report: {page}, {len(html) / 2**20:.1f} MB, {len(shown_verdicts(chapters))} verdicts shown")
+
+
+def _parts(contrasts: Path, margin: float) -> list[Part]:
+    return [
+        Part(name, row["with"], row["without"], row["gain"], shown(row["gain"], margin))
+        for name, row in read_json(contrasts).items()
+    ]
 
 
 def _limits(chapters: list[Chapter], evidence: int) -> tuple[int, int]:
@@ -137,7 +151,12 @@ def _plane(
     )
 
 
-SECTIONS: Sections = {"params": ("report", Params), "rounds": ("rounds", dict[str, dict[str, str]])}
+SECTIONS: Sections = {
+    "params": ("report", Params),
+    "rounds": ("rounds", dict[str, dict[str, str]]),
+    "controls": ("compare.controls", dict[str, str]),
+    "margin": ("compare.margin", Share),
+}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -11,6 +11,7 @@ Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --prepare-metrics  counts of the prepare stage
 Writes  --comparison       by judged arm: accuracy, error reduction against the first, gain over the one before, with
                            95 % intervals over seeds and test images
+        --contrasts        by part of the method, where the arms with it and without it are judged: its gain
         --refinement       verdicts by round and stage, overrides, files rejected, leaks; against the truth: precision,
                            recall, F1, and how the label quality and each signal rank the faults
         --plots            accuracy.csv (arm, accuracy, low, high), curves.csv (arm, epoch, train_loss, val_accuracy)
@@ -24,9 +25,11 @@ from pathlib import Path
 from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
 from winnow.evaluation.comparison import compare, mean_curves, read_arm
 from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.contrasts import contrasts as contrasts_of
 from winnow.evaluation.detection import refine
+from winnow.evaluation.intervals import gain_interval
 from winnow.evaluation.seed_files import SeedFiles
-from winnow.pipeline.fields import Seeds, section
+from winnow.pipeline.fields import Seeds, Share, section
 from winnow.pipeline.files import read_table, write_csv, write_json
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.stage import Sections, run_stage
@@ -40,6 +43,9 @@ class Params:
     seeds: Seeds
     judged: list[str]  # arms whose model is trained, in the table's order; the first is the baseline
     arms: dict[str, str]  # every arm, with its dataset
+    controls: dict[str, str]  # fair controls, which `make reproduce ARMS=all` adds to arms
+    contrasts: dict[str, list[str]]  # by part of the method: the arm with it, the arm without it
+    margin: Share  # accuracy that a part may cost and still be called non-inferior
 
     def __post_init__(self) -> None:
         """Reject what gives no table."""
@@ -50,6 +56,24 @@ class Params:
         for arm in self.judged:
             if arm not in self.arms:
                 raise ValueError(f"judged names {arm}, which is none of arms; arms has {', '.join(self.arms)}")
+        for name, dataset in self.controls.items():
+            if self.arms.get(name, dataset) != dataset:
+                raise ValueError(
+                    f"controls.{name} is {dataset}, but arms has {self.arms[name]} by that name; rename one"
+                )
+        for part, pair in self.contrasts.items():
+            _check_contrast(part, pair, [*self.arms, *self.controls])
+
+
+def _check_contrast(part: str, pair: list[str], known: list[str]) -> None:
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise ValueError(f"contrasts.{part} must name two arms, one with the part and one without, got {pair}")
+    for arm in pair:
+        if arm not in known:
+            raise ValueError(
+                f"contrasts.{part} names {arm}, which is none of arms and controls; these have "
+                f"{', '.join(dict.fromkeys(known))}"
+            )
 
 
 def main(
@@ -65,6 +89,7 @@ def main(
     truth: Path,
     prepare_metrics: Path,
     comparison: Path,
+    contrasts: Path,
     refinement: Path,
     plots: Path,
 ) -> None:
@@ -74,6 +99,11 @@ def main(
         for arm in params.judged
     }
     table = compare(results)
+    parts = contrasts_of(
+        params.contrasts,
+        results,
+        lambda having, lacking: gain_interval(results[having].right, results[lacking].right).figures(),
+    )
     figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
         truth=read_table(truth, columns=["id", "label", "noise"]),
@@ -87,8 +117,9 @@ def main(
     write_csv(plots / "accuracy.csv", ("arm", "accuracy", "low", "high"), accuracies)
     write_csv(plots / "curves.csv", ("arm", "epoch", "train_loss", "val_accuracy"), mean_curves(results))
     write_json(comparison, table)
+    write_json(contrasts, parts)
     write_json(refinement, figures)
-    print(comparison_text(table, figures))
+    print(comparison_text(table, figures, parts, params.margin))
 
 
 SECTIONS: Sections = {"params": ("compare", Params)}

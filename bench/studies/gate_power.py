@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 import stages.gate
 from bench.chain import prepare_with_features
-from bench.results import markdown_table
+from bench.results_text import markdown_table
 from stages.gate import Side, cross_fitted
 from winnow.dataset.arrays import ArrayStore, gather
 from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples

@@ -1,102 +1,36 @@
 """Copies of photographs by both stages: shard by shard, with features, and not too many of one image."""
 
-import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
-from unittest import mock
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from stages import augment, augment_edge_cases
-from tests.support.backbones import card_of, write_module
-from tests.support.stages import jobs_here
+from tests.support.augmented import (
+    ARMS,
+    AUGMENT,
+    CARD,
+    COUNTS,
+    by_augment,
+    by_edge_cases,
+    copies_in,
+    photographs,
+)
 from winnow.augmentation import rendered
 from winnow.dataset import images as stored
-from winnow.dataset.arrays import ArrayStore, write_rows
-from winnow.dataset.images import encode_jpeg, stored_images, write_dataset
-from winnow.dataset.samples import only_source, only_splits, read_samples, sample_id, samples_table
-from winnow.model import extraction
-from winnow.model.squares import squares
+from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.images import encode_jpeg, stored_images
+from winnow.dataset.samples import only_splits, read_samples
 from winnow.pictures.decode import decode
-from winnow.pipeline.files import digest, write_json, write_table
-from winnow.transforms.views import Ranges
-
-MEANS = """
-    import torch
-
-    class Means(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.head = torch.nn.Linear(3, 2)
-
-        def features(self, x):
-            return x.mean(dim=(2, 3))
-"""
-CARD = replace(card_of("python:photograph_means:Means", "default", 16), frozen=True)
-RANGES = Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.1)
-AUGMENT = augment.Params(seed=3, budget=1, multiple=1.5, max_copies=20, chained=1, inverted_share=0.4, affine=RANGES)
-EDGES = augment_edge_cases.Params(seed=0, multiple=2.0, copies=12, inverted_share=0.3, affine=RANGES)
-POLICY = {
-    "sub_policies": [[{"operation": "rotate", "probability": 1.0, "magnitude": 0.8}]],
-    "operations": ["rotate", "invert"],
-    "limits": {},
-    "cut": [],
-}
-ARMS = ("by_random", "by_policy", "by_policy_inverted", "by_affine")
-COUNTS = {"a": 20, "b": 8, "c": 3}
+from winnow.pipeline.files import digest
 
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Path]:
     """What both stages read beside the dataset, and the dataset."""
-    rows: list[dict[str, object]] = []
-    images = []
-    for label, count in COUNTS.items():
-        for number in range(count):
-            pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-            name, content = f"train/{label}/{number}.jpg", encode_jpeg(pixels)
-            one = sample_id(name, content)
-            row = {"id": one, "name": name, "split": "train", "label": label, "given_label": label, "origin": "source"}
-            rows.append(row | {"pixel_hash": one, "channels": 3, "width": 32, "height": 24, "group": one})
-            images.append((one, content))
-    write_dataset(tmp_path / "set", samples_table(rows, list(COUNTS)), images=images)
-    write_json(tmp_path / "model.json", CARD.to_json())
-    (tmp_path / "policy.json").write_text(json.dumps(POLICY))
-    for folder in ("user", "pixels"):
-        (tmp_path / folder).mkdir()
-    sys.modules.pop("photograph_means", None)  # of the test before
-    write_module(tmp_path / "user", "photograph_means", MEANS)
-    write_rows(tmp_path / "pixels", squares(tmp_path / "set", [one for one, _ in images], CARD))
-    files = {"dataset": "set", "model": "model.json", "policy": "policy.json", "user": "user", "pixels": "pixels"}
-    return {option: tmp_path / name for option, name in files.items()}
-
-
-def by_augment(inputs: dict[str, Path], folder: Path, params: augment.Params = AUGMENT) -> dict[str, Path]:
-    arms = {arm: folder / arm for arm in ARMS}
-    with mock.patch.object(extraction, "run_jobs", jobs_here):
-        augment.main(params, 10000, **inputs, **arms)
-    return arms
-
-
-def by_edge_cases(inputs: dict[str, Path], folder: Path, max_copies: int) -> Path:
-    source = only_source(only_splits(read_samples(inputs["dataset"]), "train"))
-    distance = np.linspace(0, 1, len(source))
-    edges = pa.table([source["id"], distance, distance > 0.7], schema=augment_edge_cases.EDGE_SCHEMA)
-    write_table(folder / "edges.parquet", edges)
-    with mock.patch.object(extraction, "run_jobs", jobs_here):
-        augment_edge_cases.main(
-            EDGES, 10000, max_copies, **inputs, edge_cases=folder / "edges.parquet", augmented=folder / "edges"
-        )
-    return folder / "edges"
-
-
-def copies_in(folder: Path) -> list[dict[str, Any]]:
-    return [row for row in read_samples(folder).to_pylist() if row["parent"] is not None]
+    return photographs(tmp_path)
 
 
 def most_of_one(folder: Path) -> int:

@@ -1,12 +1,15 @@
 """The comparison with other rankings against slow and obvious versions."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
-from bench.peers import OURS, Ranked, best_f1, cleanlab_scores, draws, published_scores, spreads, table, verdict_f1
+from bench.bootstrap import best_f1, draws, spreads, verdict_f1
+from bench.peers import OURS, Ranked, cleanlab_scores, figures, published_scores
+from bench.results_peers import LESS_OURS, add_source, peers_section, peers_table
 
 CSV = """split,file,given_label,review_error,net_a,net_b
 train,one.png,i,0,0.9,0.7
@@ -74,11 +77,36 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
         published_scores(tmp_path / "peers.csv", {"train/i/one.png": "a", "train/ii/one.png": "b"})
 
 
-def test_the_table_has_a_row_for_every_ranking_and_for_the_verdicts() -> None:
+def test_the_figures_are_those_of_the_rankings_and_the_table_has_a_row_for_each() -> None:
     faulty, ranking = noisy_ranking(60, 4)
-    lines = table(Ranked(faulty, ranking < -1, {OURS: ranking, "cleanlab: self_confidence": ranking[::-1]})).split("\n")
-    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == [
-        OURS,
-        "cleanlab: self_confidence",
-        "Winnow: verdicts",
+    other = "cleanlab: self_confidence"
+    found = figures(Ranked(faulty, ranking < -1, {OURS: ranking, other: ranking[::-1]}))
+    assert (found["images"], found["faults"]) == (60, faulty.sum())
+    ours, theirs = found["rankings"][OURS], found["rankings"][other]
+    assert ours["average precision"]["value"] == pytest.approx(average_precision_score(faulty, -ranking))
+    assert LESS_OURS not in ours
+    difference = theirs["average precision"]["value"] - ours["average precision"]["value"]
+    assert theirs[LESS_OURS]["value"] == pytest.approx(difference)
+    assert found["verdicts"]["value"] == pytest.approx(f1_score(faulty, ranking < -1))
+    lines = peers_table(found).split("\n")
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == [OURS, other, "Winnow: verdicts"]
+    assert f"{difference:+.3f} [" in lines[3]
+
+
+def test_a_source_is_recorded_beside_the_others_and_shown(tmp_path: Path) -> None:
+    faulty, ranking = noisy_ranking(60, 5)
+    found = figures(Ranked(faulty, ranking < -1, {OURS: ranking}))
+    basis = {"command": "python -m bench.peers x.zip", "commit": "abc1234", "date": "2026-01-01", "machine": "a cpu"}
+    file = tmp_path / "metrics" / "peers.json"
+    for name, title in (("planted", "Planted"), ("real", "Old"), ("real", "Real")):
+        add_source(file, name, {"provenance": basis | {"title": title}, **found})
+    page = peers_section(json.loads(file.read_bytes()))
+    assert [line for line in page.split("\n") if line.startswith("#")] == [
+        "## Rankings of suspect labels",
+        "### Planted",
+        "### Real",
     ]
+    text = " ".join(page.split())
+    assert "nothing is chosen by them" in text
+    assert f"`python -m bench.peers x.zip`, commit abc1234, 2026-01-01, on a cpu: 60 images, {faulty.sum()}" in text
+    assert page.count(peers_table(found)) == 2

@@ -155,6 +155,23 @@ def test_each_section_refuses_what_is_none_of_its_numbers(monkeypatch: pytest.Mo
         (("rounds", "r1"), {"inptu": "data/prepared"}, "rounds.r1 must have one key, input, got 'inptu'"),
         (("rounds", "r1", "input"), "data/nowhere", "rounds.r1.input is data/nowhere, which no stage writes"),
         (("compare", "arms", "full"), "data/r2/gate/dataset", "compare.arms.full is data/r2/gate/dataset, which no"),
+        (
+            ("compare", "arms", "more"),
+            "data/r1/control_steps/quality_drop",
+            "more is data/r1/control_steps/quality_drop",
+        ),
+        (("compare", "controls", "more"), "data/r2/augment/affine", "compare.controls.more is data/r2/augment/affine,"),
+        (("compare", "controls", "a b"), "data/refined", "compare.controls has the name 'a b', which becomes a folder"),
+        (
+            ("compare", "controls", "full"),
+            "data/prepared",
+            "compare.controls.full is data/prepared, but arms has data/r",
+        ),
+        (("compare", "contrasts", "more"), ["full", "fuller"], "compare.contrasts.more names fuller, which is none of"),
+        (("compare", "margin"), -0.1, "compare.margin must be at least 0.0, got -0.1"),
+        (("controls",), {"r9": {"input": "data/prepared"}}, "controls.r9 must be a round, as rounds has it; write"),
+        (("controls",), {"r1": {"input": "data/refined"}}, "controls.r1 must be a round, as rounds has it; write"),
+        (("controls",), ["r1"], "controls must be dict[str, dict[str, str]], got ['r1'] (list)"),
         (("compare", "arms", "a" * 101), "data/refined", "100 of them at most"),
     ],
 )
@@ -170,6 +187,8 @@ def test_what_would_fail_after_hours_is_refused_before(tmp_path: Path, place: Pl
         (("pixels",), 1024),
         (("compare", "arms", "more"), "data/r1/augment/affine"),
         (("compare", "arms", "more"), "docs"),  # whatever is there; the stage says whether it is a dataset
+        (("compare", "controls", "more"), "data/r1/augment/affine"),
+        (("controls",), {"r1": {"input": "data/prepared"}}),
         (("rounds",), {"r1": {"input": "data/prepared"}, "r2": {"input": "data/r1/gate/dataset"}}),
     ],
 )

@@ -105,10 +105,14 @@ def test_repeats_that_are_there_are_not_run_and_the_first_runs_last(
         lambda repeat, inputs, params: {"repeat": repeat, "inputs": inputs, "arms": {"baseline": right}, **made},
     )
     params: dict[str, Any] = {"dataset": {"source": "source.zip"}, "value": {"seed": 0}, "compare": {"seeds": [0, 1]}}
+    params["compare"] |= {"margin": 0.01, "contrasts": {"nothing": ["baseline", "baseline"]}}
     ran: list[dict[str, Any]] = []
     for _ in range(2):
         run_repeats(3, lambda changes: ran.append(dict(changes)), params, {"value.seed": 7})
     assert [changes.get("value.seed", 0) for changes in ran] == [2007, 1007, 0, 0]  # repeat 0 must be what is left
     summary = json.loads((root / "metrics/repeats.json").read_bytes())
     assert (summary["repeats"], summary["arms"]["baseline"]["accuracy"]["mean"]) == (3, 0.4375)
-    assert "repeat 2 is there already" in capsys.readouterr().out
+    assert summary["contrasts"]["nothing"]["gain"] == {"mean": 0, "low": 0, "high": 0}
+    said = capsys.readouterr().out
+    assert "repeat 2 is there already" in said
+    assert "non-inferior by 0.01" in said

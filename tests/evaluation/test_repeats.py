@@ -36,13 +36,14 @@ def test_answers_come_back_from_their_text() -> None:
 
 def test_the_figures_are_those_of_the_answers_averaged_over_seeds() -> None:
     records = repeats(3)
-    figures = over_repeats(records)
+    figures = over_repeats(records, {"whole": ["full", "baseline"], "half": ["half", "baseline"]})
     shares = {
         name: np.stack([unpacked(one["arms"][name]["right"], N).mean(axis=0) for one in records])
         for name in ("baseline", "full")
     }
     gain = crossed_interval(shares["full"] - shares["baseline"])
     assert figures["arms"]["full"]["gain"] == gain.figures()
+    assert figures["contrasts"] == {"whole": {"with": "full", "without": "baseline", "gain": gain.figures()}}
     assert figures["arms"]["baseline"]["accuracy"]["mean"] == pytest.approx(shares["baseline"].mean())
     errors = {name: 1 - share.mean() for name, share in shares.items()}
     wanted = 1 - errors["full"] / errors["baseline"]
@@ -75,4 +76,4 @@ def test_the_interval_covers_the_true_mean_where_repeats_differ_more_than_seeds(
 def test_repeats_that_do_not_go_together_are_refused(change: dict[str, Any], what: str) -> None:
     first, second = repeats(2)
     with pytest.raises(UserError, match=f"0.json and 1.json have other {what}; delete the"):
-        over_repeats([first, second | change])
+        over_repeats([first, second | change], {})

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stages import summarise
 from tests.support.datasets import make_dataset
 from winnow.dataset.samples import read_samples
 from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.contrasts import shown
 from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
 from winnow.evaluation.seed_files import PREDICTIONS, SeedFiles
 from winnow.pipeline.files import write_json, write_table
@@ -82,7 +84,15 @@ class Project:
         rows = [{"id": self.ids[n], "label": label, "noise": label is None} for n, label in labels.items()]
         write_table(self.folder / "truth.parquet", pa.Table.from_pylist(rows, schema=schema))
 
-    def summarise(self, arms: dict[str, str] = ARMS, seeds: list[int] = SEEDS, **changes: Any) -> None:
+    def summarise(
+        self,
+        arms: dict[str, str] = ARMS,
+        seeds: list[int] = SEEDS,
+        *,
+        unjudged: Sequence[str] = (),
+        contrasts: dict[str, list[str]] | None = None,
+        **changes: Any,
+    ) -> None:
         paths: dict[str, Any] = {
             "judge_metrics": self.folder / "judged",
             "judge_models": self.folder / "models",
@@ -94,10 +104,13 @@ class Project:
             "truth": self.folder / "truth.parquet",
             "prepare_metrics": self.folder / "prepare.json",
             "comparison": self.folder / "comparison.json",
+            "contrasts": self.folder / "contrasts.json",
             "refinement": self.folder / "refinement.json",
             "plots": self.folder / "plots",
         }
-        summarise.main(summarise.Params(seeds, list(arms), arms), **(paths | changes))
+        judged = [arm for arm in arms if arm not in unjudged]
+        params = summarise.Params(seeds, judged, arms, {"control": "data/control"}, contrasts or {}, 0.01)
+        summarise.main(params, **(paths | changes))
 
     def read(self, name: str) -> dict[str, Any]:
         return json.loads((self.folder / f"{name}.json").read_text())
@@ -129,6 +142,55 @@ def test_comparison_is_the_intervals_of_the_answers(project: Project) -> None:
             assert row["gain"] == approximately(gain_interval(right[arm], right[before]).figures())
             assert row["error_reduction"] == approximately(reduction.figures())
         before = arm
+
+
+PARTS = {"cleansing": ["hydra", "baseline"], "the rest": ["full", "hydra"], "against a control": ["full", "control"]}
+
+
+def test_contrasts_are_paired_gains_of_the_parts_whose_arms_are_both_judged(project: Project) -> None:
+    project.summarise(contrasts=PARTS)
+    found, right = project.read("contrasts"), project.right
+    assert list(found) == ["cleansing", "the rest"]
+    for part, row in found.items():
+        having, lacking = PARTS[part]
+        gain = gain_interval(right[having], right[lacking]).figures()
+        assert row == {"with": having, "without": lacking, "gain": approximately(gain)}
+    project.summarise(contrasts=PARTS, unjudged=["hydra"])
+    assert project.read("contrasts") == {}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (["full", "half"], "contrasts.part names half, which is none of arms and controls; these have baseline, "),
+        (["full"], "contrasts.part must name two arms, one with the part and one without, got ['full']"),
+        (["full", "full"], "contrasts.part must name two arms, one with the part and one without, got ['full', "),
+        (["full", "hydra", "baseline"], "contrasts.part must name two arms"),
+    ],
+)
+def test_a_contrast_names_two_arms_that_there_are(pair: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        summarise.Params(SEEDS, ["full"], ARMS, {}, {"part": pair}, 0.01)
+
+
+def test_a_control_is_no_arm_of_another_dataset() -> None:
+    summarise.Params(SEEDS, ["full"], ARMS, {"full": ARMS["full"]}, {}, 0.01)
+    with pytest.raises(ValueError, match=r"controls\.full is data/other, but arms has data/refined by that name"):
+        summarise.Params(SEEDS, ["full"], ARMS, {"full": "data/other"}, {}, 0.01)
+
+
+def test_how_a_gain_reads() -> None:
+    ends = {
+        (0.001, 0.02): "helps",
+        (0.0, 0.02): "non-inferior by 0.01",
+        (-0.0099, 0.5): "non-inferior by 0.01",
+        (-0.0099, -0.0001): "harms",
+        (-0.01, 0.5): "not shown",
+        (-0.2, 0.0): "not shown",
+    }
+    for (low, high), reading in ends.items():
+        assert shown({"mean": (low + high) / 2, "low": low, "high": high}, 0.01) == reading
+    assert shown({"mean": 0.0, "low": -0.015, "high": 0.01}, 0.02) == "non-inferior by 0.02"
 
 
 def lists_in(value: Any) -> bool:
@@ -252,7 +314,7 @@ def test_trouble_is_one_sentence(project: Project) -> None:
     with pytest.raises(ValueError, match="judged and seeds must each name at least one"):
         project.summarise(arms={})
     with pytest.raises(ValueError, match="judged names full, which is none of arms; arms has baseline"):
-        summarise.Params([0], ["baseline", "full"], {"baseline": "data/prepared"})
+        summarise.Params([0], ["baseline", "full"], {"baseline": "data/prepared"}, {}, {}, 0.01)
     project.write_seed("full", 3, project.right["full"][0], n_train=98, profile="other")
     with pytest.raises(UserError, match="its seeds were judged on different images or profiles"):
         project.summarise()
@@ -294,7 +356,8 @@ def test_the_table() -> None:
         "touched": 67,
         "faults": 229,
     }
-    assert comparison_text(comparison, refinement).splitlines() == [
+    lines = comparison_text(comparison, refinement, {}, 0.01).splitlines()
+    assert lines == [
         "arm       training images  accuracy [95 % interval]       error reduction    gain on the row above",
         "─" * 98,
         "baseline            1,654      0.645 [0.635, 0.665]                     –                        –",
@@ -304,19 +367,34 @@ def test_the_table() -> None:
         "Against the truth: precision 0.567, recall 0.166, F1 0.257, ranking AUC 0.800 "
         "(67 dropped or relabelled, 229 faults).",
     ]
+    parts = {
+        "valuation": {"with": "hydra", "without": "baseline", "gain": figures(0.031)},
+        "edge cases, against none": {"with": "full", "without": "less", "gain": figures(-0.005)},
+    }
+    assert comparison_text(comparison, refinement, parts, 0.01).splitlines() == [
+        *lines,
+        "",
+        "part of the method           gain [95 % interval]    reading",
+        "─" * 60,
+        "valuation                 +0.031 [+0.021, +0.051]      helps",
+        "edge cases, against none  -0.005 [-0.015, +0.015]  not shown",
+    ]
 
 
 def test_the_table_is_printed_again_without_anything_heavy(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.summarise()
+    project.summarise(contrasts={"cleansing": ["hydra", "baseline"]})
     printed = capsys.readouterr().out
+    assert "part of the method" in printed
     code = (
         "import runpy, sys; runpy.run_module('winnow.evaluation.comparison_table', run_name='__main__');"
         "heavy = {'torch', 'numpy', 'pyarrow', 'scipy'} & set(sys.modules); assert not heavy, heavy"
     )
-    paths = [str(project.folder / name) for name in ("comparison.json", "refinement.json")]
-    again = subprocess.run([sys.executable, "-c", code, *paths], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [str(project.folder / name) for name in ("comparison.json", "refinement.json", "contrasts.json")]
+    again = subprocess.run(
+        [sys.executable, "-c", code, *paths, "0.01"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert again.stdout == printed
 
 

@@ -176,11 +176,51 @@ def test_many_rejected_files_are_capped(run: Run) -> None:
     assert "file 25;" not in text
 
 
+PARTS = {
+    "valuation": {"with": "arm1", "without": "arm0", "gain": {"mean": 0.1, "low": 0.05, "high": 0.15}},
+    "inversion": {"with": "arm2", "without": "arm1", "gain": {"mean": -0.02, "low": -0.03, "high": -0.01}},
+    NASTY: {"with": "arm2", "without": NASTY, "gain": {"mean": 0.0, "low": -0.008, "high": 0.008}},
+    "edge cases": {"with": "arm2", "without": "arm0", "gain": {"mean": 0.01, "low": -0.01, "high": 0.03}},
+}
+
+
+def test_every_part_has_its_arms_its_gain_and_its_reading(run: Run) -> None:
+    run.contrasts = PARTS
+    page = read(run.write().report())
+    text = page.text.partition("What each part is worth")[2]
+    assert "valuation arm1 arm0 +0.100 +0.050 to +0.150 helps inversion arm2 arm1 −0.020 −0.030 to −0.010 harms" in text
+    assert "+0.000 −0.008 to +0.008 non-inferior by 0.01 edge cases arm2 arm0 +0.010 −0.010 to +0.030 not shown" in text
+    assert "\u202e" not in page.text
+    assert not page.all("script")
+    kinds = [one.get("class") for one in page.all("g")]
+    assert kinds[:7] == [None, None, "good", "good", "bad", None, None]  # three arms, four parts
+    assert {"href": "#parts"} in page.all("a")
+
+
+def test_without_contrasts_there_is_no_chapter_of_parts(run: Run) -> None:
+    page = read(run.write().report())
+    assert "What each part is worth" not in page.text
+    assert {"href": "#parts"} not in page.all("a")
+
+
+def test_the_page_is_about_the_last_arm_that_is_no_control(run: Run) -> None:
+    run.comparison = arms(0.6, 0.8, 0.7)
+    run.controls = {"arm2": "data/r1/elsewhere", "another": "data/x"}
+    page = read(run.write().report())
+    assert "50 % fewer errors" in page.text
+    assert "trained on arm1 instead of arm0" in page.text
+    assert [row for row in page.all("tr") if row.get("class") == "last"] == [{"role": "row", "class": "last"}]
+    assert [one.get("class") for one in page.all("g")][:3] == [None, "good", None]
+    assert re.search(
+        r"arm2 102 0\.700 \S+ to \S+ 25\.0 % [\d. %]+ to [\d. %]+ – ", page.text
+    )  # the row above is no measure
+
+
 @pytest.mark.parametrize(
     ("means", "said"), [((0.6, 0.9), "better"), ((0.6, 0.61), "unclear"), ((0.6, 0.5), "worse"), ((0.6,), "nothing")]
 )
 def test_the_headline_claims_no_more_than_the_interval(means: tuple[float, ...], said: str) -> None:
-    assert headline(arms(*means)) == said
+    assert headline(list(arms(*means).values())[-1]) == said
 
 
 def test_more_errors_and_unclear_results_are_called_so(tmp_path: Path) -> None:

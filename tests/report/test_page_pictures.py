@@ -18,7 +18,7 @@ from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import samples_table
 from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
-from winnow.report.figures import EDGE, interval_figure
+from winnow.report.figures import EDGE, Part, gain_figure, interval_figure
 from winnow.report.page import Plane
 from winnow.report.pictures import PAGE_BYTES, limits
 from winnow.report.plane import report_plane
@@ -70,7 +70,7 @@ def test_the_plane_of_a_refused_round_has_the_labels_that_came_into_it(
 
 def test_the_axis_holds_every_interval_and_marks_lie_in_order() -> None:
     comparison = {name: {"accuracy": interval(mean, half)} for name, mean, half in (("a", 0.61, 0.03), ("b", 0.7, 0.1))}
-    figure = interval_figure(comparison)
+    figure = interval_figure(comparison, "b")
     first, last = figure.ticks[0], figure.ticks[-1]
     assert (first[0], last[0]) == (EDGE, 100 - EDGE)
     low, high = float(first[1]), float(last[1])
@@ -85,9 +85,29 @@ def test_the_axis_holds_every_interval_and_marks_lie_in_order() -> None:
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0, 0.5])
 def test_the_axis_of_a_point_has_a_length(accuracy: float) -> None:
-    figure = interval_figure({"a": {"accuracy": interval(accuracy, 0.0)}})
+    figure = interval_figure({"a": {"accuracy": interval(accuracy, 0.0)}}, "a")
     assert len(figure.ticks) >= 2
     assert EDGE <= figure.marks[0].mean <= 100 - EDGE
+
+
+@pytest.mark.parametrize("gains", [[(0.2, 0.05)], [(-0.2, 0.05)], [(0.004, 0.002), (-0.001, 0.0005)], [(0.0, 0.0)]])
+def test_the_axis_of_gains_holds_every_interval_and_no_gain(gains: list[tuple[float, float]]) -> None:
+    parts = [Part(f"{number}", "a", "b", interval(*gain), "not shown") for number, gain in enumerate(gains)]
+    figure = gain_figure(parts)
+    assert figure is not None
+    (none,) = [position for position, text in figure.ticks if float(text.replace("−", "-")) == 0]
+    assert figure.base == none
+    (first, low), *_, (last, high) = [(place, float(text.replace("−", "-"))) for place, text in figure.ticks]
+    assert (first, last) == (EDGE, 100 - EDGE)
+    for mark, part in zip(figure.marks, parts, strict=True):
+        for key in ("low", "mean", "high"):
+            share = (part.gain[key] - low) / (high - low)
+            assert 0 <= share <= 1
+            assert getattr(mark, key) == pytest.approx(EDGE + (100 - 2 * EDGE) * share, abs=0.01)
+
+
+def test_of_no_parts_there_is_no_figure() -> None:
+    assert gain_figure([]) is None
 
 
 def photograph(run: Run, row: dict[str, Any], height: int = 300) -> None:

@@ -16,6 +16,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.verdicts["r1", "cleanse_influence"] = [
         verdict(row, "drop", reason=NASTY, support=-1.0, evidence=run.book) for row in run.suspects[:5]
     ]
+    gain = {"mean": -0.1, "low": -0.2, "high": 0.0}
+    run.contrasts = {part: {"with": NASTY, "without": "arm0", "gain": gain} for part in (NASTY, "policy search " * 9)}
     run.rejected = [{"name": NASTY, "reason": "empty file"}]
     run.refinement = {"faults": 20, "touched": 10, "precision": 0.9, "recall": 0.45, "f1": 0.6}
     return run.write().report()
@@ -27,6 +29,7 @@ def test_no_complaint_no_request_and_the_title_is_ours(page: Path, tmp_path: Pat
     assert seen.requests == []
     assert "<title>Winnow: what was done to the data" in seen.dom
     assert "50 % fewer errors" in seen.dom
+    assert seen.dom.count('data-label="reading">not shown') == 2
     assert "<script" not in seen.dom
     assert seen.dom.count('class="card drop"') == 5
     assert seen.pixels.shape == (900, 1280, 3)

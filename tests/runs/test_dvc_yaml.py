@@ -115,6 +115,7 @@ def test_every_section_is_read_and_declared() -> None:
         assert covered == read, f"{stage} reads {read - covered} undeclared"
     known = {section.split(".")[0] for stage in STAGES for section, _ in sections(stage)} | {
         "rounds",
+        "controls",
         "compare",
         "refined",
     }
@@ -123,7 +124,12 @@ def test_every_section_is_read_and_declared() -> None:
 
 def test_metrics_are_the_few_summaries_and_hold_no_lists() -> None:
     declared = [path for entry in STAGES.values() for path in names(entry.get("metrics", []))]
-    assert declared == ["metrics/gate/${key}.json", "metrics/comparison.json", "metrics/refinement.json"]
+    assert declared == [
+        "metrics/gate/${key}.json",
+        "metrics/comparison.json",
+        "metrics/contrasts.json",
+        "metrics/refinement.json",
+    ]
     for path in declared:
         assert "[" not in (ROOT / path.replace("${key}", "r1")).read_text()
 

@@ -345,4 +345,4 @@ def test_the_metrics_count_them(project: Project) -> None:
     assert figures["overridden"] == {"keep": 1, "drop": 2, "relabel": 1}
     assert (figures["dropped"], figures["relabelled"]) == (3, 1)
     arm = {"n_train": 1, "n_test": 1, "profile": "quick", "accuracy": {"mean": 1, "low": 1, "high": 1, "seeds": 1}}
-    assert "Overridden by people: 1 kept, 2 dropped, 1 relabelled." in comparison_text({"one": arm}, figures)
+    assert "Overridden by people: 1 kept, 2 dropped, 1 relabelled." in comparison_text({"one": arm}, figures, {}, 0.01)

@@ -59,6 +59,8 @@ class Run:
     classes: list[str] = field(default_factory=lambda: ["i", "ii", "iii"])
     colour: bool = False
     comparison: dict[str, Any] = field(default_factory=lambda: arms(0.6, 0.7, 0.8))
+    controls: dict[str, str] = field(default_factory=dict)
+    contrasts: dict[str, Any] = field(default_factory=dict)
     refinement: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=lambda: dict(COMPETITION))
     rejected: list[Row] = field(default_factory=list)
@@ -117,6 +119,7 @@ class Run:
         for name, rows, schema in (("rejected", self.rejected, REJECTED_SCHEMA), ("leaks", self.leaks, LEAKS_SCHEMA)):
             write_table(self.path(f"data/prepared/{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
         write_json(self.path("metrics/comparison.json"), self.comparison)
+        write_json(self.path("metrics/contrasts.json"), self.contrasts)
         write_json(self.path("metrics/refinement.json"), {"verdicts": {}} | self.refinement)
         write_json(self.path("data/model.json"), self.model)
         keys = [(name, stage) for name, accepted in self.gates.items() if accepted for stage in STAGES]
@@ -147,7 +150,10 @@ class Run:
         main(
             Params(cards=cards, evidence=evidence),
             {name: {"input": "data/prepared"} for name in self.gates},
+            self.controls,
+            0.01,
             comparison=self.path("metrics/comparison.json"),
+            contrasts=self.path("metrics/contrasts.json"),
             refinement=self.path("metrics/refinement.json"),
             model=self.path("data/model.json"),
             prepared=self.path("data/prepared"),

@@ -52,6 +52,7 @@ TINY: dict[str, Any] = {
     "judge.profiles.quick.epochs": 1,
     "compare.seeds": [0, 1],
     "compare.arms": {"baseline": "data/prepared", "full": "data/refined"},
+    "compare.contrasts": {"whole method": ["full", "baseline"]},
 }
 
 
@@ -67,7 +68,12 @@ NOBODYS_SETTINGS = {
 def _all_stages() -> list[str]:
     """Every stage of the tiny pipeline, in the order of dvc.yaml, which is one in which they can run."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    named = {"": [""], "${rounds}": ["@r1"], "${compare.arms}": [f"@{arm}" for arm in TINY["compare.arms"]]}
+    named = {
+        "": [""],
+        "${rounds}": ["@r1"],
+        "${controls}": [],
+        "${compare.arms}": [f"@{arm}" for arm in TINY["compare.arms"]],
+    }
     return [name + key for name, stage in stages.items() for key in named[stage.get("foreach", "")]]
 
 

@@ -15,7 +15,7 @@ import torch
 
 from winnow.augmentation.copies import PASSED_ON, REDRAWS
 from winnow.augmentation.policy import Policy, draw_at_random, draw_from_policy
-from winnow.augmentation.rendering import fixed, recorded, render
+from winnow.augmentation.rendering import Steps, fixed, recorded, render
 from winnow.dataset.images import encode_jpeg
 from winnow.dataset.samples import sample_id
 from winnow.pictures.decode import PIXEL_LIMIT, decode
@@ -98,10 +98,7 @@ def rendered_copies(
     """
     made: Counter[str] = Counter()
     for origin, steps, parent in zip(origins, plan, parents, strict=True):
-        square = np.array(squares(parent["id"]))
-        top, left, height, width = box_of(parent["width"], parent["height"])
-        inside = slice(top, top + height), slice(left, left + width)
-        square[inside] = render(np.ascontiguousarray(square[inside]), steps)
+        square = render_content(squares(parent["id"]), steps, box_of(parent["width"], parent["height"]))
         content = encode_jpeg(square)
         number = made[parent["id"]]
         made[parent["id"]] += 1
@@ -116,3 +113,12 @@ def rendered_copies(
             "pixel_hash": pixel_hash(square),
         }
         yield RenderedCopy(row, content)
+
+
+def render_content(square: Pixels, steps: Steps, box: Box) -> Pixels:
+    """(S, S, C) a copy of the square whose content, inside the box, is after the steps; the padding stays."""
+    changed = np.array(square)
+    top, left, height, width = box
+    inside = slice(top, top + height), slice(left, left + width)
+    changed[inside] = render(np.ascontiguousarray(changed[inside]), steps)
+    return changed

@@ -40,12 +40,17 @@ def check_consistency(params: Path, pipeline: Path) -> None:
         )
     check_seeds(load_params("compare.seeds", Seeds, params))
     rounds = load_params("rounds", dict[str, dict[str, str]], params)
-    arms = load_params("compare.arms", dict[str, str], params)
+    compared = {kind: load_params(f"compare.{kind}", dict[str, str], params) for kind in ("arms", "controls")}
     _check_names("rounds", rounds)
-    _check_names("compare.arms", arms)
+    for kind, arms in compared.items():
+        _check_names(f"compare.{kind}", arms)
+    made = load_params("controls", dict[str, dict[str, str]], params)
+    _check_controls(made, rounds)
     _check_rounds(rounds, load_params("refined.round", str, params))
     starts = {f"rounds.{name}.input": one["input"] for name, one in rounds.items()}
-    _check_datasets(starts | {f"compare.arms.{name}": path for name, path in arms.items()}, list(rounds), pipeline)
+    judged = {kind: {f"compare.{kind}.{name}": path for name, path in arms.items()} for kind, arms in compared.items()}
+    _check_datasets(starts | judged["arms"], set(_outputs(pipeline, list(rounds), made=list(made))))
+    _check_datasets(judged["controls"], set(_outputs(pipeline, list(rounds), made=list(rounds))))
 
 
 def _check_names(section: str, names: dict[str, Any]) -> None:
@@ -59,6 +64,15 @@ def _check_names(section: str, names: dict[str, Any]) -> None:
             raise UserError(f"params.yaml: rounds has the name {name}, but data/{name} is another output; rename it")
 
 
+def _check_controls(controls: dict[str, dict[str, str]], rounds: dict[str, dict[str, str]]) -> None:
+    for name, one in controls.items():
+        if rounds.get(name) != one:
+            raise UserError(
+                f"params.yaml: controls.{plain(name)} must be a round, as rounds has it; write controls: {{}}, and run "
+                "`make reproduce ARMS=all`"
+            )
+
+
 def _check_rounds(rounds: dict[str, dict[str, str]], published: str) -> None:
     for name, one in rounds.items():
         if list(one) != ["input"]:
@@ -68,9 +82,8 @@ def _check_rounds(rounds: dict[str, dict[str, str]], published: str) -> None:
         raise UserError(f"params.yaml: refined.round must be one of rounds ({known}), got {shown(published)}")
 
 
-def _check_datasets(named: dict[str, str], rounds: list[str], pipeline: Path) -> None:
+def _check_datasets(named: dict[str, str], written: set[str]) -> None:
     """Reject a dataset that neither is there nor is written by any stage; DVC notices when it comes to it."""
-    written = set(_outputs(pipeline, rounds))
     for where, path in named.items():
         if os.path.normpath(path) not in written and not (ROOT / path).exists():
             raise UserError(
@@ -78,9 +91,10 @@ def _check_datasets(named: dict[str, str], rounds: list[str], pipeline: Path) ->
             )
 
 
-def _outputs(pipeline: Path, rounds: list[str]) -> Iterator[str]:
-    """What the stages of dvc.yaml write, those of every round included."""
+def _outputs(pipeline: Path, rounds: list[str], *, made: list[str]) -> Iterator[str]:
+    """What the stages of dvc.yaml write, those of every round included, and the controls of the rounds ``made``."""
     for stage in read_params(pipeline)["stages"].values():
+        names = made if stage.get("foreach") == "${controls}" else rounds
         for out in stage.get("do", stage).get("outs", []):
             path = out if isinstance(out, str) else next(iter(out))
-            yield from (path.replace("${key}", name) for name in (rounds if "${key}" in path else [""]))
+            yield from (path.replace("${key}", name) for name in (names if "${key}" in path else [""]))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from winnow.evaluation.comparison import read_arm
-from winnow.evaluation.comparison_table import interval_text
+from winnow.evaluation.comparison_table import contrast_lines, interval_text
 from winnow.evaluation.repeats import Basis, over_repeats, record
 from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.files import ROOT, digest, write_json
@@ -82,9 +82,10 @@ def run_repeats(
         print(f"reproduce: repeat {repeat} of 0 to {count - 1}")
         run(changes)
         write_json(file, _record(repeat, inputs, wanted))
-    summary = over_repeats([read_json(FOLDER / f"{repeat}.json") for repeat in range(count)])
+    records = [read_json(FOLDER / f"{repeat}.json") for repeat in range(count)]
+    summary = over_repeats(records, params["compare"]["contrasts"])
     write_json(SUMMARY, summary)
-    print(summary_text(summary))
+    print(summary_text(summary, params["compare"]["margin"]))
 
 
 def with_changes(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _record(repeat: int, inputs: str, params: Mapping[str, Any]) -> dict[str, An
     return record(basis, arms, read_json(ROOT / "metrics/refinement.json"))
 
 
-def summary_text(summary: Mapping[str, Any]) -> str:
+def summary_text(summary: Mapping[str, Any], margin: float) -> str:
     """The figures over all repeats, as a run prints them."""
     width = max(map(len, summary["arms"]))
     shown = {
@@ -128,4 +129,4 @@ def summary_text(summary: Mapping[str, Any]) -> str:
     }
     lines = [f"{arm.ljust(width)}  {one}  error reduction {other}" for arm, (one, other) in shown.items()]
     over = f"{summary['repeats']} repeats of {summary['seeds']} seeds and {summary['n_test']:,} test images"
-    return "\n".join(["", *lines, f"Intervals over {over}."])
+    return "\n".join(["", *lines, f"Intervals over {over}.", *contrast_lines(summary["contrasts"], margin)])

@@ -1,11 +1,12 @@
 """Run the pipeline as ``make run`` and ``make reproduce`` do.
 
     winnow run [--source PATH]
-    winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2] [--repeats 1]
+    winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2] [--repeats 1] [--arms all]
 
 params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
 any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails.
-``reproduce`` judges every arm of compare.arms; a run that was stopped continues where it was when started again.
+``reproduce`` judges every arm of compare.arms, with ``--arms all`` the fair controls of compare.controls too; a run
+that was stopped continues where it was when started again.
 """
 
 import argparse
@@ -27,9 +28,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from winnow.commands.arms import METHOD, chosen_arms
 from winnow.commands.checks import check_classes, check_repository, check_source
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.pipeline.durable import sweep
+from winnow.pipeline.fields import Share
 from winnow.pipeline.files import ROOT, write_bytes, write_json
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.messages import UserError, failure_of_the_machine, plain
@@ -40,6 +43,7 @@ HOMES = re.compile("/(home|Users)/[^/]+/")
 RUN_LOCK = ROOT / ".dvc/tmp/winnow-run.lock"
 KEPT = ROOT / ".dvc/tmp/winnow-params.json"  # params.yaml as it was before a repeat
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
+CONTRASTS = ROOT / "metrics/contrasts.json"
 
 
 class RunFailedError(UserError):
@@ -177,7 +181,8 @@ def unrolled(rounds: int) -> dict[str, Any]:
 
 def print_table() -> None:
     """The result, from the committed metrics."""
-    print("\n" + comparison_text(read_json(COMPARISON), read_json(REFINEMENT)))
+    margin = load_params("compare.margin", Share)
+    print("\n" + comparison_text(read_json(COMPARISON), read_json(REFINEMENT), read_json(CONTRASTS), margin))
 
 
 def main(command: str, words: Sequence[str]) -> None:
@@ -191,6 +196,7 @@ def main(command: str, words: Sequence[str]) -> None:
         parser.add_argument("--profile", default="competition", help="a name from judge.profiles")
         parser.add_argument("--rounds", type=int, default=2, help="how often the method is repeated")
         parser.add_argument("--repeats", type=int, default=1, help="whole pipelines, each from seeds of its own")
+        parser.add_argument("--arms", default=METHOD, help="method, or all: the fair controls too")
     options = parser.parse_args(words)
     for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed hangs up
         signal.signal(number, _interrupted)
@@ -223,7 +229,7 @@ def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
             if warning := home_warning(changes["dataset.source"], Path(os.path.expanduser("~"))):
                 print(f"{command}: {warning}")
         if command == "reproduce":
-            changes |= requested_changes(options.seeds, options.profile, options.rounds, options.repeats)
+            changes |= requested_changes(options.seeds, options.profile, options.rounds, options.repeats, options.arms)
         if command == "reproduce" and options.repeats > 1:
             from winnow.commands.repeats import run_repeats
 
@@ -241,7 +247,7 @@ def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any]) -> None:
         dvc("repro")
 
 
-def requested_changes(seeds: int, profile: str, rounds: int, repeats: int) -> dict[str, Any]:
+def requested_changes(seeds: int, profile: str, rounds: int, repeats: int, arms: str) -> dict[str, Any]:
     """Changes to params.yaml that ``winnow reproduce`` makes.
 
     Raises:
@@ -253,12 +259,14 @@ def requested_changes(seeds: int, profile: str, rounds: int, repeats: int) -> di
     known = read_params()["judge"]["profiles"]
     if profile not in known:
         raise UserError(f"--profile must be one of {', '.join(known)}, got {profile}")
-    arms = list(load_params("compare.arms", dict[str, str]))
+    named = unrolled(rounds)
+    judged, changed = chosen_arms(arms, named["rounds"])
     return {
         "compare.seeds": list(range(seeds)),
-        "compare.judged": arms,
+        "compare.judged": judged,
         "judge.profile": profile,
-        **unrolled(rounds),
+        **named,
+        **changed,
     }
 
 

@@ -23,7 +23,11 @@ SAMPLES: Columns = {
     "split": (pa.string(), "train, val, label_book or test"),
     "label": (pa.string(), "class now"),
     "given_label": (pa.string(), "class as delivered"),
-    "origin": (pa.string(), "source, or what made the copy: random, faster_autoaugment, inversion, affine, edge_case"),
+    "origin": (
+        pa.string(),
+        "source, or what made the copy: random, faster_autoaugment, inversion, affine, edge_case; of fair controls, "
+        "random_chained and plain",
+    ),
     "parent": (pa.string(), "id of the source image that a copy was made from; null for a source image"),
     "operations": (
         pa.string(),

@@ -1,6 +1,7 @@
 """The table that ends a run, as text.
 
-``python -m winnow.evaluation.comparison_table COMPARISON REFINEMENT`` prints it again from the two JSON files.
+``python -m winnow.evaluation.comparison_table COMPARISON REFINEMENT CONTRASTS MARGIN`` prints it again: three JSON
+files, and param compare.margin.
 Nothing heavy is imported, so that a run with nothing to do can show its result at once.
 """
 
@@ -9,24 +10,41 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from winnow.evaluation.contrasts import shown
 from winnow.pipeline.json_files import read_json
 
 HEADER = ("arm", "training images", "accuracy [95 % interval]", "error reduction", "gain on the row above")
+PARTS = ("part of the method", "gain [95 % interval]", "reading")
 
 
 NOTHING = "–"
 
 
-def comparison_text(comparison: Mapping[str, Any], refinement: Mapping[str, Any]) -> str:
-    """The table with the lines below it.
+def comparison_text(
+    comparison: Mapping[str, Any], refinement: Mapping[str, Any], contrasts: Mapping[str, Any], margin: float
+) -> str:
+    """The table with the lines below it, and that of the contrasts where there are any.
 
     Args:
         comparison: metrics/comparison.json: by arm, in the table's order.
         refinement: metrics/refinement.json.
+        contrasts: metrics/contrasts.json.
+        margin: param ``compare.margin``.
     """
     rows = [HEADER, *(_row(arm, figures) for arm, figures in comparison.items())]
     lines = [_aligned(rows), _basis(comparison), *_verdicts(refinement), *_overridden(refinement), *_truth(refinement)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *contrast_lines(contrasts, margin)])
+
+
+def contrast_lines(contrasts: Mapping[str, Any], margin: float) -> list[str]:
+    """The table of what each part of the method is worth, below an empty line; nothing where there are no contrasts.
+
+    Args:
+        contrasts: as metrics/contrasts.json has them.
+        margin: see ``shown``.
+    """
+    rows = [(part, interval_text(row["gain"], "+"), shown(row["gain"], margin)) for part, row in contrasts.items()]
+    return ["", _aligned([PARTS, *rows])] if rows else []
 
 
 def _row(arm: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
@@ -97,10 +115,11 @@ def _truth(refinement: Mapping[str, Any]) -> list[str]:
     return [f"Against the truth: {', '.join(words)} ({touched:,} dropped or relabelled, {faults:,} faults)."]
 
 
-def main(comparison: Path, refinement: Path) -> None:
-    """Print the table of two files."""
-    print(comparison_text(read_json(comparison), read_json(refinement)))
+def main(comparison: Path, refinement: Path, contrasts: Path, margin: float) -> None:
+    """Print the table of three files."""
+    print(comparison_text(read_json(comparison), read_json(refinement), read_json(contrasts), margin))
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    compared, refined, contrasted = map(Path, sys.argv[1:4])
+    main(compared, refined, contrasted, float(sys.argv[4]))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.evaluation.comparison import ArmResult
+from winnow.evaluation.contrasts import CONTRASTS, Pairs, contrasts
 from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
 from winnow.pipeline.messages import UserError
 
@@ -41,6 +42,9 @@ SUMMARY = {  # key of metrics/repeats.json: meaning
     "arms.<arm>.error_reduction.mean": "share of the first arm's errors that this one does not make; low, high",
     "arms.<arm>.gain.mean": "mean accuracy minus that of the arm before it; low, high",
     "arms.<arm>.n_train[]": "training images, by repeat",
+    "contrasts.<part>.with": CONTRASTS["<part>.with"],
+    "contrasts.<part>.without": CONTRASTS["<part>.without"],
+    "contrasts.<part>.gain.mean": "as in metrics/contrasts.json, over repeats and test images; low, high",
     "refinement.<figure>[]": "figures of metrics/refinement.json that are numbers, by repeat",
 }
 
@@ -79,11 +83,12 @@ def record(basis: Basis, arms: Mapping[str, ArmResult], refinement: Mapping[str,
     }
 
 
-def over_repeats(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def over_repeats(records: Sequence[Mapping[str, Any]], pairs: Pairs) -> dict[str, Any]:
     """metrics/repeats.json.
 
     Args:
         records: of two or more repeats.
+        pairs: section ``compare.contrasts`` of params.yaml.
 
     Raises:
         UserError: the repeats have other arms, seeds or test images.
@@ -129,5 +134,8 @@ def over_repeats(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "n_test": count,
         "profile": first["profile"],
         "arms": arms,
+        "contrasts": contrasts(
+            pairs, shares, lambda having, lacking: gain_interval(shares[having], shares[lacking]).figures()
+        ),
         "refinement": {key: [one["refinement"][key] for one in records] for key in figures},
     }

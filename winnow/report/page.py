@@ -6,7 +6,7 @@ invisible or would turn the line around, and the page's own policy forbids scrip
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from winnow.pictures.embed import Picture
 from winnow.report.chapters import Chapter
-from winnow.report.figures import ClassCount, Outcome, interval_figure
+from winnow.report.figures import MINUS, ClassCount, Outcome, Part, gain_figure, interval_figure
 
 TEMPLATE = "page.html.j2"
 
@@ -36,9 +36,6 @@ RESIZED = {"letterbox": "letterboxed", "centre": "the centre cropped", "stretch"
 
 
 COMPETITION = "competition"  # `model` of data/model.json where the fixed model judges
-
-
-MINUS = "−"
 
 
 CLASSES_OPEN = 40  # a longer table of classes begins folded
@@ -124,6 +121,8 @@ class Report:
     """All that the page says."""
 
     comparison: Mapping[str, Any]
+    controls: Collection[str]  # arms that only tell what a part is worth
+    parts: Sequence[Part]  # of the method, of which both arms were judged
     refinement: Mapping[str, Any]
     model: Mapping[str, Any]  # that judges: model, pixels, resize, frozen, weights, why
     outcome: Outcome
@@ -163,10 +162,13 @@ def render(report: Report) -> bytes:
         "judge": judge_text,
         "belonging": lambda kind: BELONGING.get(kind, kind),
     }
+    arm = refined_arm(report)
     page = environment.get_template(TEMPLATE).render(
         report=report,
-        verdict=headline(report.comparison),
-        figure=interval_figure(report.comparison),
+        last_arm=arm,
+        verdict=headline(report.comparison[arm]),
+        figure=interval_figure(report.comparison, arm),
+        gains=gain_figure(report.parts),
         cards_open=CARDS_OPEN,
         files_shown=FILES_SHOWN,
         classes_open=CLASSES_OPEN,
@@ -175,9 +177,15 @@ def render(report: Report) -> bytes:
     return page.encode("utf-8", "backslashreplace")
 
 
-def headline(comparison: Mapping[str, Any]) -> str:
-    """What may be said of the last arm against the first: better, worse, unclear, or nothing without a second arm."""
-    reduction = list(comparison.values())[-1].get("error_reduction")
+def refined_arm(report: Report) -> str:
+    """The arm that the page is about: the last that is no control."""
+    arms = list(report.comparison)
+    return next((arm for arm in reversed(arms) if arm not in report.controls), arms[-1])
+
+
+def headline(row: Mapping[str, Any]) -> str:
+    """What may be said of an arm against the first: better, worse, unclear, or nothing without a second arm."""
+    reduction = row.get("error_reduction")
     if reduction is None:
         return "nothing"
     if reduction["low"] > 0:

@@ -1,0 +1,124 @@
+"""Copies made and made again for either kind of model: stored at the working size, or rendered from their record.
+
+The competition's copies are PNGs at its working size; those of photographs are rendered at the model's size from
+recorded operations. Both are taken one at a time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from winnow.augmentation.controls import INVERTED, NOT_INVERTED, without_inversion
+from winnow.augmentation.copies import copy_rows, from_policy, invert_some, make_copies
+from winnow.augmentation.policy import Policy
+from winnow.augmentation.rendered import (
+    Box,
+    draw_plan,
+    inverted,
+    plan_from_policy,
+    render_content,
+    rendered_copies,
+)
+from winnow.augmentation.rendering import read_steps, recorded
+from winnow.backbone.resize import content_box
+from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.images import Copy, decode_stored, encode_jpeg, encode_png
+from winnow.dataset.samples import sample_id
+from winnow.dataset.streaming import every_image
+from winnow.model.inputs import Inputs
+from winnow.pictures.pixel_hash import pixel_hash
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Makes copies of one dataset."""
+
+    inputs: Inputs
+    dataset: Path  # that holds the source images, and the copies that are made again
+
+    def by_policy(
+        self,
+        policy: Policy,
+        origin: str,
+        parents: pa.Table,
+        *,
+        chained: int,
+        inverting: npt.NDArray[np.bool_],
+        generator: torch.Generator,
+    ) -> Iterator[Copy]:
+        """One copy of each parent by a policy.
+
+        Args:
+            policy: the policy.
+            origin: of the copies.
+            parents: (M,) rows of a samples table, one per copy.
+            chained: sub-policies that a copy takes; see ``draw_from_policy``.
+            inverting: (M,) copies that are inverted at the end.
+            generator: of every draw.
+        """
+        labels, rows = parents["label"].to_pylist(), parents.to_pylist()
+        if self.inputs.card.competition:
+            ids, places = np.unique(parents["id"].to_pylist(), return_inverse=True)
+            images = self.inputs.images(self.dataset, ids.tolist())[places]  # (M, H, W, C)
+            made = make_copies(origin, from_policy(policy, chained=chained), images, labels, generator)
+            return copy_rows(invert_some(made, inverting, origin=origin), rows)
+        plan = inverted(draw_plan(plan_from_policy(policy, chained=chained), labels, generator), inverting)
+        squares = ArrayStore(self.inputs.pixels).row
+        copies = rendered_copies([origin] * len(plan), plan, rows, squares, self._box)
+        return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)
+
+    def without_inversion(self, copies: pa.Table) -> Iterator[Copy]:
+        """The copies made again, each as it is without its inversion.
+
+        A stored copy is turned back, 255 - pixels, which undoes an inversion at the end exactly; after one in between,
+        noise stays with the other sign. A rendered one is rendered from the rest of its record.
+
+        Args:
+            copies: rows of a samples table, each inverted.
+        """
+        rows = {row["id"]: row for row in copies.to_pylist()}
+        if self.inputs.card.competition:
+            for identifier, content in every_image(self.dataset, list(rows)):
+                pixels = 255 - decode_stored(content, self.dataset, identifier)
+                yield _made_again(rows[identifier], pixels, pixels.tobytes(), encode_png(pixels))
+            return
+        store = ArrayStore(self.inputs.pixels)
+        for row in rows.values():
+            steps = without_inversion(read_steps(row["operations"]))
+            pixels = render_content(store.row(row["parent"]), steps, self._box(row["width"], row["height"]))
+            content = encode_jpeg(pixels)
+            yield _made_again(row, pixels, content, content)
+
+    def _box(self, width: int, height: int) -> Box:
+        return content_box(width, height, self.inputs.card.pixels, self.inputs.card.resize)
+
+
+def _made_again(row: Mapping[str, Any], pixels: Pixels, named_by: bytes, picture: bytes) -> Copy:
+    """A copy without its inversion, named as if it had been made so.
+
+    Args:
+        row: of the inverted copy.
+        pixels: (H, W, C) of the new one.
+        named_by: bytes from which its id is computed.
+        picture: bytes that are stored.
+    """
+    origin = NOT_INVERTED if row["origin"] == INVERTED else row["origin"]
+    of_parent, _, way = row["name"].rpartition("#")
+    name = f"{origin}-{way.rpartition('-')[2]}"
+    identifier = sample_id(f"{row['parent']}#{name}", named_by)
+    changed = {
+        "id": identifier,
+        "name": f"{of_parent}#{name}",
+        "origin": origin,
+        "operations": recorded(without_inversion(read_steps(row["operations"]))),
+        "pixel_hash": pixel_hash(pixels),
+    }
+    return {**row, **changed}, (identifier, picture)
