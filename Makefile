@@ -10,7 +10,7 @@ quote = '$(subst ','\'',$(1))'
 
 # What a user sets, on the command line or in the environment: taken as it was written, since a path may hold $(...), and
 # not passed on to commands, for which make would expand it. A line break would begin another command.
-GIVEN := SOURCE SEEDS PROFILE ROUNDS REPEATS ARMS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED
+GIVEN := SOURCE PRESET SEEDS PROFILE ROUNDS REPEATS ARMS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED
 unexport $(GIVEN)
 define LINE_BREAK
 
@@ -45,11 +45,11 @@ $(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
 	$(INSTALL) $<
 	@touch $@
 
-run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH]
-	@$(RUN) -m winnow run $(call option,SOURCE,--source)
+run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH] [PRESET=published]
+	@$(RUN) -m winnow run $(call option,SOURCE,--source) $(call option,PRESET,--preset)
 
-reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [SEEDS=5] [PROFILE=competition] [ROUNDS=2] [REPEATS=1] [ARMS=all: with controls]
-	@$(RUN) -m winnow reproduce $(call option,SOURCE,--source) $(call option,SEEDS,--seeds) \
+reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [PRESET=published] [SEEDS=5] [PROFILE=competition] [ROUNDS=2] [REPEATS=1] [ARMS=all: with controls]
+	@$(RUN) -m winnow reproduce $(call option,SOURCE,--source) $(call option,PRESET,--preset) $(call option,SEEDS,--seeds) \
 		$(call option,PROFILE,--profile) $(call option,ROUNDS,--rounds) $(call option,REPEATS,--repeats) $(call option,ARMS,--arms)
 
 docs: $(VENV)/.installed ## regenerate docs/formats.md

@@ -12,7 +12,6 @@ Writes  --augmented       dataset: the same and the copies; every class of train
 Params  augment_edge_cases, judge.max_images, augment.max_copies
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from winnow.augmentation.balance import multiple_of_largest, short_of_balance, without_surplus
+from winnow.augmentation.balance import multiple_of_largest, room_left, short_of_balance, without_surplus
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
 from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.policy_file import load_policy
@@ -96,7 +95,7 @@ def main(
         found["edge"].to_numpy(),
         missing=per_class - counts,
         copies=params.copies,
-        room=None if inputs.card.competition else _room(samples, source, max_copies),
+        room=None if inputs.card.competition else room_left(samples, source, max_copies),
     )  # (M,) rows of source
     parents = source.take(chosen)
     survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
@@ -114,13 +113,6 @@ def main(
         f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {per_class} training images in "
         f"each of {len(classes)} classes{short}"
     )
-
-
-def _room(samples: pa.Table, source: pa.Table, max_copies: int) -> npt.NDArray[np.int64]:
-    """(N,) copies that each source image may have beside those that it has."""
-    copies = Counter(samples["parent"].to_pylist())
-    had = np.array([copies[one] for one in source["id"].to_pylist()], dtype=np.int64)  # (N,)
-    return np.maximum(max_copies - had, 0)
 
 
 def _stored(

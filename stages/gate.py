@@ -20,8 +20,9 @@ Params  gate, head, finetune
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ from winnow.verdicts.overrides import count_text, read_overrides
 class Params:
     """Section `gate`."""
 
+    accept: Literal["measured", "always"]  # always: as published, whatever is measured
     seeds: Seeds  # one a repeat: of weights, orders and folds
     folds: AtLeastTwo  # each image is classified by models that were trained without its own
     margin: OpenShare  # harm, in accuracy, that a round must surely stay below
@@ -91,6 +93,7 @@ def main(
     queried = _side(inputs, incoming, only_source(came_in), "label_book")
     right, folds = cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
     decision = decide(**right, folds=folds, groups=queried.groups, margin=params.margin)
+    decision = replace(decision, always=params.accept == "always")
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
         tables = [read_table(path, VERDICT_SCHEMA) for path in verdicts]
@@ -148,6 +151,7 @@ def _summary(decision: Decision, images: int) -> str:
     gains = {"cleansing": decision.cleansing, "augmentation": decision.augmentation}
     shown = ", ".join(f"{name} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" for name, gain in gains.items())
     verdict = "accepted" if decision.accepted else "REJECTED, what came in is passed on"
+    verdict += " whatever is measured (gate.accept)" if decision.always else ""
     return (
         f"{verdict}: accuracy {decision.candidate:.3f} against {decision.incoming:.3f} on {images} held-out images; "
         f"gain by {shown}, margin {decision.margin:g}"

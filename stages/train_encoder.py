@@ -3,7 +3,7 @@
 With a backbone, its features are the embedding, and the classifiers are heads on them, or the whole network where it is
 not frozen.
 
-Reads   --dataset   dataset: the source images of train and val, and the label book
+Reads   --dataset   dataset: train, val and label book; of copies in it, each is in the fold of its source image
         --model     JSON: the model
         --pixels    arrays of the source images at its size
         --features  arrays of their features
@@ -15,6 +15,7 @@ Params  train_encoder, head, finetune
 """
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +33,14 @@ from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
 from winnow.representation.classifier import train_classifier
 from winnow.representation.contrastive import Contrast, train_encoder
+from winnow.representation.files import with_folds
 from winnow.representation.heads import train_head_state, train_whole_state
 from winnow.representation.network import Training
 from winnow.representation.out_of_fold import NO_FOLD
 from winnow.training.head import HeadProfile
 from winnow.training.training import Profile
+
+SOURCE_IMAGES = "cleanse_influence/dataset"
 
 
 @section
@@ -44,6 +48,8 @@ class Params:
     """Section `train_encoder`."""
 
     seed: Seed
+    # Of the round, what the networks learn from; the second has the copies as well, as published.
+    dataset: Literal["cleanse_influence/dataset", "augment/inverted"]
     folds: AtLeastTwo  # for each fold, an encoder and a classifier are trained on all the others
     repeats: Few  # how often the images are dealt into folds anew
     contrast: Contrast
@@ -65,19 +71,25 @@ def main(
     """Run the stage on the files given."""
     inputs = read_inputs(model, pixels, features)
     samples = read_samples(dataset)
-    source = only_splits(only_source(samples), "train", "val", "label_book")  # N rows
-    labels, suspects = label_indices(source), column(source, "split") != "label_book"
+    learned = only_splits(samples, "train", "val", "label_book")
+    source = only_source(learned)
+    suspects = column(source, "split") != "label_book"
     if suspects.sum() < 2 * params.folds:
         raise UserError(
             f"{dataset} has {suspects.sum()} train and val images, {params.folds} folds need {2 * params.folds}"
         )
     rng = np.random.default_rng(params.seed)
     groups = column(source, "group")[suspects].tolist()
-    folds = [np.full(len(source), NO_FOLD) for _ in range(params.repeats)]  # (N,) by repeat
+    folds = [np.full(len(source), NO_FOLD) for _ in range(params.repeats)]  # of the source images, by repeat
     for row in folds:
-        row[suspects] = deal_folds(labels[suspects], groups, folds=params.folds, rng=rng)
-    jobs = [(labels, row != fold, int(rng.integers(2**31))) for row in folds for fold in range(params.folds)]
-    given, classes = inputs.trained_on(dataset, source["id"].to_pylist()), len(class_names(samples))
+        row[suspects] = deal_folds(label_indices(source)[suspects], groups, folds=params.folds, rng=rng)
+    by_image = np.stack(folds, axis=1).tolist()
+    if params.dataset == SOURCE_IMAGES:
+        learned = source
+    _, dealt = with_folds(learned, dict(zip(source["id"].to_pylist(), by_image, strict=True)), encoders)  # (R, N)
+    labels, book = label_indices(learned), column(learned, "split") == "label_book"  # (N,) each
+    jobs = [(labels, row != fold, int(rng.integers(2**31))) for row in dealt for fold in range(params.folds)]
+    given, classes = inputs.trained_on(dataset, learned["id"].to_pylist()), len(class_names(samples))
     spaces: list[dict[str, Tensor]] = []
     if inputs.card.competition:
         spaces = run_jobs(
@@ -103,8 +115,8 @@ def main(
         learner = WholeLearner(finetune, inputs.card, user)
         classifiers = run_jobs(
             train_whole_state,
-            [(given, *shared, ~suspects, learner, classes, seed) for *shared, seed in jobs],
-            steps=sum(learner.epochs_on(int((members & suspects).sum())) for _, members, _ in jobs),
+            [(given, *shared, book, learner, classes, seed) for *shared, seed in jobs],
+            steps=sum(learner.epochs_on(int((members & ~book).sum())) for _, members, _ in jobs),
             label="networks: epochs",
         )
     fresh_folder(encoders)
@@ -112,10 +124,10 @@ def main(
         for number, state in enumerate(states):
             repeat, fold = divmod(number, params.folds)
             write_bytes(encoders / f"{kind}-{repeat}-{fold}.safetensors", save(state))
-    by_image = pa.array(np.stack(folds, axis=1).tolist(), pa.list_(pa.int64()))
-    write_table(encoders / "folds.parquet", pa.table({"id": source["id"].combine_chunks(), "folds": by_image}))
+    table = {"id": source["id"].combine_chunks(), "folds": pa.array(by_image, pa.list_(pa.int64()))}
+    write_table(encoders / "folds.parquet", pa.table(table))
     kinds = f"encoders ({params.contrast.loss} loss) and classifiers" if spaces else "classifiers"
-    print(f"train_encoder: {len(jobs)} {kinds} on {len(source)} images")
+    print(f"train_encoder: {len(jobs)} {kinds} on {len(learned)} images")
 
 
 SECTIONS: Sections = {

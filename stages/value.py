@@ -31,7 +31,7 @@ from winnow.influence.head_valuation import combine_heads, value_head
 from winnow.influence.trajectory import Sgd
 from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pipeline.fields import AtLeastTwo, Batch, Epochs, Few, Seed, section
+from winnow.pipeline.fields import Batch, Epochs, Few, Seed, section
 from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -62,7 +62,9 @@ class Params:
 
     seed: Seed
     trajectories: Few  # independent runs; averaged
-    folds: AtLeastTwo  # run t leaves out fold t modulo folds, so that runs without a sample judge it too
+    folds: (
+        Few  # run t leaves out fold t modulo folds, so that runs without a sample judge it too; 1: none leaves any out
+    )
     epochs: Epochs
     batch: Batch
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)]  # weight of the newest batch in the running statistics
@@ -131,7 +133,14 @@ def main(
     partitions = [
         deal_folds(labels, groups, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
     ]
-    members = [partitions[t // params.folds] != t % params.folds for t in range(params.trajectories)]  # (N,) each
+    alone = params.folds == 1  # as published: every run trains on all
+    members = [
+        (partitions[t // params.folds] != t % params.folds) | alone for t in range(params.trajectories)
+    ]  # (N,) each
+    if inputs.on_features and alone:
+        raise UserError(
+            "params.yaml: value.folds is 1, but heads on features judge images out of fold; raise it to 2 or more"
+        )
     if inputs.on_features:
         valued = value_heads(params, head, support, inputs, dataset, suspects, book, members, user_signals)
     else:

@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from stages import augment_inversion
 from tests.support.augmented import (
     ARMS,
     AUGMENT,
@@ -18,11 +20,13 @@ from tests.support.augmented import (
     copies_in,
     photographs,
 )
+from tests.support.stages import jobs_here
 from winnow.augmentation import rendered
 from winnow.dataset import images as stored
 from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.images import encode_jpeg, stored_images
 from winnow.dataset.samples import only_splits, read_samples
+from winnow.model import extraction
 from winnow.pictures.decode import decode
 from winnow.pipeline.files import digest
 
@@ -49,6 +53,22 @@ def test_every_copy_has_the_features_of_its_picture(inputs: dict[str, Path], tmp
             expected = ((pixels / 255 - np.array(CARD.mean)) / np.array(CARD.std)).mean(axis=(0, 1))
             (found,) = [store.row(one) for store in stores if one in store]
             np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_inverted_copies_fill_up_to_the_multiple_as_far_as_an_image_may_be_copied(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    given = {name: path for name, path in inputs.items() if name != "policy"}
+    given["dataset"] = by_augment(inputs, tmp_path)["by_policy"]
+    with mock.patch.object(extraction, "run_jobs", jobs_here):
+        augment_inversion.main(0, 12, 2.0, 10000, **given, augmented=tmp_path / "filled")
+    counts = Counter(read_samples(tmp_path / "filled")["label"].to_pylist())
+    assert counts == {"a": 40, "b": 40, "c": 3 + 3 * 12}
+    made = [row for row in copies_in(tmp_path / "filled") if row["origin"] == "inversion"]
+    assert made
+    assert all(row["operations"] == '[{"operation": "invert", "magnitude": 1.0}]' for row in made)
+    assert set(ArrayStore(tmp_path / "filled/features/augment_inversion").places) == {row["id"] for row in made}
+    assert most_of_one(tmp_path / "filled") == 12
 
 
 class Picture(bytes):

@@ -64,9 +64,11 @@ def test_a_source_is_passed_on_as_it_was_written(clone: Path, value: str) -> Non
 @pytest.mark.parametrize("value", HOSTILE)
 def test_so_are_the_other_values(clone: Path, value: str) -> None:
     given = [
-        f"{name}={value}" for name in ("SEEDS", "PROFILE", "ROUNDS", "ARMS", "REMOTE", "TARGETS", "REV", "DATASET")
+        f"{name}={value}"
+        for name in ("PRESET", "SEEDS", "PROFILE", "ROUNDS", "ARMS", "REMOTE", "TARGETS", "REV", "DATASET")
     ]
-    options = [f"--{name}={value}" for name in ("seeds", "profile", "rounds", "arms")]
+    options = [f"--{name}={value}" for name in ("preset", "seeds", "profile", "rounds", "arms")]
+    assert passed(clone, "run", *given) == [["-m", "winnow", "run", f"--preset={value}"]]
     assert passed(clone, "reproduce", *given) == [["-m", "winnow", "reproduce", *options]]
     assert passed(clone, "push", *given) == [["-m", "winnow", "push", f"--remote={value}", f"--targets={value}"]]
     assert passed(clone, "fsck", *given) == [["-m", "winnow", "fsck", f"--remote={value}"]]

@@ -240,6 +240,18 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
         ),
         ({"rounds.r2;": {"input": "data/r1/gate/dataset"}}, "rounds has the name 'r2;', which becomes"),
         ({"rounds.-r2": {"input": "data/r1/gate/dataset"}}, "begin with a letter or a digit"),
+        ({"augment_inversion": {"r1": {"data": "x"}}}, "augment_inversion.r1 must have one key, dataset, got 'data'"),
+        ({"augment_inversion": {"r 1": {"dataset": "data/prepared"}}}, "augment_inversion has the name 'r 1', which"),
+        (
+            {"augment_inversion": {"r1": {"dataset": "data/r2/augment/policy"}}},
+            "augment_inversion.r1.dataset is data/r2/augment/policy, which no stage writes",
+        ),
+        (
+            {"compare.arms.more": "data/r1/augment_inversion/dataset"},
+            "compare.arms.more is data/r1/augment_inversion/dataset, which no stage writes",
+        ),
+        ({"train_encoder.dataset": "augment/policy"}, "train_encoder.dataset must be 'cleanse_influence/dataset' or"),
+        ({"gate.accept": "never"}, "gate.accept must be 'measured' or 'always', got 'never'"),
         (
             {"rounds.refined": {"input": "data/r1/gate/dataset"}},
             "rounds has the name refined, but data/refined is another",

@@ -1,6 +1,7 @@
 """The gate accepts a round whose cleansing and copies are each surely not worse than the margin."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_the_error_rates_are_those_promised(change: float, least: float, most: f
 
 
 PARAMS = Params(
+    accept="measured",
     seeds=[0, 1],
     folds=2,
     margin=0.3,
@@ -144,9 +146,9 @@ def verdicts(folder: Path) -> Path:
     return path
 
 
-def run(folder: Path, *, incoming: Path, candidate: Path, verdicts: list[Path]) -> None:
+def run(folder: Path, *, incoming: Path, candidate: Path, verdicts: list[Path], params: Params = PARAMS) -> None:
     main(
-        PARAMS,
+        params,
         HEAD,
         FINETUNE,
         incoming=incoming,
@@ -185,6 +187,31 @@ def test_a_planted_helpful_round_is_accepted_with_its_verdicts(tmp_path: Path) -
     assert figures["gain"]["mean"] > 0
     ledger = read_ledger(tmp_path / "out")
     assert ledger.select(["round", "stage", "id"]).to_pylist() == [{"round": "r1", "stage": "cleanse_final", "id": "a"}]
+
+
+def test_as_published_a_harmful_round_is_passed_on_and_what_was_measured_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = make_dataset(tmp_path / "good", {"train": 24, "val": 3, "label_book": 3})
+    harmed = relabelled(good, tmp_path / "harmed")
+    right = {name: np.full((2, 30), name == "incoming") for name in ("incoming", "cleansed", "candidate")}
+    monkeypatch.setattr("stages.gate.cross_fitted", lambda *_: (right, np.tile(np.arange(30) % 2, (2, 1))))
+    figures = {}
+    for accept in ("measured", "always"):
+        run(
+            tmp_path,
+            incoming=good,
+            candidate=harmed,
+            verdicts=[verdicts(tmp_path)],
+            params=replace(PARAMS, accept=accept),
+        )
+        figures[accept] = json.loads((tmp_path / "g.json").read_text())
+        passed_on = harmed if accept == "always" else good
+        assert read_samples(tmp_path / "out").equals(read_samples(passed_on))
+        assert read_ledger(tmp_path / "out").num_rows == (accept == "always")
+    assert figures["always"] == figures["measured"] | {"accepted": True}
+    assert figures["measured"]["cleansing"]["mean"] == -1.0
+    assert "accepted whatever is measured (gate.accept): accuracy 0.000 against 1.000" in capsys.readouterr().out
 
 
 def test_no_image_is_classified_by_a_model_that_has_seen_its_group(

@@ -1,6 +1,7 @@
 """Encoders written and read back; what is missing, damaged or of another dataset is told in one sentence."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from winnow.pipeline.messages import UserError
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.out_of_fold import NO_FOLD
 
-PARAMS = Params(seed=0, folds=2, repeats=2, contrast=CONTRAST, classifier=TRAINING)
+PARAMS = Params(seed=0, dataset="cleanse_influence/dataset", folds=2, repeats=2, contrast=CONTRAST, classifier=TRAINING)
 
 
 def train(dataset: Path, encoders: Path) -> None:
@@ -116,4 +117,4 @@ def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has 3 train and val images, 2 folds need 4"):
         train(dataset, tmp_path / "out")
     with refused_params(Params, "folds must be at least 2, got 1"):
-        Params(seed=0, folds=1, repeats=1, contrast=CONTRAST, classifier=TRAINING)
+        replace(PARAMS, folds=1)

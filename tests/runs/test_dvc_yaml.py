@@ -118,6 +118,7 @@ def test_every_section_is_read_and_declared() -> None:
         "controls",
         "compare",
         "refined",
+        "augment_inversion",  # what a foreach runs over
     }
     assert set(PARAMS) == known
 

@@ -145,7 +145,7 @@ class Project:
 
     def gate(self, incoming: Path, candidate: Path, stages: list[str], out: str) -> None:
         gate.main(
-            gate.Params(seeds=[0, 1], folds=2, margin=0.99, profile=Profile(1, 8, 0.001, "cosine", 1, "float32")),
+            gate.Params("measured", [0, 1], 2, 0.99, Profile(1, 8, 0.001, "cosine", 1, "float32")),
             profiles.HEAD,
             profiles.FINETUNE,
             incoming=incoming,

@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ VIEWS = PairViews(shear=0.1, invert=0.2, shift=0.05, rotate_degrees=5.0, zoom=0.
 TRAINING = Training(epochs=1, batch=8, learning_rate=0.001, weight_decay=0.0, views=VIEWS)
 ENCODERS = train_encoder.Params(
     seed=0,
+    dataset="cleanse_influence/dataset",
     folds=2,
     repeats=1,
     contrast=Contrast(loss="margin", margin=1.0, temperature=0.1, dimensions=8, training=TRAINING),
@@ -195,6 +197,36 @@ def test_no_network_learns_from_the_fold_that_it_is_asked_about(
             row["label"] for row in samples if row["id"] in set(dealt["id"].to_pylist())
         ]
         assert np.array_equal(members, fold != number % 2)
+
+
+def test_as_published_networks_learn_from_copies_too_which_are_in_the_fold_of_their_source_image(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Sequence[Any]] = []
+
+    def record(function: Any, jobs: Sequence[Any], **_: object) -> list[dict[str, torch.Tensor]]:
+        seen.extend(jobs)
+        return [{"head.bias": torch.zeros(3)} for _ in jobs]
+
+    monkeypatch.setattr(train_encoder, "run_jobs", record)
+    train_encoder.main(
+        replace(ENCODERS, dataset="augment/inverted"),
+        HEAD,
+        FINETUNE,
+        dataset=folder / "augmented",
+        encoders=tmp_path / "encoders",
+        **competition_inputs(tmp_path, "model", "pixels", "features", "user"),
+    )
+    assert (tmp_path / "encoders/folds.parquet").read_bytes() == (folder / "encoders/folds.parquet").read_bytes()
+    dealt = pq.read_table(tmp_path / "encoders/folds.parquet").to_pylist()
+    fold = {row["id"]: row["folds"][0] for row in dealt}
+    rows = [row for row in read_samples(folder / "augmented").to_pylist() if row["split"] != "test"]
+    assert any(row["parent"] for row in rows)
+    pixels = read_images(folder / "augmented", [row["id"] for row in rows], no_pixels(folder))
+    for number, (images, labels, members, *_) in enumerate(seen):
+        assert np.array_equal(images, pixels)
+        assert [CLASSES[k] for k in labels] == [row["label"] for row in rows]
+        assert members.tolist() == [fold[row["parent"] or row["id"]] != number % 2 for row in rows]
 
 
 def test_embeddings_are_unit_vectors_with_a_place_in_the_plane(folder: Path) -> None:

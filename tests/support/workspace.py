@@ -72,6 +72,7 @@ def _all_stages() -> list[str]:
         "": [""],
         "${rounds}": ["@r1"],
         "${controls}": [],
+        "${augment_inversion}": [],
         "${compare.arms}": [f"@{arm}" for arm in TINY["compare.arms"]],
     }
     return [name + key for name, stage in stages.items() for key in named[stage.get("foreach", "")]]

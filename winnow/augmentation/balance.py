@@ -156,6 +156,19 @@ def choose_parents(
     return np.repeat(np.arange(len(labels)), times if most is None else np.minimum(times, most))
 
 
+def room_left(samples: pa.Table, source: pa.Table, most: int) -> Indices:
+    """(N,) copies that each of N source images may have beside those among the samples.
+
+    Args:
+        samples: source images and copies.
+        source: the source images.
+        most: copies of one image.
+    """
+    copies = Counter(samples["parent"].to_pylist())
+    had = np.array([copies[one] for one in source["id"].to_pylist()], dtype=np.int64)
+    return np.maximum(most - had, 0)
+
+
 def short_of_balance(classes: Sequence[str], counts: Indices, *, per_class: int, most: int | None) -> str:
     """What to say of the classes that stay below the count of the others; empty where there are none.
 

@@ -41,16 +41,20 @@ def check_consistency(params: Path, pipeline: Path) -> None:
     check_seeds(load_params("compare.seeds", Seeds, params))
     rounds = load_params("rounds", dict[str, dict[str, str]], params)
     compared = {kind: load_params(f"compare.{kind}", dict[str, str], params) for kind in ("arms", "controls")}
+    filled, made = (load_params(name, dict[str, dict[str, str]], params) for name in ("augment_inversion", "controls"))
     _check_names("rounds", rounds)
+    _check_names("augment_inversion", filled)
     for kind, arms in compared.items():
         _check_names(f"compare.{kind}", arms)
-    made = load_params("controls", dict[str, dict[str, str]], params)
-    _check_controls(made, rounds)
     _check_rounds(rounds, load_params("refined.round", str, params))
-    starts = {f"rounds.{name}.input": one["input"] for name, one in rounds.items()}
+    _check_controls(made, rounds)
+    _check_keys("augment_inversion", filled, "dataset")
     judged = {kind: {f"compare.{kind}.{name}": path for name, path in arms.items()} for kind, arms in compared.items()}
-    _check_datasets(starts | judged["arms"], set(_outputs(pipeline, list(rounds), made=list(made))))
-    _check_datasets(judged["controls"], set(_outputs(pipeline, list(rounds), made=list(rounds))))
+    named = {f"rounds.{name}.input": one["input"] for name, one in rounds.items()}
+    named |= {f"augment_inversion.{name}.dataset": one["dataset"] for name, one in filled.items()}
+    repeated = {"${rounds}": list(rounds), "${augment_inversion}": list(filled), "${controls}": list(made)}
+    _check_datasets(named | judged["arms"], repeated, pipeline)
+    _check_datasets(judged["controls"], {**repeated, "${controls}": list(rounds)}, pipeline)
 
 
 def _check_names(section: str, names: dict[str, Any]) -> None:
@@ -73,17 +77,22 @@ def _check_controls(controls: dict[str, dict[str, str]], rounds: dict[str, dict[
             )
 
 
+def _check_keys(section: str, entries: dict[str, dict[str, str]], key: str) -> None:
+    for name, one in entries.items():
+        if list(one) != [key]:
+            raise UserError(f"params.yaml: {section}.{name} must have one key, {key}, got {shown(', '.join(one))}")
+
+
 def _check_rounds(rounds: dict[str, dict[str, str]], published: str) -> None:
-    for name, one in rounds.items():
-        if list(one) != ["input"]:
-            raise UserError(f"params.yaml: rounds.{name} must have one key, input, got {shown(', '.join(one))}")
+    _check_keys("rounds", rounds, "input")
     if published not in rounds:
         known = ", ".join(rounds) or "none"
         raise UserError(f"params.yaml: refined.round must be one of rounds ({known}), got {shown(published)}")
 
 
-def _check_datasets(named: dict[str, str], written: set[str]) -> None:
+def _check_datasets(named: dict[str, str], repeated: dict[str, list[str]], pipeline: Path) -> None:
     """Reject a dataset that neither is there nor is written by any stage; DVC notices when it comes to it."""
+    written = set(_outputs(pipeline, repeated))
     for where, path in named.items():
         if os.path.normpath(path) not in written and not (ROOT / path).exists():
             raise UserError(
@@ -91,10 +100,9 @@ def _check_datasets(named: dict[str, str], written: set[str]) -> None:
             )
 
 
-def _outputs(pipeline: Path, rounds: list[str], *, made: list[str]) -> Iterator[str]:
-    """What the stages of dvc.yaml write, those of every round included, and the controls of the rounds ``made``."""
+def _outputs(pipeline: Path, repeated: dict[str, list[str]]) -> Iterator[str]:
+    """What the stages of dvc.yaml write: once for each name that they are repeated for."""
     for stage in read_params(pipeline)["stages"].values():
-        names = made if stage.get("foreach") == "${controls}" else rounds
         for out in stage.get("do", stage).get("outs", []):
             path = out if isinstance(out, str) else next(iter(out))
-            yield from (path.replace("${key}", name) for name in (names if "${key}" in path else [""]))
+            yield from (path.replace("${key}", name) for name in repeated.get(stage.get("foreach", ""), [""]))

@@ -1,10 +1,12 @@
 """Run the pipeline as ``make run`` and ``make reproduce`` do.
 
-    winnow run [--source PATH]
-    winnow reproduce [--source PATH] [--seeds 5] [--profile competition] [--rounds 2] [--repeats 1] [--arms all]
+    winnow run [--source PATH] [--preset published]
+    winnow reproduce [--source PATH] [--preset published] [--seeds 5] [--profile competition] [--rounds 2] [--repeats 1]
+                     [--arms all]
 
 params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
-any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails.
+any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails. An
+option wins over what a preset (a file of presets/) says.
 ``reproduce`` judges every arm of compare.arms, with ``--arms all`` the fair controls of compare.controls too; a run
 that was stopped continues where it was when started again.
 """
@@ -27,9 +29,11 @@ from types import FrameType
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from winnow.commands.arms import METHOD, chosen_arms
-from winnow.commands.checks import check_classes, check_repository, check_source
+from winnow.commands.checks import check_classes, check_params, check_repository, check_source
+from winnow.commands.presets import closing_sentence, preset_changes
 from winnow.evaluation.comparison_table import comparison_text
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Share
@@ -124,10 +128,7 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS, *, keep: boo
         section = document
         for name in sections:
             section = section[name]
-        if isinstance(value, list) and section[last].anchor.value is None:
-            section[last][:] = value  # in place, so that a list on one line stays on one line
-        else:
-            section[last] = value
+        _set(section, last, value)
     text = io.StringIO()
     yaml.dump(document, text)
     ours = text.getvalue().encode()
@@ -145,6 +146,24 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS, *, keep: boo
             print(f"run: {file.name} was edited meanwhile and is not restored; this run had set {', '.join(changes)}")
         if not keep:
             KEPT.unlink(missing_ok=True)
+
+
+def _set(section: Any, key: str, value: Any) -> None:
+    """Give a key of a YAML mapping another value: what stands on one line stays there, one space before its comment."""
+    before = section.get(key)
+    own = isinstance(before, CommentedMap | CommentedSeq) and before.anchor.value is None  # no other key repeats it
+    if own and isinstance(value, list):
+        before[:] = value
+    elif own and isinstance(value, dict) and (before.fa.flow_style() or not before):
+        before.clear()
+        before.update(value)
+        before.fa.set_flow_style()
+    else:
+        section[key] = value
+    for comments in (section.ca.items.get(key), getattr(getattr(before, "ca", None), "comment", None)):
+        for token in comments or ():
+            if token is not None and not isinstance(token, list):
+                token.column = 0
 
 
 def restore_params(file: Path = PARAMS) -> None:
@@ -191,6 +210,7 @@ def main(command: str, words: Sequence[str]) -> None:
         prog=f"winnow {command}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--source", default="", help="a folder or a zip of labelled images")
+    parser.add_argument("--preset", default="", help="a name from presets/: params that are changed together")
     if command == "reproduce":
         parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to SEEDS - 1")
         parser.add_argument("--profile", default="competition", help="a name from judge.profiles")
@@ -211,18 +231,18 @@ def main(command: str, words: Sequence[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
     print_table()
-    if changes:
-        named = ", ".join(changes)
-        print(f"\nparams.yaml now has other values of {named}; `git checkout params.yaml` restores the old ones.")
+    if options.preset or changes:
+        print("\n" + closing_sentence(options.preset, list(changes)))
 
 
 def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Check everything, run the pipeline, and give the changes that stay in params.yaml."""
+    """Check everything, run the pipeline, and give the changes beside the preset's that stay in params.yaml."""
     changes: dict[str, Any] = {}
     with one_run():
         restore_params()
         sweep(ROOT)  # what a killed run left of params.yaml or dvc.lock
         check_repository()
+        preset = preset_changes(options.preset, read_params()) if options.preset else {}
         if options.source:
             changes["dataset.source"] = stored_source(options.source, Path.cwd())
             check_source(changes["dataset.source"])
@@ -233,15 +253,17 @@ def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
         if command == "reproduce" and options.repeats > 1:
             from winnow.commands.repeats import run_repeats
 
-            run_repeats(options.repeats, functools.partial(_run_once, changes), read_params(), changes)
+            asked = {**preset, **changes}
+            run_repeats(options.repeats, functools.partial(_run_once, asked), read_params(), asked)
         else:
-            _run_once(changes, {})
+            _run_once({**preset, **changes}, {})
     return changes
 
 
 def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any]) -> None:
     """Run the pipeline with params changed, and with the seeds of a repeat, which do not stay in params.yaml."""
     with changed_params({**changes, **seeds}, keep=not seeds):
+        check_params()  # once more, as changed
         dvc("repro", "overrides")
         check_classes()
         dvc("repro")

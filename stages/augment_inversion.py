@@ -1,0 +1,102 @@
+"""Bring every class to the same count with inverted copies of ordinary images.
+
+The published table's row "+ inversion": it has as many images as its last row, with inverted copies of images drawn at
+random where that one has copies of edge cases.
+
+Reads   --dataset    dataset: train and others, copies by a policy among them
+        --model      JSON: the model
+        --pixels     arrays of the source images at its size
+        --user       folder with the user's own code and weights
+Writes  --augmented  dataset: the same and the copies; every class of train has the count that augment_edge_cases
+                     brings it to
+Params  augment.seed, augment.max_copies, augment_edge_cases.multiple, judge.max_images
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from winnow.augmentation.balance import multiple_of_largest, room_left, short_of_balance
+from winnow.augmentation.copies import Copies, copy_rows
+from winnow.augmentation.edge_cases import choose_edge_parents
+from winnow.augmentation.rendered import rendered_copies
+from winnow.backbone.resize import content_box
+from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.images import Copy, write_with_copies
+from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
+from winnow.model.copies import add_copy_features
+from winnow.model.extraction import Extraction
+from winnow.model.inputs import Inputs, read_inputs
+from winnow.pipeline.fields import Count, Few, Multiple, Seed
+from winnow.pipeline.messages import UserError
+from winnow.pipeline.stage import Sections, run_stage
+from winnow.transforms.operations import Applied
+
+
+def main(
+    seed: int,
+    max_copies: int,
+    multiple: float,
+    max_images: int,
+    *,
+    dataset: Path,
+    model: Path,
+    pixels: Path,
+    user: Path,
+    augmented: Path,
+) -> None:
+    """Run the stage on the files given."""
+    samples, inputs = read_samples(dataset), read_inputs(model, pixels, pixels)
+    classes, source = class_names(samples), only_source(only_splits(samples, "train"))  # source: N rows
+    if inputs.card.competition:
+        per_class = (max_images - only_splits(samples, "val").num_rows) // len(classes)
+    else:
+        per_class = multiple_of_largest(samples, multiple)
+    counts = np.bincount(label_indices(only_splits(samples, "train")), minlength=len(classes))  # (K,)
+    if counts.max() > per_class:
+        raise UserError(
+            f"{dataset}: class {classes[int(counts.argmax())]} has {counts.max()} training images, but {per_class} are "
+            "left for each class; lower augment.budget or augment.multiple, or raise judge.max_images"
+        )
+    chosen = choose_edge_parents(
+        label_indices(source),
+        np.random.default_rng(seed).random(len(source)),  # in a random order
+        np.zeros(len(source), dtype=bool),  # none is preferred
+        missing=per_class - counts,
+        copies=1,
+        room=None if inputs.card.competition else room_left(samples, source, max_copies),
+    )  # (M,) rows of source
+    written = write_with_copies(augmented, samples, _copies(inputs, dataset, source, chosen), shards_from=[dataset])
+    if not inputs.card.competition:
+        add_copy_features(Extraction(inputs.card, user), "augment_inversion", {augmented: written})
+    counts = counts + np.bincount(label_indices(source)[chosen], minlength=len(classes))
+    short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
+    print(f"augment_inversion: {len(chosen)} inverted copies of {len(np.unique(chosen))} images{short}")
+
+
+def _copies(inputs: Inputs, dataset: Path, source: pa.Table, chosen: npt.NDArray[np.int64]) -> Iterator[Copy]:
+    """Each of the chosen source images inverted."""
+    rows, plan = source.take(chosen).to_pylist(), [[Applied("invert", 1.0)] for _ in chosen]
+    origins = ["inversion"] * len(plan)
+    if inputs.card.competition:
+        images = inputs.images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
+        return copy_rows(Copies(origins, 255 - images, plan), rows)
+    store, card = ArrayStore(inputs.pixels), inputs.card
+    boxes = functools.partial(content_box, side=card.pixels, how=card.resize)
+    copies = rendered_copies(origins, plan, rows, store.row, boxes)
+    return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)
+
+
+SECTIONS: Sections = {
+    "seed": ("augment.seed", Seed),
+    "max_copies": ("augment.max_copies", Few),
+    "multiple": ("augment_edge_cases.multiple", Multiple),
+    "max_images": ("judge.max_images", Count),
+}
+
+if __name__ == "__main__":
+    run_stage(main, __doc__, SECTIONS)
