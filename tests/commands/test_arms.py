@@ -40,6 +40,7 @@ def test_with_all_the_controls_are_arms_that_are_made_and_judged(file: Path) -> 
     assert params["controls"] == {"r1": {"input": "data/prepared"}}  # whose steps the other arms are
     assert params["compare"]["controls"] == GIVEN["controls"]
     assert comments(file.read_text()) == comments(PARAMS.decode())
+    assert "*id" not in file.read_text()  # each value is written out
     check_params(file)
 
 

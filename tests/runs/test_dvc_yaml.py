@@ -4,12 +4,15 @@ import importlib
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.support.imports import ROOT, import_closure
+from tests.support.workspace import Workspace
+from winnow.commands.run import requested_changes
 from winnow.pipeline.params import load_params
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -133,6 +136,20 @@ def test_metrics_are_the_few_summaries_and_hold_no_lists() -> None:
     ]
     for path in declared:
         assert "[" not in (ROOT / path.replace("${key}", "r1")).read_text()
+
+
+def test_controls_are_stages_where_they_are_asked_for_alone(tmp_path: Path) -> None:
+    workspace = Workspace.new(tmp_path, {})
+    plain = workspace.commands()
+    assert not [name for name in plain if name.startswith("control")]
+    workspace.set_params(requested_changes(2, "quick", 2, 1, "all"))
+    commands = workspace.commands()
+    new = {name for name in commands if not name.endswith("@r2")} - set(plain)
+    assert new == {"control_steps@r1", "control_refined@r1", *(f"arm@{name}" for name in PARAMS["compare"]["controls"])}
+    assert "--policy models/r1/policy.json" in commands["control_steps@r1"]
+    assert "--policy models/r2/policy.json" in commands["control_refined@r1"]  # whose copies data/refined has
+    for name, dataset in PARAMS["compare"]["controls"].items():
+        assert f"--dataset {dataset} " in commands[f"arm@{name}"]
 
 
 def test_nothing_is_frozen_or_always_changed_and_outs_of_metrics_stay_in_git() -> None:

@@ -30,7 +30,7 @@ def chosen_arms(which: str, rounds: Mapping[str, Any], file: Path = PARAMS) -> t
     made = load_params("controls", dict[str, Any], file)
     if which == ALL:
         first = next(iter(rounds))
-        wanted = {"compare.arms": arms | controls, "controls": {first: rounds[first]}}
+        wanted = {"compare.arms": arms | controls, "controls": {first: dict(rounds[first])}}
     else:
         added = controls if made else {}
         wanted = {"compare.arms": {name: arms[name] for name in arms if name not in added}, "controls": {}}
