@@ -14,8 +14,10 @@ from pydantic import Field
 from winnow.pipeline.fields import Count, Seed, Share, Spread, section
 from winnow.pipeline.files import write_bytes
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.synthetic.files import png_bytes, source_sheet, zip_bytes
 from winnow.synthetic.numerals import CLASSES
-from winnow.synthetic.source import Pool, draw, plan_clean, plan_faulty, png_bytes, source_sheet, writer_pool, zip_bytes
+from winnow.synthetic.setting import Setting
+from winnow.synthetic.source import Pool, ambiguous_writers, draw, plan_clean, plan_faulty, writer_pool
 
 Counts = Annotated[list[Count], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
 
@@ -36,16 +38,30 @@ class Params:
     test_spread: Spread
     train_inverted: Share  # share of white-on-black images
     test_inverted: Share
+    setting: str  # which of settings
+    settings: dict[str, Setting]
 
     def __post_init__(self) -> None:
+        if self.setting not in self.settings:
+            raise ValueError(f"setting must be one of {', '.join(self.settings)}, got {self.setting}")
         if self.wrong_labels + self.junk > 1:
             raise ValueError(f"wrong_labels and junk must not exceed 1 together, got {self.wrong_labels + self.junk}")
+
+    @property
+    def chosen(self) -> Setting:
+        """The setting that the source is drawn in."""
+        return self.settings[self.setting]
 
 
 def main(params: Params, *, source: Path, sheet: Path) -> None:
     """Run the stage on the files given."""
     train = plan_faulty(
-        "train", params.train_counts, wrong_labels=params.wrong_labels, junk=params.junk, seed=params.seed
+        "train",
+        params.train_counts,
+        wrong_labels=params.wrong_labels,
+        junk=params.junk,
+        confused=params.chosen.confused,
+        seed=params.seed,
     )
     label_book = plan_clean("label_book", params.label_book_counts)
     test = plan_clean("test", [params.test_per_class] * len(CLASSES))
@@ -70,7 +86,12 @@ def _pool(params: Params, split: str) -> Pool:
         if split == "train"
         else (params.test_writers, params.test_spread, params.test_inverted)
     )
-    return Pool(writer_pool(params.seed, split, count, spread=spread), inverted)
+    return Pool(
+        writer_pool(params.seed, split, count, spread=spread),
+        inverted,
+        ambiguous_writers(params.seed, split, count, params.chosen.ambiguous_hands),
+        params.chosen,
+    )
 
 
 SECTIONS: Sections = {"params": ("synthesise", Params)}

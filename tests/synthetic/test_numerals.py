@@ -13,9 +13,11 @@ from PIL import Image
 
 from stages.synthesise import Params, main
 from tests.support.refusals import refused_params
+from winnow.synthetic.hand import hands
 from winnow.synthetic.junk import KINDS
-from winnow.synthetic.numerals import CLASSES, hands, numeral_strokes
+from winnow.synthetic.numerals import CLASSES, numeral_strokes
 from winnow.synthetic.pen import Ink, Paper, Stroke, resample, scan, write
+from winnow.synthetic.setting import USUAL
 from winnow.synthetic.source import CONFUSABLE, Drawing, Pool, draw, plan_clean, plan_faulty, writer_pool
 
 TINY = Params(
@@ -31,6 +33,8 @@ TINY = Params(
     test_spread=0.8,
     train_inverted=0.0,
     test_inverted=0.5,
+    setting="usual",
+    settings={"usual": USUAL},
 )
 STROKES = {"i": 1, "v": 1, "x": 2}
 
@@ -107,11 +111,13 @@ def test_clean_plan_shows_what_its_folder_says() -> None:
 
 
 def test_without_faults_the_faulty_plan_is_the_clean_one() -> None:
-    assert plan_faulty("train", [3] * 10, wrong_labels=0.0, junk=0.0, seed=1) == plan_clean("train", [3] * 10)
+    assert plan_faulty("train", [3] * 10, wrong_labels=0.0, junk=0.0, confused=0.0, seed=1) == plan_clean(
+        "train", [3] * 10
+    )
 
 
 def test_mistakes_are_mostly_of_confusable_numerals() -> None:
-    plan = plan_faulty("train", [1000] * 10, wrong_labels=1.0, junk=0.0, seed=1)
+    plan = plan_faulty("train", [1000] * 10, wrong_labels=1.0, junk=0.0, confused=0.0, seed=1)
     likely = np.mean([drawing.truth in CONFUSABLE[drawing.label] for drawing in plan])
     by_chance = np.mean([len(CONFUSABLE[label]) / 9 for label in CLASSES])
     assert likely == pytest.approx(0.85 + 0.15 * by_chance, abs=0.015)  # 4 standard errors of 10,000 draws
@@ -119,7 +125,7 @@ def test_mistakes_are_mostly_of_confusable_numerals() -> None:
 
 
 def test_numbers_do_not_tell_faults() -> None:
-    plan = plan_faulty("train", [1000] * 10, wrong_labels=0.04, junk=0.07, seed=1)
+    plan = plan_faulty("train", [1000] * 10, wrong_labels=0.04, junk=0.07, confused=0.0, seed=1)
     faulty = np.array([drawing.number for drawing in plan if drawing.truth != drawing.label])
     assert len(faulty) == 1100
     assert faulty.mean() == pytest.approx(499.5, abs=4 * 288.7 / np.sqrt(1100))  # uniform over 0..999

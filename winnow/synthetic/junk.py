@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from winnow.synthetic.numerals import Hand, line, numeral_strokes, trembling
+from winnow.synthetic.hand import Hand
+from winnow.synthetic.letters import line, trembling
+from winnow.synthetic.numerals import numeral_strokes
 from winnow.synthetic.pen import Points, Stroke
 
 BEYOND = ("xi", "xii", "xiii", "xiv", "xv", "xvi", "xx", "vx", "iix")

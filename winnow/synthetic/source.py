@@ -4,20 +4,20 @@ Each image has its own generator, seeded by split, folder and number: changing t
 drawing of another, and within a split only where faults fall.
 """
 
-import io
-import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 
-from winnow.pictures.contact_sheet import contact_sheet
+from winnow.synthetic.hand import Hand, hands
 from winnow.synthetic.junk import junk_strokes
-from winnow.synthetic.numerals import CLASSES, Hand, canvas_shape, hands, ink_of, numeral_strokes, paper_of, place
+from winnow.synthetic.leaning import LEANINGS, Lean, leaning_strokes, leans_of
+from winnow.synthetic.near_junk import near_junk_strokes
+from winnow.synthetic.numerals import CLASSES, canvas_shape, ink_of, numeral_strokes, paper_of, place
 from winnow.synthetic.pen import Pixels, Stroke, scan, write
+from winnow.synthetic.setting import USUAL, Setting
 
-# Which numerals are confused: by the label that an image is filed under, the numerals that it may really show.
+# Which numerals are confused where no hand is ambiguous: by the label that an image is filed under, what it may show.
 CONFUSABLE = {
     "i": ("ii", "v", "x"),
     "ii": ("i", "iii", "v"),
@@ -35,16 +35,10 @@ CONFUSABLE = {
 CONFUSED = 0.85  # share of the wrong labels; the others show any other class
 
 
-STREAMS = {"hands": 0, "faults": 1, "train": 2, "label_book": 3, "test": 4}
+STRENGTHS = (0.5, 1.0)  # of the leaning attempts, shares of the setting's strength
 
 
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; the current time would make equal sources differ
-
-
-SHEET_COLUMNS = 16
-
-
-SHEET_TILE = 68
+STREAMS = {"hands": 0, "faults": 1, "train": 2, "label_book": 3, "test": 4, "setting": 5}
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,7 @@ class Drawing:
     label: str  # the folder
     number: int  # in the folder
     truth: str  # the class drawn; empty for junk
+    confused: bool = False  # the label is wrong, and what the image shows leans towards it
 
     @property
     def name(self) -> str:
@@ -68,11 +63,19 @@ class Pool:
 
     writers: list[Hand]
     inverted: float  # share of white-on-black images, in [0, 1]
+    ambiguous: frozenset[int] = frozenset()  # which of the writers are ambiguous, by index
+    setting: Setting = USUAL
 
 
 def writer_pool(seed: int, split: str, count: int, *, spread: float) -> list[Hand]:
     """The writers of a split; no two splits share one."""
     return hands(np.random.default_rng([seed, STREAMS["hands"], STREAMS[split]]), count, spread=spread)
+
+
+def ambiguous_writers(seed: int, split: str, count: int, share: float) -> frozenset[int]:
+    """Which of a split's writers are ambiguous, by index."""
+    rng = np.random.default_rng([seed, STREAMS["setting"], STREAMS[split]])
+    return frozenset(map(int, rng.permutation(count)[: round(share * count)]))
 
 
 def plan_clean(split: str, counts: Sequence[int]) -> list[Drawing]:
@@ -84,7 +87,9 @@ def plan_clean(split: str, counts: Sequence[int]) -> list[Drawing]:
     ]
 
 
-def plan_faulty(split: str, counts: Sequence[int], *, wrong_labels: float, junk: float, seed: int) -> list[Drawing]:
+def plan_faulty(
+    split: str, counts: Sequence[int], *, wrong_labels: float, junk: float, confused: float, seed: int
+) -> list[Drawing]:
     """The same with faults in random places, so that neither name nor place reveals them.
 
     Args:
@@ -92,18 +97,28 @@ def plan_faulty(split: str, counts: Sequence[int], *, wrong_labels: float, junk:
         counts: images per class as filed, faults included.
         wrong_labels: share of all images that show another numeral than their folder says.
         junk: share of all images that show none of the ten numerals.
+        confused: share of the wrong labels by the confusions of `LEANINGS`.
         seed: the source's.
     """
     drawings = plan_clean(split, counts)
     rng = np.random.default_rng([seed, STREAMS["faults"]])
-    places = rng.permutation(len(drawings))
+    places = [int(place) for place in rng.permutation(len(drawings))]
     n_wrong, n_junk = round(wrong_labels * len(drawings)), round(junk * len(drawings))
-    truths = {int(place): _mistaken(drawings[place].label, rng) for place in places[:n_wrong]}
-    truths |= {int(place): "" for place in places[n_wrong : n_wrong + n_junk]}
+    wrong, n_confused = places[:n_wrong], round(confused * n_wrong)
+    truths = {place: _confused(drawings[place].label, rng) for place in wrong[:n_confused]}
+    truths |= {place: _mistaken(drawings[place].label, rng) for place in wrong[n_confused:]}
+    truths |= dict.fromkeys(places[n_wrong : n_wrong + n_junk], "")
+    leaning = set(wrong[:n_confused])
     return [
-        Drawing(split, drawing.label, drawing.number, truths.get(place, drawing.truth))
+        replace(drawing, truth=truths.get(place, drawing.truth), confused=place in leaning)
         for place, drawing in enumerate(drawings)
     ]
+
+
+def _confused(label: str, rng: np.random.Generator) -> str:
+    """A numeral that may be taken for ``label``."""
+    likely = list(LEANINGS[label])
+    return likely[int(rng.integers(len(likely)))]
 
 
 def _mistaken(label: str, rng: np.random.Generator) -> str:
@@ -114,16 +129,42 @@ def _mistaken(label: str, rng: np.random.Generator) -> str:
 
 def draw(drawing: Drawing, pool: Pool, seed: int) -> Pixels:
     """(H, W) uint8 pixels of one drawing."""
-    rng = np.random.default_rng([seed, STREAMS[drawing.split], CLASSES.index(drawing.label), drawing.number])
-    hand = pool.writers[int(rng.integers(len(pool.writers)))]
+    place_of = (STREAMS[drawing.split], CLASSES.index(drawing.label), drawing.number)
+    rng = np.random.default_rng([seed, *place_of])
+    writer = int(rng.integers(len(pool.writers)))
+    hand = pool.writers[writer]
     inverted = bool(rng.random() < pool.inverted)
     shape = canvas_shape(rng)
-    strokes = numeral_strokes(drawing.truth, hand, rng) if drawing.truth else junk_strokes(hand, rng)
+    chance = np.random.default_rng([seed, STREAMS["setting"], *place_of])  # so that clear drawings stay as they are
+    strokes = _strokes(drawing, hand, pool.setting, chance, rng, ambiguous=writer in pool.ambiguous)
     placed = place(strokes, shape, hand, rng)
     ink = ink_of(hand, placed, shape, rng)
     if rng.random() < hand.cropped:
         placed += _neighbour(shape, rng)
     return scan(write(placed, shape, ink, rng), ink, paper_of(hand, rng, inverted=inverted), rng)
+
+
+def _strokes(
+    drawing: Drawing,
+    hand: Hand,
+    setting: Setting,
+    chance: np.random.Generator,
+    rng: np.random.Generator,
+    *,
+    ambiguous: bool,
+) -> list[Stroke]:
+    """What the drawing shows; ``chance`` decides whether it is ambiguous."""
+    if not drawing.truth:
+        return near_junk_strokes(hand, rng) if chance.random() < setting.near_junk else junk_strokes(hand, rng)
+    leans, towards = leans_of(drawing.truth), ""
+    if drawing.confused:
+        towards = drawing.label
+    elif ambiguous and chance.random() < setting.leaning:
+        towards = leans[int(chance.integers(len(leans)))]
+    if not towards:
+        return numeral_strokes(drawing.truth, hand, rng)
+    lean = Lean(towards, strength=setting.strength * chance.uniform(*STRENGTHS))
+    return leaning_strokes(drawing.truth, lean, hand, rng)
 
 
 def _neighbour(shape: tuple[int, int], rng: np.random.Generator) -> list[Stroke]:
@@ -133,52 +174,3 @@ def _neighbour(shape: tuple[int, int], rng: np.random.Generator) -> list[Stroke]
     y = rng.uniform(0, height)
     scrap = np.array([[x, y], [x + rng.normal(0, 4), y + rng.normal(0, 0.2) * height]])
     return [Stroke(scrap, weight=0.9)]
-
-
-# --- files --------------------------------------------------------------------------------------------------------
-
-
-def png_bytes(pixels: Pixels) -> bytes:
-    """One image as a PNG."""
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, format="PNG")
-    return sink.getvalue()
-
-
-def zip_bytes(files: Mapping[str, bytes]) -> bytes:
-    """The files as a zip whose bytes depend on nothing else."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
-            entry.create_system, entry.external_attr = 3, 0o644 << 16
-            archive.writestr(entry, files[name], zipfile.ZIP_STORED)
-    return sink.getvalue()
-
-
-def source_sheet(drawings: Sequence[Drawing], images: Mapping[str, Pixels]) -> bytes:
-    """PNG for people: one row per class, train left and test right; then wrong labels; then junk."""
-    clean = {
-        (split, label): [d for d in drawings if (d.split, d.label, d.truth) == (split, label, label)]
-        for label in CLASSES
-        for split in ("train", "test")
-    }
-    half = max(1, min(SHEET_COLUMNS // 2, *map(len, clean.values())))
-    chosen = [(d, f"{split} {label}", "grey") for (split, label), group in clean.items() for d in group[:half]]
-    wrong = [d for d in drawings if d.truth not in ("", d.label)]
-    chosen += [(d, f"{d.truth} in {d.label}", "red") for d in _spaced(wrong, 4 * half)]
-    junk = [d for d in drawings if not d.truth]
-    chosen += [(d, f"junk in {d.label}", "orange") for d in _spaced(junk, 6 * half)]
-    return contact_sheet(
-        [images[drawing.name] for drawing, _, _ in chosen],
-        [caption for _, caption, _ in chosen],
-        columns=2 * half,
-        tile=SHEET_TILE,
-        frames=[frame for _, _, frame in chosen],
-    )
-
-
-def _spaced(drawings: Sequence[Drawing], count: int) -> list[Drawing]:
-    """At most ``count`` of them, evenly from first to last."""
-    count = min(count, len(drawings))
-    return [drawings[k * len(drawings) // count] for k in range(count)]
