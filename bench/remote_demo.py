@@ -21,7 +21,7 @@ from types import FrameType
 from dvc.repo import Repo
 
 from bench.s3_server import s3_server
-from winnow.commands.run import changed_params
+from winnow.commands.edited_params import changed_params
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import load_params, read_params

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support.imports import ROOT
-from winnow.commands import run
+from winnow.commands import edited_params
 from winnow.commands.arms import chosen_arms
 from winnow.commands.checks import check_params
+from winnow.commands.edited_params import changed_params
 from winnow.commands.repeats import shifted, with_changes
-from winnow.commands.run import changed_params, requested_changes, unrolled
+from winnow.commands.run import requested_changes, unrolled
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
 
@@ -86,7 +87,7 @@ def test_a_run_of_all_that_fails_puts_every_byte_back(file: Path) -> None:
 def test_a_repeat_of_all_has_the_controls_and_its_own_seeds(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "KEPT", tmp_path / "kept.json")
+    monkeypatch.setattr(edited_params, "KEPT", tmp_path / "kept.json")
     asked = requested_changes(2, "quick", 1, 3, "all")
     wanted = with_changes(read_params(), asked)
     seeds = shifted(wanted, 1)

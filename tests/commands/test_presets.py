@@ -11,9 +11,9 @@ import pytest
 from tests.support.imports import ROOT
 from winnow.commands import run
 from winnow.commands.checks import check_params
+from winnow.commands.edited_params import changed_params
 from winnow.commands.presets import DEFAULT, closing_sentence, preset_changes, preset_names
 from winnow.commands.repeats import shifted, with_changes
-from winnow.commands.run import changed_params
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
 

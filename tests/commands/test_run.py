@@ -12,14 +12,13 @@ from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
 from tests.support.inputs import competition_card
 from tests.support.processes import on_a_full_disk
-from winnow.commands import run
+from winnow.commands import edited_params
 from winnow.commands.checks import check_classes, check_overrides, check_params
+from winnow.commands.edited_params import changed_params, restore_params
 from winnow.commands.run import (
-    changed_params,
     home_warning,
     one_run,
     requested_changes,
-    restore_params,
     stored_source,
     unrolled,
 )
@@ -83,7 +82,7 @@ def test_what_a_person_edits_meanwhile_stays(
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(run, "KEPT", tmp_path / "kept.json")
+    monkeypatch.setattr(edited_params, "KEPT", tmp_path / "kept.json")
     return tmp_path / "kept.json"
 
 
@@ -107,9 +106,9 @@ def test_after_a_kill_in_a_repeat_the_params_come_back_unless_they_were_edited(
     file: Path, kept: Path, edited: bool
 ) -> None:
     code = (
-        "import os\nfrom pathlib import Path\nfrom winnow.commands import run\n"
-        f"run.KEPT = Path({str(kept)!r})\n"
-        f"with run.changed_params({{'value.seed': 1000}}, Path({str(file)!r}), keep=False): os._exit(9)\n"
+        "import os\nfrom pathlib import Path\nfrom winnow.commands import edited_params\n"
+        f"edited_params.KEPT = Path({str(kept)!r})\n"
+        f"with edited_params.changed_params({{'value.seed': 1000}}, Path({str(file)!r}), keep=False): os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 9
     assert read_params(file)["value"]["seed"] == 1000
@@ -124,7 +123,7 @@ def test_after_a_kill_in_a_repeat_the_params_come_back_unless_they_were_edited(
 
 
 def test_a_full_disk_leaves_the_params_as_they_were(file: Path) -> None:
-    code = "from pathlib import Path; from winnow.commands.run import changed_params\n"
+    code = "from pathlib import Path; from winnow.commands.edited_params import changed_params\n"
     code += f"with changed_params({{'dataset.source': 'elsewhere'}}, Path({str(file)!r})): pass"
     done = on_a_full_disk([sys.executable, "-c", code], 1000)
     assert "no room to write" in done.stderr

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.disk import ForgetfulDisk
 from winnow.commands.checks import check_overrides
-from winnow.commands.run import changed_params
+from winnow.commands.edited_params import changed_params
 from winnow.dataset.arrays import write_rows
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import samples_table
