@@ -1,5 +1,6 @@
 """A repository in which a run has ended, as its dvc.lock has it."""
 
+import functools
 import hashlib
 import json
 import subprocess
@@ -48,10 +49,9 @@ class Finished:
         Raises:
             SystemExit: a file or a package that a stage ran with has changed since.
         """
-        stages = yaml.safe_load((self.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        ran = self._ran(rounds)
         for name, stage in self.stages.items():
-            base, _, item = name.partition("@")
-            if base not in stages or item not in ("", *rounds):
+            if name not in ran:
                 continue
             for dep in stage.get("deps", []):
                 if dep["path"].startswith(CODE) and self._hash(dep["path"]) != dep["md5"]:
@@ -59,6 +59,19 @@ class Finished:
                         f"{self.folder}: {dep['path']} is not what stage {name} ran with; record the run at its "
                         "commit, or run it again"
                     )
+
+    def _ran(self, rounds: Sequence[str]) -> set[str]:
+        """Names of the stages that the run had: dvc.lock keeps those of others."""
+        params = yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
+        ran: set[str] = set()
+        for name, stage in yaml.safe_load((self.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+            if "foreach" not in stage:
+                ran.add(name)
+                continue
+            keys = stage["foreach"].strip("${}").split(".")
+            items = rounds if keys == ["rounds"] else functools.reduce(dict.__getitem__, keys, params)
+            ran |= {f"{name}@{item}" for item in items}
+        return ran
 
     def _hash(self, path: str) -> str | None:
         """As DVC's own of a file, or of the files of a folder that git knows; None where there is neither."""

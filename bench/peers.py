@@ -151,7 +151,7 @@ def provenance(options: argparse.Namespace) -> dict[str, str]:
     return {
         "title": options.title or options.record,
         "command": f"python -m bench.peers {options.source.name}{theirs}",
-        "commit": commit_of(ROOT),
+        "commit": commit_of(ROOT, "params.yaml", "models/user"),
         "date": date.today().isoformat(),
         "machine": machine()["cpu"],
     }

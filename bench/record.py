@@ -18,6 +18,7 @@ from typing import Any
 from bench.finished import Finished
 from bench.provenance import commit_of
 from bench.results import FOLDER, RECORDS
+from winnow.evaluation.repeats import unpacked
 from winnow.pipeline.files import ROOT, write_json
 
 TOLD = {  # option: what it says
@@ -28,6 +29,7 @@ TOLD = {  # option: what it says
     "machine": "a letter, a colon, and what it is",
 }
 REPEATS = Path("metrics/repeats.json")
+ROUNDING = 1e-5  # of figures in metrics
 OF_AN_ARM = ("n_train", "accuracy", "error_reduction", "gain")
 
 
@@ -92,12 +94,23 @@ def check_repeats(folder: Path, summary: Mapping[str, Any], comparison: Mapping[
         and all(verdicts.get(key) == values[0] for key, values in summary["refinement"].items())
         and (summary["profile"], summary["n_test"]) == (first["profile"], first["n_test"])
         and summary["seeds"] == first["accuracy"]["seeds"]
+        and _is_repeat_0(folder, comparison)
     )
     if not same:
         raise SystemExit(
             f"{folder / REPEATS} is not of the run that metrics/comparison.json is of; repeat that run "
             "(`make reproduce REPEATS=3`), or delete the file to record one run alone"
         )
+
+
+def _is_repeat_0(folder: Path, comparison: Mapping[str, Any]) -> bool:
+    """Whether metrics/repeats/0.json, of which the summary is, has the accuracies of metrics/comparison.json."""
+    file = folder / "metrics/repeats/0.json"
+    arms = json.loads(file.read_bytes())["arms"] if file.exists() else {}
+    return all(
+        arm in arms and abs(unpacked(arms[arm]["right"], row["n_test"]).mean() - row["accuracy"]["mean"]) < ROUNDING
+        for arm, row in comparison.items()
+    )
 
 
 def main() -> None:

@@ -1,14 +1,15 @@
 """Make the fair controls of parts of the refined dataset: `make reproduce ARMS=all` alone.
 
 Reads   --refined            the refined dataset
-        --policy             the policy of its round, and the limits of each class
+        --policy             whether each class's label survives inversion, as the last round found
         --model              JSON: the model
         --pixels             arrays of the source images at its size
         --user               folder with the user's own code and weights
 Writes  --without-edge-cases the dataset without the copies of edge cases
-        --plain-copies       the same, with as many copies of each class's training images instead, by the policy
+        --plain-copies       the same, with as many copies of each class's training images instead, made as those of
+                             edge cases are: only the images differ
         --without-inversion  the dataset, each inverted copy as it is without its inversion
-Params  augment.seed, augment.max_copies, augment.chained, augment.inverted_share
+Params  augment_edge_cases.seed, augment_edge_cases.affine, augment_edge_cases.inverted_share, augment.max_copies
 
 A dataset without copies, as after a round that was not accepted, has no such parts: the three equal it.
 """
@@ -32,15 +33,16 @@ from winnow.model.extraction import Extraction
 from winnow.model.inputs import read_inputs
 from winnow.pipeline.fields import Few, Seed, Share
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.transforms.views import Ranges
 
 ORIGIN = "plain"
 
 
 def main(
     seed: int,
-    max_copies: int,
-    chained: int,
+    affine: Ranges,
     inverted_share: float,
+    max_copies: int,
     *,
     refined: Path,
     policy: Path,
@@ -65,7 +67,7 @@ def main(
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
 
     write_dataset(without_edge_cases, ordinary, shards_from=[refined])
-    plain = copying.by_policy(found, ORIGIN, parents, chained=chained, inverting=inverting, generator=generator)
+    plain = copying.by_affine(affine, ORIGIN, parents, inverting=inverting, generator=generator)
     again = copying.without_inversion(samples.filter(pa.array(inverted)))
     written = {
         plain_copies: write_with_copies(plain_copies, ordinary, plain, shards_from=[refined]),
@@ -98,10 +100,10 @@ def _outcome(samples: pa.Table, edge: Mask, plain: int, inverted: Mask) -> str:
 
 
 SECTIONS: Sections = {
-    "seed": ("augment.seed", Seed),
+    "seed": ("augment_edge_cases.seed", Seed),
+    "affine": ("augment_edge_cases.affine", Ranges),
+    "inverted_share": ("augment_edge_cases.inverted_share", Share),
     "max_copies": ("augment.max_copies", Few),
-    "chained": ("augment.chained", Few),
-    "inverted_share": ("augment.inverted_share", Share),
 }
 
 if __name__ == "__main__":

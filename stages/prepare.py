@@ -103,8 +103,10 @@ def main(
     with open_source(path) as opened:
         listed = opened.truth() or {}
         read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable)
-        card = named or resolve(request, facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True)))
-        read = find_groups(read, opened, near=not card.competition, max_pixels=limit)
+        facts = facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True))
+        card = named or resolve(request, facts)
+        # Line art of one class is all near-duplicates; photographs are not, whatever model is asked for.
+        read = find_groups(read, opened, near=not (card.competition and facts.suit_competition), max_pixels=limit)
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
         samples = complete(delivered, plan, opened)

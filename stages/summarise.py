@@ -24,7 +24,7 @@ from pathlib import Path
 
 from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
 from winnow.evaluation.comparison import compare, mean_curves, read_arm
-from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.evaluation.contrasts import contrasts as contrasts_of
 from winnow.evaluation.detection import refine
 from winnow.evaluation.intervals import gain_interval
@@ -72,7 +72,7 @@ def _check_contrast(part: str, pair: list[str], known: list[str]) -> None:
         if arm not in known:
             raise ValueError(
                 f"contrasts.{part} names {arm}, which is none of arms and controls; these have "
-                f"{', '.join(dict.fromkeys(known))}"
+                f"{', '.join(dict.fromkeys(known))}; take this contrast away too, or bring the arm back"
             )
 
 
@@ -119,7 +119,7 @@ def main(
     write_json(comparison, table)
     write_json(contrasts, parts)
     write_json(refinement, figures)
-    print(comparison_text(table, figures, parts, params.margin))
+    print(comparison_text(table, figures, Parts(parts, params.margin, list(params.controls))))
 
 
 SECTIONS: Sections = {"params": ("compare", Params)}

@@ -62,9 +62,8 @@ class Params:
 
     seed: Seed
     trajectories: Few  # independent runs; averaged
-    folds: (
-        Few  # run t leaves out fold t modulo folds, so that runs without a sample judge it too; 1: none leaves any out
-    )
+    # Run t leaves out fold t modulo folds, so that runs without a sample judge it too; 1: none leaves any out.
+    folds: Few
     epochs: Epochs
     batch: Batch
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)]  # weight of the newest batch in the running statistics

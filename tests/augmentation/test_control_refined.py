@@ -15,6 +15,7 @@ from stages import control_refined
 from tests.support.augmented import (
     AUGMENT,
     CARD,
+    RANGES,
     Inputs,
     by_augment,
     by_edge_cases,
@@ -53,7 +54,7 @@ def run(inputs: Inputs, refined: Path, folder: Path, *, seed: int = 3, max_copie
     made = {name: folder / name for name in OUTPUTS}
     files = {name: path for name, path in inputs.items() if name != "dataset"}
     with mock.patch.object(extraction, "run_jobs", jobs_here):
-        control_refined.main(seed, max_copies, 1, 0.4, refined=refined, **files, **made)
+        control_refined.main(seed, RANGES, 0.4, max_copies, refined=refined, **files, **made)
     return made
 
 
@@ -110,7 +111,8 @@ def test_edge_cases_are_left_out_or_replaced_one_for_one(work: Work) -> None:
     for row in plain:
         assert row["label"] == source[row["parent"]]
         assert row["name"].split("#")[1].startswith("plain-")
-        assert {step["operation"] for step in json.loads(row["operations"])} <= {"rotate", "invert"}
+        steps = [step["operation"] for step in json.loads(row["operations"])]
+        assert set(steps) - {"invert"} == {"rotate_degrees", "shift_x", "shift_y", "zoom", "shear"}
         if not work.photographs:  # a rendered copy's is of the pixels before the JPEG
             assert row["pixel_hash"] == pixel_hash(pixels[row["id"]])
     turned = Counter(row["label"] for row in plain if inversions(row) % 2)

@@ -5,12 +5,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from bench.finished import md5
 from bench.record import TOLD, make_record
 from bench.results_record import record_section
+from winnow.evaluation.repeats import packed
 
 TOLD_OF_IT = {key: f"the {key}" for key in (*TOLD, "note", "date")}
 SPREAD = {"mean": 0.5, "low": 0.4, "high": 0.6}
@@ -73,10 +75,16 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(text)
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "summarise.py").write_text("run")
+    (tmp_path / "stages" / "arm.py").write_text("arm")
     code = [{"path": "stages/summarise.py", "md5": md5(b"run")}, {"path": "winnow/part", "md5": HASH}]
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": dict.fromkeys(("summarise", "gate", "report"))}))
+    made = {"gate": "${rounds}", "controls": "${controls}", "arm": "${compare.arms}"}
+    repeated = {name: {"foreach": items} for name, items in made.items()}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"summarise": {}, "report": {}, **repeated}}))
+    (tmp_path / "params.yaml").write_text("controls: {}\ncompare: {arms: {baseline: data}}\n")
     stages = {
         "gone": {"deps": [{"path": "stages/gone.py", "md5": "of another run"}]},
+        "controls@r1": {"deps": [{"path": "stages/gone.py", "md5": "of another run"}]},
+        "arm@baseline": {"deps": [{"path": "stages/arm.py", "md5": md5(b"arm")}]},
         "gate@r2": {"deps": [{"path": "stages/gone.py", "md5": "of another run"}]},
         "summarise": {"deps": code, "params": {"params.yaml": {"compare": compare}}, "outs": outs["summarise"]},
         "gate@r1": {"outs": outs["gate@r1"]},
@@ -91,6 +99,14 @@ def folder(tmp_path: Path) -> Path:
 
 def write(path: Path, figures: dict[str, Any]) -> None:
     path.write_text(json.dumps(figures))
+
+
+def write_repeats(folder: Path, summary: dict[str, Any], *, right: int = 25) -> None:
+    """The summary, and repeat 0 with so many right answers of 50 by each seed."""
+    write(folder / "metrics/repeats.json", summary)
+    answers = packed(np.arange(50)[None].repeat(2, axis=0) < right)
+    (folder / "metrics/repeats").mkdir()
+    write(folder / "metrics/repeats/0.json", {"arms": {arm: {"right": answers} for arm in ("baseline", "full")}})
 
 
 def test_a_run_alone_gives_its_arms_parts_verdicts_and_gate_with_their_provenance(folder: Path) -> None:
@@ -110,7 +126,7 @@ def test_a_run_alone_gives_its_arms_parts_verdicts_and_gate_with_their_provenanc
 
 
 def test_where_there_are_repeats_the_record_has_their_summary(folder: Path) -> None:
-    write(folder / "metrics/repeats.json", REPEATS)
+    write_repeats(folder, REPEATS)
     record = make_record(folder, TOLD_OF_IT)
     assert record["over_repeats"] == REPEATS
     assert not {"arms", "detection", "contrasts"} & set(record)
@@ -139,7 +155,13 @@ def test_a_run_of_before_there_were_contrasts_has_no_parts(folder: Path) -> None
     ],
 )
 def test_repeats_of_another_run_are_refused(folder: Path, change: dict[str, Any]) -> None:
-    write(folder / "metrics/repeats.json", REPEATS | change)
+    write_repeats(folder, REPEATS | change)
+    with pytest.raises(SystemExit, match=r"repeats\.json is not of the run"):
+        make_record(folder, TOLD_OF_IT)
+
+
+def test_repeats_of_another_judging_are_refused(folder: Path) -> None:
+    write_repeats(folder, REPEATS, right=26)
     with pytest.raises(SystemExit, match=r"repeats\.json is not of the run"):
         make_record(folder, TOLD_OF_IT)
 

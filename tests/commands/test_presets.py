@@ -11,9 +11,9 @@ import pytest
 from tests.support.imports import ROOT
 from winnow.commands import run
 from winnow.commands.checks import check_params
-from winnow.commands.edited_params import changed_params
+from winnow.commands.edited_params import changed_params, with_changes
 from winnow.commands.presets import DEFAULT, closing_sentence, preset_changes, preset_names
-from winnow.commands.repeats import shifted, with_changes
+from winnow.commands.repeats import shifted
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
 
@@ -203,6 +203,7 @@ def test_the_last_line_says_what_is_left_in_params_and_how_it_goes_back() -> Non
     back = "`git checkout params.yaml`"
     assert closing_sentence("", ["a.b"]) == f"params.yaml now has other values of a.b; {back} restores the old ones."
     assert closing_sentence("published", []) == (
-        f"params.yaml now has the values of presets/published.yaml; {back} or `PRESET=winnow` restores the old ones."
+        f"params.yaml now has the values of presets/published.yaml; {back} restores the old ones; "
+        "PRESET=winnow sets those of the preset as delivered."
     )
     assert "PRESET" not in closing_sentence(DEFAULT, [])

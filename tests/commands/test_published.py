@@ -26,8 +26,8 @@ from tests.support.profiles import HEAD, SUPPORT
 from winnow.augmentation.policy import Policy, Step, draw_from_policy
 from winnow.backbone.choice import request_of, resolve
 from winnow.cleansing.neighbour_rule import Rule, judge_labels
+from winnow.commands.edited_params import with_changes
 from winnow.commands.presets import preset_changes
-from winnow.commands.repeats import with_changes
 from winnow.dataset.samples import read_samples
 from winnow.evaluation.gate import Decision
 from winnow.evaluation.intervals import Interval

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from winnow.commands import repeats
-from winnow.commands.repeats import inputs_of, is_done, run_repeats, shifted, with_changes
+from winnow.commands.edited_params import with_changes
+from winnow.commands.repeats import inputs_of, is_done, run_repeats, shifted
 from winnow.pipeline.params import read_params
 
 
@@ -115,4 +116,4 @@ def test_repeats_that_are_there_are_not_run_and_the_first_runs_last(
     assert summary["contrasts"]["nothing"]["gain"] == {"mean": 0, "low": 0, "high": 0}
     said = capsys.readouterr().out
     assert "repeat 2 is there already" in said
-    assert "non-inferior by 0.01" in said
+    assert "no difference: the arms are equal" in said

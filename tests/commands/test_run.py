@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -188,7 +189,9 @@ def test_a_list_that_another_key_repeats_is_changed_in_one_place(tmp_path: Path)
 @pytest.mark.parametrize(("seeds", "rounds"), [(0, 1), (1, 0), (10**9, 1), (1, 10**9)])
 def test_so_many_seeds_or_rounds_are_refused(seeds: int, rounds: int) -> None:
     with pytest.raises(UserError, match=r"must be at least 1 and at most 1000, got \d+$"):
-        requested_changes(seeds, "quick", rounds, 1, "method")
+        requested_changes(
+            Namespace(seeds=seeds, profile="quick", rounds=rounds, repeats=1, arms="method"), read_params()
+        )
 
 
 def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:

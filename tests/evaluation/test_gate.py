@@ -209,7 +209,7 @@ def test_as_published_a_harmful_round_is_passed_on_and_what_was_measured_is_told
         passed_on = harmed if accept == "always" else good
         assert read_samples(tmp_path / "out").equals(read_samples(passed_on))
         assert read_ledger(tmp_path / "out").num_rows == (accept == "always")
-    assert figures["always"] == figures["measured"] | {"accepted": True}
+    assert figures["always"] == figures["measured"] | {"accepted": True, "accept": "always"}
     assert figures["measured"]["cleansing"]["mean"] == -1.0
     assert "accepted whatever is measured (gate.accept): accuracy 0.000 against 1.000" in capsys.readouterr().out
 

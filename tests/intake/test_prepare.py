@@ -188,6 +188,17 @@ def test_leaks_go_by_precedence_and_are_counted_by_pair(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(("side", "near"), [(100, 2), (8, 0)])
+def test_near_duplicates_of_photographs_are_found_whatever_the_model(tmp_path: Path, side: int, near: int) -> None:
+    """Line art of one class is alike all over, and has none."""
+    files = split_files() | {f"train/a/{n}.png": noise_png(n, side=side, colour=True) for n in range(40)}
+    for n in range(2):
+        with Image.open(io.BytesIO(files[f"train/a/{n}.png"])) as image:
+            files[f"test/a/{n}.png"] = encoded(image.transform(image.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 0)))
+    run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out", model="competition")
+    assert run.counts["leaks_near"] == near
+
+
 def test_a_class_of_leaks_only(tmp_path: Path) -> None:
     files = split_files() | {"train/c/1.png": noise_png(999), "test/c/1.png": noise_png(999)}
     message = refused(make_zip(tmp_path / "source.zip", files), tmp_path / "out")

@@ -3,6 +3,7 @@
 import importlib
 import re
 import subprocess
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,9 @@ def test_controls_are_stages_where_they_are_asked_for_alone(tmp_path: Path) -> N
     workspace = Workspace.new(tmp_path, {})
     plain = workspace.commands()
     assert not [name for name in plain if name.startswith("control")]
-    workspace.set_params(requested_changes(2, "quick", 2, 1, "all"))
+    workspace.set_params(
+        requested_changes(Namespace(seeds=2, profile="quick", rounds=2, repeats=1, arms="all"), PARAMS)
+    )
     commands = workspace.commands()
     new = {name for name in commands if not name.endswith("@r2")} - set(plain)
     assert new == {"control_steps@r1", "control_refined@r1", *(f"arm@{name}" for name in PARAMS["compare"]["controls"])}

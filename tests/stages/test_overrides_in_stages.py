@@ -20,7 +20,7 @@ from tests.verdicts.test_overrides_csv import CLASSES, HEAD, ROWS, RULE, SAMPLES
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import only_splits, read_samples, samples_table
-from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.evaluation.detection import refine
 from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
@@ -345,4 +345,6 @@ def test_the_metrics_count_them(project: Project) -> None:
     assert figures["overridden"] == {"keep": 1, "drop": 2, "relabel": 1}
     assert (figures["dropped"], figures["relabelled"]) == (3, 1)
     arm = {"n_train": 1, "n_test": 1, "profile": "quick", "accuracy": {"mean": 1, "low": 1, "high": 1, "seeds": 1}}
-    assert "Overridden by people: 1 kept, 2 dropped, 1 relabelled." in comparison_text({"one": arm}, figures, {}, 0.01)
+    assert "Overridden by people: 1 kept, 2 dropped, 1 relabelled." in comparison_text(
+        {"one": arm}, figures, Parts({}, 0.01, [])
+    )

@@ -15,11 +15,12 @@ from stages.synthesise import Params, main
 from tests.support.refusals import refused_params
 from tests.synthetic.test_numerals import TINY
 from winnow.pipeline.params import load_params
+from winnow.synthetic import near_junk
 from winnow.synthetic.hand import Hand, hands
 from winnow.synthetic.leaning import LEANINGS, Lean, leaning_strokes, leans_of
 from winnow.synthetic.near_junk import BEYOND, NEAR_KINDS
 from winnow.synthetic.numerals import CLASSES, numeral_strokes
-from winnow.synthetic.pen import Points
+from winnow.synthetic.pen import Points, Stroke
 from winnow.synthetic.setting import USUAL, Setting
 from winnow.synthetic.source import (
     Drawing,
@@ -201,6 +202,17 @@ def test_two_i_that_touch_at_the_top_leave_white_at_the_foot() -> None:
         assert right[0, 0] - left[0, 0] < hand.pen + 0.06  # their ink meets, or nearly
 
 
+@pytest.mark.parametrize("towards", ["v", "i"])
+def test_with_serifs_too_two_i_leave_white_at_the_foot(towards: str) -> None:
+    for seed, hand in enumerate(WRITERS):
+        written = leaning("ii", towards, dataclasses.replace(hand, letterform="serif"), seed)
+        feet = sorted(
+            (stroke for stroke in written if stroke[:, 1].min() > 0.8), key=lambda stroke: stroke[:, 0].mean()
+        )
+        assert len(feet) == 2
+        assert feet[0][:, 0].max() + hand.pen < feet[1][:, 0].min()
+
+
 @pytest.mark.parametrize(("truth", "towards"), [pair for pair in PAIRS if LEANINGS[pair[1]][pair[0]] == "crossed_out"])
 def test_a_crossed_out_i_is_the_only_stroke_too_many(truth: str, towards: str) -> None:
     hand = dataclasses.replace(WRITERS[0], sloppiness=0.0)
@@ -223,6 +235,19 @@ def test_a_strike_reaches_no_other_letter() -> None:
 
 
 # --- junk near the classes ----------------------------------------------------------------------------------------
+
+
+def test_two_numerals_at_once_are_never_one_of_the_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def drawing(text: str, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+        drawn.append(text)
+        return numeral_strokes(text, hand, rng)
+
+    monkeypatch.setattr(near_junk, "numeral_strokes", drawing)
+    for seed in range(300):
+        near_junk.two_at_once(WRITERS[0], np.random.default_rng(seed))
+    assert not {first + second for first, second in zip(drawn[::2], drawn[1::2], strict=True)} & set(CLASSES)
 
 
 def test_longer_numerals_are_none_of_the_ten() -> None:

@@ -1,7 +1,7 @@
 """Fair controls: what stands in the place of a step of the method where its worth is measured.
 
 A control has all that the step's arm has but the step: as many images dropped, but by another ranking; the
-same parents copied as often, but by operations drawn at random; as many copies, but of other images.
+same parents copied as often, but by operations drawn at random; as many copies made alike, but of other images.
 """
 
 from collections.abc import Sequence

@@ -15,12 +15,14 @@ import pyarrow as pa
 import torch
 
 from winnow.augmentation.controls import INVERTED, NOT_INVERTED, without_inversion
-from winnow.augmentation.copies import copy_rows, from_policy, invert_some, make_copies
+from winnow.augmentation.copies import Draw, copy_rows, from_policy, invert_some, make_copies
 from winnow.augmentation.policy import Policy
 from winnow.augmentation.rendered import (
     Box,
+    DrawPlan,
     draw_plan,
     inverted,
+    plan_affine,
     plan_from_policy,
     render_content,
     rendered_copies,
@@ -33,6 +35,8 @@ from winnow.dataset.samples import sample_id
 from winnow.dataset.streaming import every_image
 from winnow.model.inputs import Inputs
 from winnow.pictures.pixel_hash import pixel_hash
+from winnow.transforms.operations import Applied
+from winnow.transforms.views import Ranges, random_affine
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -64,13 +68,49 @@ class Copying:
             inverting: (M,) copies that are inverted at the end.
             generator: of every draw.
         """
+        draws = from_policy(policy, chained=chained), plan_from_policy(policy, chained=chained)
+        return self._copies(*draws, origin, parents, inverting, generator)
+
+    def by_affine(
+        self,
+        ranges: Ranges,
+        origin: str,
+        parents: pa.Table,
+        *,
+        inverting: npt.NDArray[np.bool_],
+        generator: torch.Generator,
+    ) -> Iterator[Copy]:
+        """One copy of each parent by a random affine map.
+
+        Args:
+            ranges: of the map.
+            origin: of the copies.
+            parents: (M,) rows of a samples table, one per copy.
+            inverting: (M,) copies that are inverted at the end.
+            generator: of every draw.
+        """
+
+        def draw(pixels: Pixels, labels: list[str], generator: torch.Generator) -> tuple[Pixels, list[list[Applied]]]:
+            return random_affine(pixels, ranges, generator)
+
+        return self._copies(draw, plan_affine(ranges), origin, parents, inverting, generator)
+
+    def _copies(
+        self,
+        draw: Draw,
+        draw_rendered: DrawPlan,
+        origin: str,
+        parents: pa.Table,
+        inverting: npt.NDArray[np.bool_],
+        generator: torch.Generator,
+    ) -> Iterator[Copy]:
         labels, rows = parents["label"].to_pylist(), parents.to_pylist()
         if self.inputs.card.competition:
             ids, places = np.unique(parents["id"].to_pylist(), return_inverse=True)
             images = self.inputs.images(self.dataset, ids.tolist())[places]  # (M, H, W, C)
-            made = make_copies(origin, from_policy(policy, chained=chained), images, labels, generator)
+            made = make_copies(origin, draw, images, labels, generator)
             return copy_rows(invert_some(made, inverting, origin=origin), rows)
-        plan = inverted(draw_plan(plan_from_policy(policy, chained=chained), labels, generator), inverting)
+        plan = inverted(draw_plan(draw_rendered, labels, generator), inverting)
         squares = ArrayStore(self.inputs.pixels).row
         copies = rendered_copies([origin] * len(plan), plan, rows, squares, self._box)
         return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)

@@ -54,6 +54,11 @@ class Facts:
     line_art: float  # share that is grey with few levels
     either: float  # share that is one or the other, or both
 
+    @property
+    def suit_competition(self) -> bool:
+        """Whether most images are small or line art, as the competition's are."""
+        return self.either > MAJORITY
+
 
 def request_of(params: Mapping[str, Any]) -> Request:
     """The request in params.yaml, checked.
@@ -107,7 +112,7 @@ def resolve(request: Request, facts: Facts | None = None) -> Card:
         return _chosen(request, request.model, request.weights, f"params.yaml: model is {request.model}")
     if facts is None:
         raise ValueError("model auto needs the facts of the source")
-    if facts.either > MAJORITY:
+    if facts.suit_competition:
         why = (
             f"auto: {_percent(facts.either)} of {facts.images:,} images are at most {SMALL} pixels wide and high "
             f"({_percent(facts.small)}) or line art ({_percent(facts.line_art)}), "

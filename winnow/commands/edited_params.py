@@ -1,5 +1,6 @@
 """params.yaml with other values while a run goes on, its comments and layout as they were."""
 
+import copy
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,18 @@ from winnow.pipeline.json_files import read_json
 from winnow.pipeline.params import PARAMS
 
 KEPT = ROOT / ".dvc/tmp/winnow-params.json"  # params.yaml as it was before a repeat
+
+
+def with_changes(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The params with some values changed, by dotted key."""
+    changed: dict[str, Any] = copy.deepcopy(dict(params))
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = changed
+        for name in sections:
+            place = place[name]
+        place[last] = value
+    return changed
 
 
 @contextmanager

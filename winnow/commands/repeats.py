@@ -5,13 +5,13 @@ the splits excepted. Each leaves metrics/repeats/<n>.json, and one whose inputs 
 a command that was stopped continues. The last to run is repeat 0: data/, models/ and dvc.lock are its own.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from winnow.commands.edited_params import with_changes
 from winnow.evaluation.comparison import read_arm
 from winnow.evaluation.comparison_table import contrast_lines, interval_text
 from winnow.evaluation.repeats import Basis, over_repeats, record
@@ -86,18 +86,6 @@ def run_repeats(
     summary = over_repeats(records, params["compare"]["contrasts"])
     write_json(SUMMARY, summary)
     print(summary_text(summary, params["compare"]["margin"]))
-
-
-def with_changes(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The params with some values changed, by dotted key."""
-    changed: dict[str, Any] = copy.deepcopy(dict(params))
-    for key, value in changes.items():
-        *sections, last = key.split(".")
-        place = changed
-        for name in sections:
-            place = place[name]
-        place[last] = value
-    return changed
 
 
 def is_done(file: Path, inputs: str) -> bool:

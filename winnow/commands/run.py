@@ -28,9 +28,9 @@ from typing import Any
 
 from winnow.commands.arms import METHOD, chosen_arms
 from winnow.commands.checks import check_classes, check_params, check_repository, check_source
-from winnow.commands.edited_params import changed_params, restore_params
+from winnow.commands.edited_params import changed_params, restore_params, with_changes
 from winnow.commands.presets import closing_sentence, preset_changes
-from winnow.evaluation.comparison_table import comparison_text
+from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Share
 from winnow.pipeline.files import ROOT
@@ -123,8 +123,9 @@ def unrolled(rounds: int) -> dict[str, Any]:
 
 def print_table() -> None:
     """The result, from the committed metrics."""
-    margin = load_params("compare.margin", Share)
-    print("\n" + comparison_text(read_json(COMPARISON), read_json(REFINEMENT), read_json(CONTRASTS), margin))
+    margin, controls = load_params("compare.margin", Share), load_params("compare.controls", dict[str, str])
+    parts = Parts(read_json(CONTRASTS), margin, list(controls))
+    print("\n" + comparison_text(read_json(COMPARISON), read_json(REFINEMENT), parts))
 
 
 def main(command: str, words: Sequence[str]) -> None:
@@ -153,6 +154,8 @@ def main(command: str, words: Sequence[str]) -> None:
         raise
     except KeyboardInterrupt:
         sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
+    if command == "reproduce" and options.repeats > 1:
+        print("\nRepeat 0 alone, which data/, metrics/ and the report are of:")
     print_table()
     if options.preset or changes:
         print("\n" + closing_sentence(options.preset, list(changes)))
@@ -172,7 +175,7 @@ def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
             if warning := home_warning(changes["dataset.source"], Path(os.path.expanduser("~"))):
                 print(f"{command}: {warning}")
         if command == "reproduce":
-            changes |= requested_changes(options.seeds, options.profile, options.rounds, options.repeats, options.arms)
+            changes |= requested_changes(options, with_changes(read_params(), preset))
         if command == "reproduce" and options.repeats > 1:
             from winnow.commands.repeats import run_repeats
 
@@ -192,24 +195,28 @@ def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any]) -> None:
         dvc("repro")
 
 
-def requested_changes(seeds: int, profile: str, rounds: int, repeats: int, arms: str) -> dict[str, Any]:
+def requested_changes(options: argparse.Namespace, params: Mapping[str, Any]) -> dict[str, Any]:
     """Changes to params.yaml that ``winnow reproduce`` makes.
+
+    Args:
+        options: seeds, profile, rounds, repeats, arms.
+        params: params.yaml, the values of a preset included.
 
     Raises:
         UserError: a value is out of range.
     """
-    for name, count in (("--seeds", seeds), ("--rounds", rounds), ("--repeats", repeats)):
-        if not 1 <= count <= MOST_REPEATED:
-            raise UserError(f"{name} must be at least 1 and at most {MOST_REPEATED}, got {count}")
-    known = read_params()["judge"]["profiles"]
-    if profile not in known:
-        raise UserError(f"--profile must be one of {', '.join(known)}, got {profile}")
-    named = unrolled(rounds)
-    judged, changed = chosen_arms(arms, named["rounds"])
+    for name in ("seeds", "rounds", "repeats"):
+        if not 1 <= (count := getattr(options, name)) <= MOST_REPEATED:
+            raise UserError(f"--{name} must be at least 1 and at most {MOST_REPEATED}, got {count}")
+    known = params["judge"]["profiles"]
+    if options.profile not in known:
+        raise UserError(f"--profile must be one of {', '.join(known)}, got {options.profile}")
+    named = unrolled(options.rounds)
+    judged, changed = chosen_arms(options.arms, named["rounds"], params)
     return {
-        "compare.seeds": list(range(seeds)),
+        "compare.seeds": list(range(options.seeds)),
         "compare.judged": judged,
-        "judge.profile": profile,
+        "judge.profile": options.profile,
         **named,
         **changed,
     }

@@ -1,17 +1,13 @@
 """The table that ends a run, as text.
 
-``python -m winnow.evaluation.comparison_table COMPARISON REFINEMENT CONTRASTS MARGIN`` prints it again: three JSON
-files, and param compare.margin.
 Nothing heavy is imported, so that a run with nothing to do can show its result at once.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from winnow.evaluation.contrasts import shown
-from winnow.pipeline.json_files import read_json
 
 HEADER = ("arm", "training images", "accuracy [95 % interval]", "error reduction", "gain on the row above")
 PARTS = ("part of the method", "gain [95 % interval]", "reading")
@@ -20,20 +16,26 @@ PARTS = ("part of the method", "gain [95 % interval]", "reading")
 NOTHING = "–"
 
 
-def comparison_text(
-    comparison: Mapping[str, Any], refinement: Mapping[str, Any], contrasts: Mapping[str, Any], margin: float
-) -> str:
+@dataclass(frozen=True)
+class Parts:
+    """What each part of the method is worth, and the arms that only tell that."""
+
+    contrasts: Mapping[str, Any]  # metrics/contrasts.json
+    margin: float  # param compare.margin
+    controls: Collection[str]  # names of compare.controls
+
+
+def comparison_text(comparison: Mapping[str, Any], refinement: Mapping[str, Any], parts: Parts) -> str:
     """The table with the lines below it, and that of the contrasts where there are any.
 
     Args:
         comparison: metrics/comparison.json: by arm, in the table's order.
         refinement: metrics/refinement.json.
-        contrasts: metrics/contrasts.json.
-        margin: param ``compare.margin``.
+        parts: what each part of the method is worth.
     """
-    rows = [HEADER, *(_row(arm, figures) for arm, figures in comparison.items())]
+    rows = [HEADER, *(_row(arm, figures, control=arm in parts.controls) for arm, figures in comparison.items())]
     lines = [_aligned(rows), _basis(comparison), *_verdicts(refinement), *_overridden(refinement), *_truth(refinement)]
-    return "\n".join([*lines, *contrast_lines(contrasts, margin)])
+    return "\n".join([*lines, *contrast_lines(parts.contrasts, parts.margin)])
 
 
 def contrast_lines(contrasts: Mapping[str, Any], margin: float) -> list[str]:
@@ -47,13 +49,13 @@ def contrast_lines(contrasts: Mapping[str, Any], margin: float) -> list[str]:
     return ["", _aligned([PARTS, *rows])] if rows else []
 
 
-def _row(arm: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(arm: str, figures: Mapping[str, Any], *, control: bool) -> tuple[str, ...]:
     return (
         arm,
         f"{figures['n_train']:,}",
         interval_text(figures["accuracy"]),
         interval_text(figures.get("error_reduction")),
-        interval_text(figures.get("gain"), sign="+"),
+        interval_text(None if control else figures.get("gain"), sign="+"),  # the row above is no step before it
     )
 
 
@@ -113,13 +115,3 @@ def _truth(refinement: Mapping[str, Any]) -> list[str]:
         words.append(f"ranking AUC {refinement['ranking_auc']:.3f}")
     touched, faults = refinement["touched"], refinement["faults"]
     return [f"Against the truth: {', '.join(words)} ({touched:,} dropped or relabelled, {faults:,} faults)."]
-
-
-def main(comparison: Path, refinement: Path, contrasts: Path, margin: float) -> None:
-    """Print the table of three files."""
-    print(comparison_text(read_json(comparison), read_json(refinement), read_json(contrasts), margin))
-
-
-if __name__ == "__main__":
-    compared, refined, contrasted = map(Path, sys.argv[1:4])
-    main(compared, refined, contrasted, float(sys.argv[4]))

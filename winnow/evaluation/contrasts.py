@@ -41,6 +41,8 @@ def shown(gain: Mapping[str, float], margin: float) -> str:
         gain: its mean, low and high.
         margin: accuracy that a part may cost and still be called non-inferior.
     """
+    if gain["low"] == gain["high"] == 0:
+        return "no difference: the arms are equal"
     if gain["low"] > 0:
         return "helps"
     if gain["high"] < 0:

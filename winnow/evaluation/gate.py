@@ -31,6 +31,7 @@ TWO_SIDED = 0.9  # level of an interval whose lower end is a one-sided 95 % boun
 
 GATE = {  # key of metrics/gate/<round>.json: meaning
     "accepted": "whether the round's dataset is passed on: no lower end is at or below -margin; or accept is always",
+    "accept": "param gate.accept: measured, or always",
     "margin": "harm, in accuracy, that the round must surely stay below",
     "cleansing.mean": "accuracy after training on the round's source images, minus that of those that came in",
     "cleansing.low": "lower end of its 90 % interval over networks and images; at or below -margin it is rejected",
@@ -69,6 +70,7 @@ class Decision:
         """As metrics show it."""
         return {
             "accepted": self.accepted,
+            "accept": "always" if self.always else "measured",
             "margin": self.margin,
             "cleansing": self.cleansing.figures(),
             "augmentation": self.augmentation.figures(),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from winnow.synthetic.hand import Hand
-from winnow.synthetic.letters import LOWER_TOP, Letter
+from winnow.synthetic.letters import LOWER_TOP, Letter, reach
 from winnow.synthetic.numerals import written
 from winnow.synthetic.pen import Stroke
 
@@ -72,8 +72,8 @@ def leaning_strokes(truth: str, lean: Lean, hand: Hand, rng: np.random.Generator
 
 
 def apart(hand: Hand) -> float:
-    """Heights between two strokes that leave white between them, however this hand presses its pen."""
-    return 1.6 * hand.pen + 0.08
+    """Heights between two strokes that leave white between them and their serifs, however this hand presses its pen."""
+    return 1.6 * hand.pen + 0.08 + (2 * reach(hand) + 0.08 if hand.letterform == "serif" else 0.0)
 
 
 def _crossing(truth: str, lean: Lean, hand: Hand, rng: np.random.Generator) -> list[Letter]:

@@ -51,7 +51,10 @@ def beyond(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 def two_at_once(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
     """Two numerals side by side, far enough apart to be two, or one above the other."""
-    first, second = _any_numeral(hand, rng), _any_numeral(hand, rng)
+    names = [str(name) for name in rng.choice(CLASSES, 2)]
+    while "".join(names) in CLASSES:  # v and ii would be a sound vii
+        names[1] = str(rng.choice(CLASSES))
+    first, second = (numeral_strokes(name, hand, rng) for name in names)
     (low, high), (left, _) = _extent(first), _extent(second)
     if rng.random() < 0.5:
         return first + _moved(second, (float(high[0] - left[0]) + rng.uniform(0.8, 1.1), 0.0))
