@@ -35,13 +35,14 @@ from winnow.dataset.samples import read_samples
 from winnow.model.extraction import BATCH, Extraction
 from winnow.model.squares import batches
 from winnow.pipeline.files import ROOT, read_table, write_table
-from winnow.pipeline.params import load_params
+from winnow.pipeline.params import PARAMS, load_params, read_params
 from winnow.training.network import pick_device
 from winnow.verdicts.ledger import VERDICT_SCHEMA, extend_ledger
 from winnow.verdicts.overrides import write_overrides
 
 USER = ROOT / "models" / "user"
 MODEL = {"model_name": "auto", "weights": "default", "pixels": 0, "frozen": True, "resize": "letterbox"}  # the defaults
+CLEANSINGS = ("cleanse_influence", "cleanse_neighbours", "cleanse_final")  # stages with verdicts, in their order
 
 
 @dataclass
@@ -50,11 +51,12 @@ class Chain:
 
     folder: Path
     shared: dict[str, Any] = field(default_factory=dict)  # path of an input, or another value, by its option
+    params: Path = PARAMS
 
     def run(
         self, stage: ModuleType, inputs: Mapping[str, Path], *, given: Mapping[str, object] | None = None
     ) -> dict[str, Path]:
-        """Run a stage, with params.yaml's params, and give its outputs by option.
+        """Run a stage, with the params, and give its outputs by option.
 
         Args:
             stage: the module.
@@ -66,7 +68,7 @@ class Chain:
         """
         name, values = stage.__name__.rpartition(".")[2], dict(given or {})
         sections = {key: section for key, section in stage.SECTIONS.items() if key not in values}
-        values |= {key: load_params(section, kind) for key, (section, kind) in sections.items()}
+        values |= {key: load_params(section, kind, self.params) for key, (section, kind) in sections.items()}
         kinds = inspect.signature(stage.main).parameters.values()
         options = [one.name for one in kinds if one.kind is inspect.Parameter.KEYWORD_ONLY]
         known = {key: value for key, value in {**self.shared, **inputs}.items() if key in options}
@@ -149,6 +151,30 @@ def cleansed(prepared: Prepared) -> tuple[pa.Table, pa.Table, pa.Table]:
     third = chain.run(stages.cleanse_final, left)
     tables = [read_table(made["verdicts"], VERDICT_SCHEMA) for made in (first, second, third)]
     return read_table(scores), read_table(second["signals"]), extend_ledger(VERDICT_SCHEMA.empty_table(), tables)
+
+
+def finished(repository: Path, folder: Path) -> tuple[Prepared, pa.Table, pa.Table]:
+    """What a run of the pipeline made of its source: the source, scores and ledger of its first round.
+
+    Args:
+        repository: a copy of this one, in which at least that round's cleansing has run.
+        folder: where stages that go on with it write.
+
+    Raises:
+        SystemExit: it has not run as far.
+    """
+    data, params = repository / "data", repository / "params.yaml"
+    name = next(iter(read_params(params)["rounds"]))
+    verdicts = [data / name / stage / "verdicts.parquet" for stage in CLEANSINGS]
+    if missing := [str(file) for file in verdicts if not file.exists()]:
+        raise SystemExit(f"{', '.join(missing)}: missing; run `dvc repro cleanse_final` in {repository}")
+    shared: dict[str, Any] = {"round": name, "user": repository / "models" / "user", "model": data / "model.json"}
+    shared |= {option: data / option for option in ("pixels", "features")}
+    shared |= {"overrides": data / "overrides.parquet", "user_signals": data / "predictions"}
+    prepared = Prepared(Chain(folder, shared, params), data / "prepared", data / "truth.parquet", shared["features"])
+    tables = [read_table(file, VERDICT_SCHEMA) for file in verdicts]
+    scores = read_table(data / name / "value" / "scores.parquet")
+    return prepared, scores, extend_ledger(VERDICT_SCHEMA.empty_table(), tables)
 
 
 def _extend(kept: Path, names: list[str], ids: list[str], pixels: ArrayStore, card: Card) -> None:

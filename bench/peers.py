@@ -4,6 +4,9 @@ All rank the train and val images of one source: our label quality; the support 
 scores on our out-of-fold class probabilities; and, with ``--published``, the out-of-fold probability of the given label
 by other people's networks. Intervals are percentiles of a bootstrap over the images; a difference is paired.
 
+With ``--run`` SOURCE is a copy of this repository in which the pipeline has run: the valuation and the verdicts are
+those of its first round, and the classifiers alone are trained, by its own params.
+
 Of the rankings the best F1 of any threshold is shown, found with the truth; that of our verdicts needs no threshold.
 Nothing may be chosen by a source whose truth is a review that people made for reporting.
 """
@@ -22,15 +25,16 @@ import pyarrow as pa
 import pyarrow.csv
 from cleanlab.rank import get_label_quality_scores
 
+import stages.cleanse_neighbours
 import stages.embed
 import stages.train_encoder
 from bench.bootstrap import Faulty, Scores, draws, spreads, verdict_f1
-from bench.chain import Prepared, cleansed, prepare_with_features
+from bench.chain import Prepared, cleansed, finished, prepare_with_features
 from bench.provenance import commit_of
 from bench.results_peers import LESS_OURS, add_source, peers_table
 from bench.timing import machine
 from winnow.dataset.samples import label_indices, labels_by_id, only_splits, read_samples
-from winnow.pipeline.files import ROOT, read_table, write_json
+from winnow.pipeline.files import ROOT, read_table, write_json, write_table
 from winnow.representation.predictions import read_probabilities
 from winnow.verdicts.fates import fates
 
@@ -38,7 +42,7 @@ WORK = ROOT / "build" / "photographs"
 RESULT = ROOT / "build" / "peers.json"
 RECORD = ROOT / "metrics" / "peers.json"  # which `make results` reads
 RESAMPLES = 1000
-OURS = "Winnow: label quality"
+OURS, SUPPORT = "Winnow: label quality", "Winnow: support"
 CLEANLAB = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 NOT_NETWORKS = ("split", "file", "given_label", "review_error")  # columns of published predictions
 
@@ -52,29 +56,32 @@ class Ranked:
     rankings: dict[str, Scores]  # (N,), lower is worse
 
 
-def rank(source: Path, published: Path | None, folder: Path) -> Ranked:
-    """Cleanse a source with the default params, and rank its images in every way.
+def rank(source: Path, published: Path | None, folder: Path, *, run: bool = False) -> Ranked:
+    """Cleanse a source with the default params, or take what a run made of one, and rank its images in every way.
 
     Args:
         source: a folder or a zip; with a truth.csv, or reviewed in ``published``.
         published: CSV: split, file, given_label, review_error, and a column a network.
         folder: where everything is written.
+        run: ``source`` is a repository in which the pipeline has run.
     """
-    prepared = prepare_with_features(source, folder, cache=WORK)
+    if run:
+        prepared, scores, ledger = finished(source, folder)
+    else:
+        prepared = prepare_with_features(source, folder, cache=WORK)
+        scores, _, ledger = cleansed(prepared)
     samples = only_splits(read_samples(prepared.dataset), "train", "val")
     ids, given = samples["id"].to_pylist(), labels_by_id(samples, "given_label")
-    scores, _, ledger = cleansed(prepared)
-    quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
-    rankings = {OURS: np.array([quality[one] for one in ids])}
-    rankings |= cleanlab_scores(probabilities(prepared, samples), label_indices(samples))
+    probability, support = classified(prepared, samples, scores)
+    rankings = {OURS: _column(scores, "label_quality", ids), SUPPORT: support}
+    rankings |= cleanlab_scores(probability, label_indices(samples))
     if published is None:
         table = read_table(prepared.truth)
         truth = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
         faults = {one: given[one] != label for one, label in truth.items()}
     else:
-        theirs, reviewed = published_scores(published, dict(zip(samples["name"].to_pylist(), ids, strict=True)))
+        theirs, faults = published_scores(published, dict(zip(samples["name"].to_pylist(), ids, strict=True)), given)
         rankings |= {name: np.array([by_id.get(one, np.nan) for one in ids]) for name, by_id in theirs.items()}
-        faults = reviewed
     known = np.array([one in faults for one in ids])
     fate = fates(given, ledger)
     return Ranked(
@@ -84,17 +91,31 @@ def rank(source: Path, published: Path | None, folder: Path) -> Ranked:
     )
 
 
-def probabilities(prepared: Prepared, samples: pa.Table) -> npt.NDArray[np.float64]:
-    """(N, K) class probabilities out of fold, by the classifiers of the method's default params.
+def classified(prepared: Prepared, samples: pa.Table, scores: pa.Table) -> tuple[npt.NDArray[np.float64], Scores]:
+    """(N, K) class probabilities out of fold, and (N,) support of the labels, by the stages of the method.
 
-    They are trained on all images as delivered; those of the pipeline are trained without what influence has dropped.
+    All images as delivered are trained on and judged; in the pipeline those that influence has dropped are not.
+
+    Args:
+        prepared: a source.
+        samples: N of its train and val samples.
+        scores: of the valuation.
     """
     chain, dataset = prepared.chain, prepared.dataset
+    valued = chain.folder / "scores.parquet"
+    write_table(valued, scores)
     encoders = chain.run(stages.train_encoder, {"dataset": dataset})["encoders"]
-    classes = chain.run(stages.embed, {"dataset": dataset, "encoders": encoders})["classes"]
-    everything = read_samples(dataset)
-    found = dict(zip(everything["id"].to_pylist(), read_probabilities(classes, everything), strict=True))
-    return np.stack([found[one] for one in samples["id"].to_pylist()]).astype(np.float64)
+    seen = chain.run(stages.embed, {"dataset": dataset, "encoders": encoders})
+    judged = chain.run(stages.cleanse_neighbours, {"dataset": dataset, "scores": valued, **seen})["signals"]
+    everything, ids = read_samples(dataset), samples["id"].to_pylist()
+    found = dict(zip(everything["id"].to_pylist(), read_probabilities(seen["classes"], everything), strict=True))
+    return np.stack([found[one] for one in ids]).astype(np.float64), _column(read_table(judged), "support", ids)
+
+
+def _column(table: pa.Table, name: str, ids: list[str]) -> Scores:
+    """(N,) values of some ids, in their order."""
+    by_id = dict(zip(table["id"].to_pylist(), table[name].to_pylist(), strict=True))
+    return np.array([by_id[one] for one in ids], dtype=np.float64)
 
 
 def cleanlab_scores(probability: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> dict[str, Scores]:
@@ -103,15 +124,18 @@ def cleanlab_scores(probability: npt.NDArray[np.float64], labels: npt.NDArray[np
     return {f"cleanlab: {method}": get_label_quality_scores(labels, normed, method=method) for method in CLEANLAB}
 
 
-def published_scores(file: Path, ids: Mapping[str, str]) -> tuple[dict[str, dict[str, float]], dict[str, bool]]:
+def published_scores(
+    file: Path, ids: Mapping[str, str], given: Mapping[str, str]
+) -> tuple[dict[str, dict[str, float]], dict[str, bool]]:
     """Probability of the given label by network and id, with the mean of the networks, and what the review says.
 
     Args:
         file: as ``rank`` takes it.
         ids: by name inside the source; files are matched by their own name.
+        given: label as delivered, by id.
 
     Raises:
-        SystemExit: two images have one file name, or none is in the file.
+        SystemExit: two images have one file name, none is in the file, or one has another given label there.
     """
     by_file: dict[str, str] = {}
     for name, identifier in ids.items():
@@ -120,6 +144,10 @@ def published_scores(file: Path, ids: Mapping[str, str]) -> tuple[dict[str, dict
     rows = [row for row in pa.csv.read_csv(file).to_pylist() if row["file"] in by_file]
     if not rows:
         raise SystemExit(f"{file} is about none of the source's images")
+    for row in rows:
+        if row["given_label"] != given[by_file[row["file"]]]:
+            ours, theirs = given[by_file[row["file"]]], row["given_label"]
+            raise SystemExit(f"{row['file']} is a {ours} in the source and a {theirs} in {file}: these are other data")
     networks = [name for name in rows[0] if name not in NOT_NETWORKS]
     found = {f"published: {name}": {by_file[row["file"]]: float(row[name]) for row in rows} for name in networks}
     found["published: mean of them"] = {
@@ -150,7 +178,7 @@ def provenance(options: argparse.Namespace) -> dict[str, str]:
     theirs = f" --published {options.published.name}" if options.published else ""
     return {
         "title": options.title or options.record,
-        "command": f"python -m bench.peers {options.source.name}{theirs}",
+        "command": f"python -m bench.peers {options.source.name}{' --run' if options.run else ''}{theirs}",
         "commit": commit_of(ROOT, "params.yaml", "models/user"),
         "date": date.today().isoformat(),
         "machine": machine()["cpu"],
@@ -162,12 +190,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="a folder or a zip with a truth.csv, or one that --published reviews")
     parser.add_argument("--published", type=Path, help="CSV: split, file, given_label, review_error, networks ...")
+    parser.add_argument("--run", action="store_true", help="SOURCE is a repository in which the pipeline has run")
     parser.add_argument("--record", metavar="NAME", help=f"the source's name in {RECORD.relative_to(ROOT)}")
     parser.add_argument("--title", help="what the page calls the source; --record's NAME otherwise")
     options = parser.parse_args()
     basis = provenance(options) if options.record else {}
     with tempfile.TemporaryDirectory() as name:
-        ranked = rank(options.source.resolve(), options.published, Path(name))
+        ranked = rank(options.source.resolve(), options.published, Path(name), run=options.run)
     found = figures(ranked)
     scores = {key: values.tolist() for key, values in ranked.rankings.items()}
     write_json(RESULT, {"faulty": ranked.faulty.tolist(), "touched": ranked.touched.tolist(), "rankings": scores})

@@ -8,14 +8,18 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
 from bench.bootstrap import best_f1, draws, spreads, verdict_f1
-from bench.peers import OURS, Ranked, cleanlab_scores, figures, published_scores
+from bench.peers import OURS, SUPPORT, Ranked, cleanlab_scores, figures, published_scores, rank
 from bench.results_peers import LESS_OURS, add_source, peers_section, peers_table
+from tests.support.workspace import Workspace
+from winnow.dataset.samples import only_splits, read_samples
+from winnow.pipeline.files import read_table
 
 CSV = """split,file,given_label,review_error,net_a,net_b
 train,one.png,i,0,0.9,0.7
 train,two.png,i,1,0.1,0.3
 train,gone.png,i,1,0.0,0.0
 """
+GIVEN = {"a": "i", "b": "i"}
 
 
 def noisy_ranking(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +69,7 @@ def test_cleanlab_puts_an_improbable_label_lowest_by_every_method() -> None:
 
 def test_published_predictions_are_matched_by_file_name(tmp_path: Path) -> None:
     (tmp_path / "peers.csv").write_text(CSV)
-    scores, reviewed = published_scores(tmp_path / "peers.csv", {"train/i/one.png": "a", "train/i/two.png": "b"})
+    scores, reviewed = published_scores(tmp_path / "peers.csv", {"train/i/one.png": "a", "train/i/two.png": "b"}, GIVEN)
     assert scores["published: net_a"] == {"a": 0.9, "b": 0.1}
     assert scores["published: mean of them"] == pytest.approx({"a": 0.8, "b": 0.2})
     assert reviewed == {"a": False, "b": True}
@@ -74,7 +78,7 @@ def test_published_predictions_are_matched_by_file_name(tmp_path: Path) -> None:
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "peers.csv").write_text(CSV)
     with pytest.raises(SystemExit, match=r"two images are called one\.png"):
-        published_scores(tmp_path / "peers.csv", {"train/i/one.png": "a", "train/ii/one.png": "b"})
+        published_scores(tmp_path / "peers.csv", {"train/i/one.png": "a", "train/ii/one.png": "b"}, GIVEN)
 
 
 def test_the_figures_are_those_of_the_rankings_and_the_table_has_a_row_for_each() -> None:
@@ -110,3 +114,35 @@ def test_a_source_is_recorded_beside_the_others_and_shown(tmp_path: Path) -> Non
     assert "nothing is chosen by them" in text
     assert f"`python -m bench.peers x.zip`, commit abc1234, 2026-01-01, on a cpu: 60 images, {faulty.sum()}" in text
     assert page.count(peers_table(found)) == 2
+
+
+def test_predictions_of_other_data_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "peers.csv").write_text(CSV)
+    with pytest.raises(SystemExit, match=r"two\.png is a v in the source and a i in .*peers\.csv"):
+        published_scores(tmp_path / "peers.csv", {"train/i/one.png": "a", "train/v/two.png": "b"}, {"a": "i", "b": "v"})
+    with pytest.raises(SystemExit, match=r"is about none of the source's images"):
+        published_scores(tmp_path / "peers.csv", {"train/i/three.png": "c"}, {"c": "i"})
+
+
+def test_a_finished_run_is_ranked_by_its_own_scores_and_verdicts(finished: Workspace, tmp_path: Path) -> None:
+    data = finished.folder / "data"
+    ranked = rank(finished.folder, None, tmp_path, run=True)
+    samples = only_splits(read_samples(data / "prepared"), "train", "val").to_pylist()
+    scores = {row["id"]: row["label_quality"] for row in read_table(data / "r1/value/scores.parquet").to_pylist()}
+    truth = {row["id"]: row["label"] for row in read_table(data / "truth.parquet").to_pylist()}
+    assert ranked.rankings[OURS].tolist() == [scores[row["id"]] for row in samples]
+    assert ranked.faulty.tolist() == [truth[row["id"]] != row["given_label"] for row in samples]
+    labels: dict[str, str | None] = {row["id"]: row["given_label"] for row in samples}
+    for stage in ("cleanse_influence", "cleanse_neighbours", "cleanse_final"):
+        for row in read_table(data / "r1" / stage / "verdicts.parquet").to_pylist():
+            labels[row["id"]] = None if row["action"] == "drop" else row["label_after"]
+    assert ranked.touched.tolist() == [labels[row["id"]] != row["given_label"] for row in samples]
+    classifier = ranked.rankings["cleanlab: self_confidence"]
+    expected = (classifier + ranked.rankings[OURS]) / 2  # params.yaml: cleanse_neighbours.signals
+    np.testing.assert_allclose(ranked.rankings[SUPPORT], expected, atol=1e-6)
+
+
+def test_a_run_that_has_not_cleansed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("rounds: {first: {input: data/prepared}}\n")
+    with pytest.raises(SystemExit, match=r"data/first/cleanse_influence/verdicts\.parquet.*missing; run `dvc repro"):
+        rank(tmp_path, None, tmp_path, run=True)
