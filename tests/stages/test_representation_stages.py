@@ -163,9 +163,8 @@ def test_a_table_of_other_images_is_refused(folder: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_no_network_learns_from_the_fold_that_it_is_asked_about(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def training_jobs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Any]]:
+    """The jobs that train_encoder hands out, none of which is done."""
     seen: list[Sequence[Any]] = []
 
     def record(function: Any, jobs: Sequence[Any], **_: object) -> list[dict[str, torch.Tensor]]:
@@ -173,6 +172,13 @@ def test_no_network_learns_from_the_fold_that_it_is_asked_about(
         return [{"head.bias": torch.zeros(3)} for _ in jobs]
 
     monkeypatch.setattr(train_encoder, "run_jobs", record)
+    return seen
+
+
+def test_no_network_learns_from_the_fold_that_it_is_asked_about(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = training_jobs(monkeypatch)
     train_encoder.main(
         ENCODERS,
         HEAD,
@@ -202,13 +208,7 @@ def test_no_network_learns_from_the_fold_that_it_is_asked_about(
 def test_as_published_networks_learn_from_copies_too_which_are_in_the_fold_of_their_source_image(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Sequence[Any]] = []
-
-    def record(function: Any, jobs: Sequence[Any], **_: object) -> list[dict[str, torch.Tensor]]:
-        seen.extend(jobs)
-        return [{"head.bias": torch.zeros(3)} for _ in jobs]
-
-    monkeypatch.setattr(train_encoder, "run_jobs", record)
+    seen = training_jobs(monkeypatch)
     train_encoder.main(
         replace(ENCODERS, dataset="augment/inverted"),
         HEAD,
