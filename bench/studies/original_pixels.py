@@ -47,6 +47,7 @@ DIFFERENCES = {  # by name the variants that are added up, with their weights
     "original pixels, our order": {"original": 1.0, "working": -1.0},
     "original pixels, trainer's order": {"original-buffer": 1.0, "working-buffer": -1.0},
     "original pixels, mean of both": {"original": 0.5, "original-buffer": 0.5, "working": -0.5, "working-buffer": -0.5},
+    "trainer's order, working size": {"working-buffer": 1.0, "working": -1.0},
     "trainer's order, mean of both": {"working-buffer": 0.5, "original-buffer": 0.5, "working": -0.5, "original": -0.5},
     "original pixels and trainer's order": {"original-buffer": 1.0, "working": -1.0},
 }
