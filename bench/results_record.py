@@ -23,7 +23,8 @@ CONTROLS = {  # that tell what a part is worth
     "quality-drop": "as many dropped as in hydra, those of the lowest label quality",
     "hydra-random-chained": "with copies by random operations, as many in a row and limited as the searched policy's",
     "hydra-affine": "with copies by a mild affine chosen by hand, for scale",
-    "full-plain-copies": "full with as many plain copies in place of those of edge cases",
+    "hydra-faa-inversion-cleansed": "what the first cleansing in the representation leaves of hydra-faa-inversion",
+    "full-plain-copies": "full with as many copies of ordinary images in place of those of edge cases",
     "full-without-edge-cases": "full without the copies of edge cases",
     "full-without-inversion": "full without inverted copies",
 }

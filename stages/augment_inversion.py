@@ -7,8 +7,8 @@ Reads   --dataset    dataset: train and others, copies by a policy among them
         --model      JSON: the model
         --pixels     arrays of the source images at its size
         --user       folder with the user's own code and weights
-Writes  --augmented  dataset: the same and the copies; every class of train has the count that augment_edge_cases
-                     brings it to
+Writes  --augmented  dataset: the same and the copies; every class of train has about the count that
+                     augment_edge_cases brings it to
 Params  augment.seed, augment.max_copies, augment_edge_cases.multiple, judge.max_images
 """
 
@@ -21,8 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.augmentation.balance import multiple_of_largest, room_left, short_of_balance
+from winnow.augmentation.controls import choose_plain_parents
 from winnow.augmentation.copies import Copies, copy_rows
-from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.rendered import rendered_copies
 from winnow.backbone.resize import content_box
 from winnow.dataset.arrays import ArrayStore
@@ -62,12 +62,10 @@ def main(
             f"{dataset}: class {classes[int(counts.argmax())]} has {counts.max()} training images, but {per_class} are "
             "left for each class; lower augment.budget or augment.multiple, or raise judge.max_images"
         )
-    chosen = choose_edge_parents(
+    chosen = choose_plain_parents(
         label_indices(source),
-        np.random.default_rng(seed).random(len(source)),  # in a random order
-        np.zeros(len(source), dtype=bool),  # none is preferred
-        missing=per_class - counts,
-        copies=1,
+        copies=per_class - counts,
+        rng=np.random.default_rng(seed),
         room=None if inputs.card.competition else room_left(samples, source, max_copies),
     )  # (M,) rows of source
     written = write_with_copies(augmented, samples, _copies(inputs, dataset, source, chosen), shards_from=[dataset])

@@ -14,14 +14,13 @@ Params  augment_edge_cases.seed, augment_edge_cases.affine, augment_edge_cases.i
 A dataset without copies, as after a round that was not accepted, has no such parts: the three equal it.
 """
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from winnow.augmentation.balance import choose_share
+from winnow.augmentation.balance import choose_share, room_left
 from winnow.augmentation.controls import EDGE_CASE, Mask, choose_plain_parents, is_inverted
 from winnow.augmentation.copying import Copying
 from winnow.augmentation.policy_file import load_policy
@@ -87,8 +86,8 @@ def _plain_parents(ordinary: pa.Table, edges: pa.Table, rng: np.random.Generator
         rng: see ``choose_plain_parents``.
         most: copies of one image; None: any number.
     """
-    train, had = only_splits(only_source(ordinary), "train"), Counter(ordinary["parent"].to_pylist())
-    room = None if most is None else np.array([max(most - had[one], 0) for one in train["id"].to_pylist()], np.int64)
+    train = only_splits(only_source(ordinary), "train")
+    room = None if most is None else room_left(ordinary, train, most)
     copies = np.bincount(label_indices(edges), minlength=len(class_names(ordinary)))  # (K,)
     return train.take(choose_plain_parents(label_indices(train), copies=copies, rng=rng, room=room))
 

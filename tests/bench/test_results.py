@@ -22,9 +22,10 @@ from bench.results import (
     results_page,
     with_table,
 )
-from bench.results_record import arms_of, parts_overview, readme_table, record_section, summary_row
+from bench.results_record import CONTROLS, arms_of, parts_overview, readme_table, record_section, summary_row
 from bench.results_text import amount
 from winnow.pipeline.files import ROOT
+from winnow.pipeline.params import read_params
 
 FACTS = {"title", "question", "source", "command", "commit", "date", "machine", "profile", "rounds", "seeds", "n_test"}
 
@@ -186,3 +187,7 @@ def test_the_table_goes_between_its_markers() -> None:
 def test_a_text_without_both_markers_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="results:begin"):
         with_table(text, "new")
+
+
+def test_every_control_of_the_params_is_described() -> None:
+    assert set(CONTROLS) == set(read_params()["compare"]["controls"])
