@@ -21,6 +21,7 @@ import stages.cleanse_final
 import stages.cleanse_influence
 import stages.cleanse_neighbours
 import stages.embed
+import stages.ensemble
 import stages.pixels
 import stages.predictions
 import stages.prepare
@@ -141,13 +142,16 @@ def fill_features(dataset: Path, pixels: Path, card: Card, *, cache: Path, featu
 def cleansed(prepared: Prepared) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Scores, signals and ledger of the default cleansing of a prepared source."""
     chain, source = prepared.chain, prepared.dataset
-    scores = chain.run(stages.value, {"dataset": source})["scores"]
-    first = chain.run(stages.cleanse_influence, {"dataset": source, "scores": scores})
+    judged = chain.run(stages.ensemble, {"dataset": source})
+    scores = chain.run(stages.value, {"dataset": source, **judged})["scores"]
+    first = chain.run(stages.cleanse_influence, {"dataset": source, "scores": scores, **judged})
     dataset = first["cleansed"]
-    encoders = chain.run(stages.train_encoder, {"dataset": dataset})["encoders"]
+    encoders = chain.run(stages.train_encoder, {"dataset": dataset, "networks": judged["networks"]})["encoders"]
     seen = chain.run(stages.embed, {"dataset": dataset, "encoders": encoders})
-    second = chain.run(stages.cleanse_neighbours, {"dataset": dataset, "scores": scores, **seen})
+    given = {"dataset": dataset, "scores": scores, "earlier": first["verdicts"], "expected": first["estimate"]}
+    second = chain.run(stages.cleanse_neighbours, {**given, **seen})
     left = {"dataset": second["cleansed"], "earlier": second["verdicts"], "encoders": encoders, "scores": scores}
+    left |= {"classes": seen["classes"], "planted": seen["planted"], "expected": second["estimate"]}
     third = chain.run(stages.cleanse_final, left)
     tables = [read_table(made["verdicts"], VERDICT_SCHEMA) for made in (first, second, third)]
     return read_table(scores), read_table(second["signals"]), extend_ledger(VERDICT_SCHEMA.empty_table(), tables)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from stages.embed import CLASSES, EMBEDDINGS, NEIGHBOURS
+from stages.embed import EMBEDDINGS, NEIGHBOURS
 from stages.find_edge_cases import EDGE_CASES
 from stages.predictions import USER_CLASSES, USER_EMBEDDINGS
 from stages.prepare import LEAKS, REJECTED, TRUTH
@@ -31,6 +31,7 @@ from winnow.export.corrections import CORRECTIONS
 from winnow.export.manifest import MANIFEST
 from winnow.intake.ingest import COUNTS
 from winnow.pipeline.files import ROOT, Columns, write_bytes
+from winnow.representation.predictions import CLASSES, PLANTED
 from winnow.verdicts.ledger import VERDICTS
 from winnow.verdicts.overrides import OVERRIDES
 
@@ -147,7 +148,20 @@ FORMATS: tuple[Table | Json, ...] = (
     ),
     Table("Embeddings", "data/<round>/embed/embeddings.parquet", "Out-of-fold embeddings and the plane.", EMBEDDINGS),
     Table("Neighbours", "data/<round>/embed/neighbours.parquet", "`embed.neighbours` of an image.", NEIGHBOURS),
-    Table("Class probabilities", "data/<round>/embed/classes.parquet", "Out-of-fold predictions.", CLASSES),
+    Table(
+        "Class probabilities",
+        "data/<round>/<stage>/classes.parquet",
+        "Out-of-fold predictions: of `ensemble` on the images that come into the round, of `embed` on those that the "
+        "first verdict left, and on copies.",
+        CLASSES,
+    ),
+    Table(
+        "Planted junk",
+        "data/<round>/<stage>/planted.parquet",
+        "Of `ensemble` and `embed`: what their classifiers give images made of the source's own that show no class; no "
+        "rows where there is a backbone.",
+        PLANTED,
+    ),
     Table(
         "Signals",
         "data/<round>/cleanse_neighbours/signals.parquet",
@@ -182,7 +196,7 @@ FORMATS: tuple[Table | Json, ...] = (
     Json(
         "Estimate",
         "data/<round>/<stage>/estimate.json",
-        "Of cleanse_neighbours and cleanse_final. `estimated_faults` needs a backbone.",
+        "Of the stages of cleansing. `estimated_faults` is there where they go by support.",
         ESTIMATE,
     ),
     Json("Policy", "models/<round>/policy.json", "The augmentation policy and the limits of each class.", POLICY),

@@ -20,9 +20,10 @@ from stages import value
 from winnow.backbone.card import COMPETITION
 from winnow.backbone.choice import Request, resolve
 from winnow.dataset.images import encode_png, write_dataset
-from winnow.dataset.samples import sample_id, samples_table
+from winnow.dataset.samples import read_samples, sample_id, samples_table
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
+from winnow.representation.predictions import write_planted, write_probabilities
 from winnow.representation.support import Support
 from winnow.training.head import HeadProfile
 
@@ -77,7 +78,11 @@ def run_value(folder: Path) -> dict[str, int]:
     write_json(folder / "model.json", resolve(Request(COMPETITION, "default", 0, True, "letterbox")).to_json())
     inputs = {name: folder / name for name in ("dataset", "pixels", "features", "user_signals")}  # pixels: of shards
     head, support = load_params("head", HeadProfile), load_params("support", Support)
-    value.main(params, head, support, model=folder / "model.json", **inputs, **outputs)
+    judged = {key: folder / f"{key}.parquet" for key in ("classes", "planted")}
+    samples, rng = read_samples(folder / "dataset"), np.random.default_rng(0)
+    write_probabilities(judged["classes"], samples, rng.dirichlet(np.ones(CLASSES), len(samples)).astype(np.float32))
+    write_planted(judged["planted"], np.zeros((0, CLASSES), np.float32), samples, rng)
+    value.main(params, head, support, model=folder / "model.json", **inputs, **judged, **outputs)
     done.set()
     watcher.join()
     return {"parent": _peak(stage.pid), "worker": max(peaks.values())}

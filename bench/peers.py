@@ -27,6 +27,7 @@ from cleanlab.rank import get_label_quality_scores
 
 import stages.cleanse_neighbours
 import stages.embed
+import stages.ensemble
 import stages.train_encoder
 from bench.bootstrap import Faulty, Scores, draws, spreads, verdict_f1
 from bench.chain import Prepared, cleansed, finished, prepare_with_features
@@ -37,6 +38,7 @@ from winnow.dataset.samples import label_indices, labels_by_id, only_splits, rea
 from winnow.pipeline.files import ROOT, read_table, write_json, write_table
 from winnow.representation.predictions import read_probabilities
 from winnow.verdicts.fates import fates
+from winnow.verdicts.ledger import VERDICT_SCHEMA
 
 WORK = ROOT / "build" / "photographs"
 RESULT = ROOT / "build" / "peers.json"
@@ -94,7 +96,7 @@ def rank(source: Path, published: Path | None, folder: Path, *, run: bool = Fals
 def classified(prepared: Prepared, samples: pa.Table, scores: pa.Table) -> tuple[npt.NDArray[np.float64], Scores]:
     """(N, K) class probabilities out of fold, and (N,) support of the labels, by the stages of the method.
 
-    All images as delivered are trained on and judged; in the pipeline those that influence has dropped are not.
+    All images as delivered are trained on and judged; in the pipeline those that the first verdict dropped are not.
 
     Args:
         prepared: a source.
@@ -102,11 +104,16 @@ def classified(prepared: Prepared, samples: pa.Table, scores: pa.Table) -> tuple
         scores: of the valuation.
     """
     chain, dataset = prepared.chain, prepared.dataset
-    valued = chain.folder / "scores.parquet"
+    valued, earlier = chain.folder / "scores.parquet", chain.folder / "earlier.parquet"
     write_table(valued, scores)
-    encoders = chain.run(stages.train_encoder, {"dataset": dataset})["encoders"]
+    write_table(earlier, VERDICT_SCHEMA.empty_table())  # nothing was relabelled before
+    expected = chain.folder / "expected.json"
+    write_json(expected, {})  # and nothing was estimated
+    networks = chain.run(stages.ensemble, {"dataset": dataset})["networks"]
+    encoders = chain.run(stages.train_encoder, {"dataset": dataset, "networks": networks})["encoders"]
     seen = chain.run(stages.embed, {"dataset": dataset, "encoders": encoders})
-    judged = chain.run(stages.cleanse_neighbours, {"dataset": dataset, "scores": valued, **seen})["signals"]
+    given = {"dataset": dataset, "scores": valued, "earlier": earlier, "expected": expected}
+    judged = chain.run(stages.cleanse_neighbours, {**given, **seen})["signals"]
     everything, ids = read_samples(dataset), samples["id"].to_pylist()
     found = dict(zip(everything["id"].to_pylist(), read_probabilities(seen["classes"], everything), strict=True))
     return np.stack([found[one] for one in ids]).astype(np.float64), _column(read_table(judged), "support", ids)

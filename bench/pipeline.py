@@ -54,4 +54,5 @@ def random_scores(dataset: Path) -> pa.Table:
     columns = {"id": suspects} | {name: effects[:, j] for j, name in enumerate(book)}
     quality = effects.mean(axis=1)
     means = {"min": effects.min(axis=1), "mean": effects.mean(axis=1), "label_quality": quality, "score": quality}
-    return pa.table(columns | means)
+    harm = {"harm": effects.min(axis=1), "harm_p": np.ones(len(suspects))}
+    return pa.table(columns | means | harm)

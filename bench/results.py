@@ -34,7 +34,7 @@ from winnow.pipeline.files import ROOT, write_bytes
 RECORDS = (  # metrics/results/<name>.json in the order of the page
     "embedded-default",
     "embedded-all-arms",
-    "real-quick",
+    "real-all-arms",
     "real-chained",
     "real-competition",
     "real-two-rounds",

@@ -21,6 +21,7 @@ METHOD = {  # arm: its training images; each has all that the row above has
 }
 CONTROLS = {  # that tell what a part is worth
     "quality-drop": "as many dropped as in hydra, those of the lowest label quality",
+    "influence-drop": "as many dropped as hydra drops and relabels, those of the lowest removal effect",
     "hydra-random-chained": "with copies by random operations, as many in a row and limited as the searched policy's",
     "hydra-affine": "with copies by a mild affine chosen by hand, for scale",
     "hydra-faa-inversion-cleansed": "what the first cleansing in the representation leaves of hydra-faa-inversion",
@@ -61,7 +62,7 @@ def readme_table(record: Figures) -> str:
     basis = record["provenance"]
     rows = [(arm, *_cells(arm, row)) for arm, row in arms_of(record).items() if arm not in CONTROLS]
     machine = basis["machine"].partition(":")[0]
-    over = f"{basis['seeds']} seeds"
+    over = _of_seeds(basis["seeds"])
     if "over_repeats" in record:
         over = f"Mean over {record['over_repeats']['repeats']} repeats of {over}"
     return "\n\n".join([markdown_table(README_HEADER, rows), f"{over}; commit {basis['commit']}, machine {machine}."])
@@ -143,6 +144,10 @@ def _cells(arm: str, row: Figures) -> tuple[str, ...]:
     )
 
 
+def _of_seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
 def _seeds(record: Figures) -> str:
     seeds = record["provenance"]["seeds"]
     return f"{record['over_repeats']['repeats']} repeats of {seeds}" if "over_repeats" in record else str(seeds)
@@ -156,10 +161,10 @@ def _verdicts(record: Figures) -> Figures:
 def _over_repeats(record: Figures) -> list[str]:
     if "over_repeats" not in record:
         return []
-    count, seeds = record["over_repeats"]["repeats"], record["provenance"]["seeds"]
+    count, seeds = record["over_repeats"]["repeats"], _of_seeds(record["provenance"]["seeds"])
     return [
         wrapped(
-            f"Every figure is the mean over {count} repeats of the whole pipeline ({seeds} seeds each), the intervals "
+            f"Every figure is the mean over {count} repeats of the whole pipeline ({seeds} each), the intervals "
             "are over repeats and test images. What a repeat counts is shown as the mean (least to greatest)."
         )
     ]
@@ -187,7 +192,7 @@ def _gates(record: Figures) -> list[str]:
     if "gate" in record:
         return [_one_question(record["gate"])]
     which = "In repeat 0 the" if "over_repeats" in record else "The"
-    return [_two_questions(which, name, figures) for name, figures in record.get("gates", {}).items()]
+    return [_of_round(which, name, figures) for name, figures in record.get("gates", {}).items()]
 
 
 def _one_question(figures: Figures) -> str:
@@ -198,10 +203,10 @@ def _one_question(figures: Figures) -> str:
     )
 
 
-def _two_questions(which: str, round_name: str, figures: Figures) -> str:
-    cleansing, augmentation = (interval_text(figures[key], sign="+") for key in ("cleansing", "augmentation"))
+def _of_round(which: str, round_name: str, figures: Figures) -> str:
+    named = {"cleansing": "cleansing gains", "augmentation": "the copies", "gain": "both together"}
+    asked = [f"{words} {interval_text(figures[key], sign='+')}" for key, words in named.items() if key in figures]
     return (
         f"{which} gate {'accepted' if figures['accepted'] else 'rejected'} round {round_name} (margin "
-        f"{figures['margin']:g}): on {figures['images']:,} images, each held out, cleansing gains {cleansing} and the "
-        f"copies {augmentation} (90 % intervals)."
+        f"{figures['margin']:g}): on {figures['images']:,} images, each held out, {', '.join(asked)} (90 % intervals)."
     )

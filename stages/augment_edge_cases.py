@@ -1,7 +1,7 @@
 """Bring every class to the same count with inverted, shifted, zoomed and rotated copies of its edge cases.
 
 Reads   --dataset         dataset: train and others
-        --edge-cases      table: id, distance, edge
+        --edge-cases      table: id, isolation, edge
         --policy          whether each class's label survives inversion; none of the others is inverted
         --model           JSON: the model
         --pixels          arrays of the source images at its size
@@ -40,7 +40,10 @@ from winnow.pipeline.stage import Sections, run_stage
 from winnow.transforms.views import Ranges, random_affine
 
 EDGE_SCHEMA = pa.schema(
-    [pa.field(n, t, nullable=False) for n, t in (("id", pa.string()), ("distance", pa.float64()), ("edge", pa.bool_()))]
+    [
+        pa.field(n, t, nullable=False)
+        for n, t in (("id", pa.string()), ("isolation", pa.float64()), ("edge", pa.bool_()))
+    ]
 )
 
 
@@ -91,7 +94,7 @@ def main(
         )
     chosen = choose_edge_parents(
         label_indices(source),
-        found["distance"].to_numpy(),
+        found["isolation"].to_numpy(),
         found["edge"].to_numpy(),
         missing=per_class - counts,
         copies=params.copies,

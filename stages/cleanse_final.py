@@ -4,7 +4,10 @@ The copies of the edge cases are judged here for the first time.
 
 Reads   --dataset    dataset after cleanse_neighbours and augment_edge_cases
         --encoders   folder of train_encoder
-        --earlier    verdict table of cleanse_neighbours: an image relabelled there has no label quality any more
+        --classes    table of embed: id, probability of each class; what is in it is not judged again
+        --planted    table: label, probability of planted junk, by the same networks
+        --earlier    verdict table of cleanse_neighbours: the labels that it gave are held against those that are left
+        --expected   JSON: its estimate, with the share of faults that it expected to leave
         --scores     table: id, label_quality
         --model       JSON: the model
         --pixels      arrays of the source images at its size
@@ -21,22 +24,31 @@ Params  cleanse_final, support
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, write_cleansed
+from winnow.cleansing.cleanse import (
+    ByPlanted,
+    cleanse,
+    counts_text,
+    read_label_quality,
+    relabelled,
+    write_cleansed,
+)
 from winnow.cleansing.neighbour_rule import Rule
-from winnow.dataset.samples import class_names, column, group_indices, label_indices, read_samples
+from winnow.cleansing.planted_rule import expected_left
+from winnow.dataset.samples import class_names, group_indices, label_indices, read_samples
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pipeline.files import read_table
+from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.contrast import unit_features
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.heads import neighbours_in_features, out_of_fold
 from winnow.representation.out_of_fold import held_out, held_out_probabilities
-from winnow.representation.predictions import Neighbours, Points
+from winnow.representation.predictions import Neighbours, Points, probabilities_by_id, read_planted
 from winnow.representation.support import Support, measure_support
 from winnow.representation.user_signals import read_user_signals
-from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA
 from winnow.verdicts.overrides import count_text, read_overrides
 
 
@@ -47,7 +59,10 @@ def main(
     dataset: Path,
     user: Path,
     encoders: Path,
+    classes: Path,
+    planted: Path,
     earlier: Path,
+    expected: Path,
     scores: Path,
     model: Path,
     pixels: Path,
@@ -65,33 +80,39 @@ def main(
     samples = read_samples(dataset)
     told = read_user_signals(user_signals, samples)
     inputs = read_inputs(model, pixels, features)
-    near, probability = _predicted(samples, inputs, dataset, encoders, user, k=rule.k)
+    near, probability = _predicted(samples, inputs, dataset, encoders, user, classes, k=rule.k)
     by_planted = None
-    if inputs.on_features:
-        vectors = inputs.vectors(dataset, samples["id"].to_pylist())
-        by_planted = ByPlanted(measure_support(vectors, probability, samples, support, told), support)
-    quality = read_label_quality(scores)
-    before = read_table(earlier, VERDICT_SCHEMA)
-    for identifier in before["id"].filter(column(before, "action") == RELABEL).to_pylist():
-        quality.pop(identifier, None)
+    if rule.by == "support":
+        junk = read_planted(planted, samples)
+        measured = measure_support(
+            inputs,
+            dataset,
+            samples,
+            probability,
+            support,
+            junk=junk,
+            user=told,
+            expected=expected_left(expected),
+        )
+        by_planted = ByPlanted(measured, support)
     result = cleanse(
         samples,
         near,
         probability,
-        quality,
+        read_label_quality(scores),
         rule,
         resolved,
         round_name=round,
         stage="cleanse_final",
         by_planted=by_planted,
-        predicted=told.probability,
+        renamed=relabelled(earlier),
     )
     write_cleansed(result, dataset, samples, cleansed=cleansed, verdicts=verdicts, estimate=estimate, sheet=sheet)
     print(f"cleanse_final: {counts_text(result.verdicts)}{count_text(resolved)}")
 
 
 def _predicted(
-    samples: pa.Table, inputs: Inputs, dataset: Path, encoders: Path, user: Path, *, k: int
+    samples: pa.Table, inputs: Inputs, dataset: Path, encoders: Path, user: Path, classes: Path, *, k: int
 ) -> tuple[Neighbours, Points]:
     """Neighbours and class probabilities of the samples, by networks that were not trained on them."""
     networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
@@ -102,8 +123,24 @@ def _predicted(
         near = neighbours_in_features(vectors, roots, group_indices(samples), k=k)
         return near, out_of_fold(given, labels, roots, folds, networks.classifiers, inputs.card, user)
     images = inputs.images(dataset, ids)
-    _, near = held_out(images, roots, folds, networks.encoders, k=k)
-    return near, held_out_probabilities(images, labels, roots, folds, networks.classifiers)
+    by_features = not networks.encoders
+    spaces = networks.classifiers if by_features else networks.encoders
+    _, near = held_out(images, roots, folds, spaces, k=k, by_features=by_features)
+    known = _judged_before(classes, samples)  # the copies of edge cases are new
+    new: npt.NDArray[np.bool_] = np.asarray(np.isnan(known).all(axis=1))
+    found = held_out_probabilities(images, labels, roots, folds, networks.classifiers, new)
+    return near, np.where(new[:, None], found, known)
+
+
+def _judged_before(classes: Path, samples: pa.Table) -> Points:
+    """(N, K) what the same networks gave before; NaN for a sample that they have not judged yet."""
+    ids, before = probabilities_by_id(classes)
+    row_of = {identifier: row for row, identifier in enumerate(ids)}
+    places = np.array([row_of.get(one, -1) for one in samples["id"].to_pylist()], dtype=np.int64)
+    if before.shape[1] != len(class_names(samples)):
+        raise UserError(f"{classes} has other classes than the dataset; run `dvc repro`")
+    known: Points = np.where((places >= 0)[:, None], before[places], np.float32(np.nan))
+    return known
 
 
 SECTIONS: Sections = {"rule": ("cleanse_final", Rule), "support": ("support", Support)}

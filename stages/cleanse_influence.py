@@ -1,22 +1,36 @@
-"""Drop the images whose influence harms the label book.
+"""The first verdict on every delivered image: kept, relabelled or dropped by what the ensemble says of its label.
+
+Influence is the evidence that a verdict shows; as published, it decides alone, and drops.
 
 Reads   --dataset     dataset with splits train, val and label_book
         --scores      table: id, one column of removal effects per label-book id, label_quality in [0, 1], others
-        --overrides   table: id, label, reason, by; they apply whatever the votes are
+        --classes     table of the ensemble: id, probability of each class
+        --planted     table of the ensemble: label, probability of planted junk
+        --model       JSON: the model
+        --pixels      arrays of the source images at its size
+        --features    arrays of their features
+        --user-signals  folder with the predictions and embeddings of the user's own model
+        --overrides   table: id, label, reason, by; they apply whatever the rule says
         --round       name of the round
-Writes  --cleansed    the dataset without the dropped images and without copies of an earlier round, labels as
-                      overridden; image shards are passed on unchanged
-        --verdicts    table: one row per train or val image, with the label-book ids that voted as evidence
-        --sheet       PNG for people: the dropped images, the most harmful first, with their labels
-Params  cleanse_influence
+Writes  --cleansed    the dataset without the dropped images and without copies of an earlier round, labels as judged
+                      and overridden; image shards are passed on unchanged
+        --verdicts    table: one row per train or val image, with the label-book ids that it harms as evidence
+        --estimate    JSON: the estimated share of faults, the share touched, and whether it only ranked
+        --sheet       PNG for people: what was dropped or relabelled, the least supported first
+Params  cleanse_influence, support
 """
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from winnow.cleansing.cleanse import counts_text
 from winnow.cleansing.influence_rule import harmful_votes
+from winnow.cleansing.planted_rule import Estimate, judge_by_planted, within_estimate
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import (
     QUALITY_SCHEMA,
@@ -28,14 +42,24 @@ from winnow.dataset.samples import (
     read_samples,
 )
 from winnow.dataset.streaming import read_thumbnails
+from winnow.influence.harm_evidence import evidence_of_harm
+from winnow.model.inputs import read_inputs
 from winnow.pictures.contact_sheet import contact_sheet
-from winnow.pipeline.fields import Count, Share, section
-from winnow.pipeline.files import read_table, write_bytes, write_table
+from winnow.pipeline.fields import Count, section
+from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.representation.planted_faults import Planted
+from winnow.representation.predictions import Points
+from winnow.representation.support import Support, read_support
 from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, Verdict
 from winnow.verdicts.overrides import count_text, overrides_on, read_overrides
+
+FALSE_DISCOVERIES = 0.05  # share of the images said to harm more than chance gives that do not
+
+Effects = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 SHEET_IMAGES = 160
 
@@ -44,92 +68,132 @@ SHEET_IMAGES = 160
 class Params:
     """Section `cleanse_influence`."""
 
+    by: Literal["support", "influence"]  # support: by section `support`; influence: as published, by what follows
     votes: Count  # label-book images that must vote against an image before it is dropped
     guard: bool  # demand a negative effect as well; false is the method as published
-    label_quality: Share  # demand a label quality below it as well; 1.0 is the method as published
 
 
 def main(
     params: Params,
+    support: Support,
     *,
     dataset: Path,
     scores: Path,
+    classes: Path,
+    planted: Path,
+    model: Path,
+    pixels: Path,
+    features: Path,
+    user_signals: Path,
     overrides: Path,
     round: str,
     cleansed: Path,
     verdicts: Path,
+    estimate: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
     resolved = read_overrides(overrides)
     samples = only_source(read_samples(dataset))  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
+    names = class_names(samples)
     book = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
-    effect, quality = _effects(scores, suspects["id"].to_pylist(), book)  # (N, M), (N,)
-    against = harmful_votes(effect, guard=params.guard)  # (N, M)
-    voted_out = against.sum(axis=1) >= params.votes  # (N,)
-    # A harmless image of a sound class has a few effects in the tail as well; its label quality then keeps it.
-    supported = voted_out & (quality >= params.label_quality) & (params.label_quality < 1)
+    effect, p = _effects(scores, suspects["id"].to_pylist(), book)  # (N, M), (N,)
+    if params.by == "influence":
+        against = harmful_votes(effect, guard=params.guard)  # (N, M)
+        judged = _by_influence(label_indices(suspects), effect, against, votes=params.votes)
+        harmed = [_voters(one, its, book) for one, its in zip(against, effect, strict=True)]
+        _, found = within_estimate(
+            judged, label_indices(suspects), planted=None, counted=np.ones(len(judged), dtype=bool), stop=np.inf
+        )
+    else:
+        everyone = only_splits(samples, "train", "val", "label_book")  # whom the ensemble judged
+        measured, probability = read_support(
+            read_inputs(model, pixels, features),
+            dataset,
+            everyone,
+            support,
+            classes=classes,
+            planted=planted,
+            user_signals=user_signals,
+        )
+        judged, found = _by_support(everyone, names, measured, probability, support)
+        shown = evidence_of_harm(effect, label_indices(suspects), p, book, rate=FALSE_DISCOVERIES)
+        judged = [replace(one, reason=f"{one.reason}; {its.sentence}") for one, its in zip(judged, shown, strict=True)]
+        harmed = [its.harmed for its in shown]
     overridden = overrides_on(suspects, resolved)
     free = np.array([one is None for one in overridden])  # (N,)
-    reasons = [
-        _reason(int(voters), supported=float(quality[i]) if supported[i] else None)
-        for i, voters in enumerate(against.sum(axis=1))
-    ]
-    judged = [
-        Verdict(DROP, None, reason, lowest) if harmful else Verdict(KEEP, label, reason, lowest)
-        for label, harmful, reason, lowest in zip(
-            label_indices(suspects).tolist(), voted_out & ~supported, reasons, effect.min(axis=1).tolist(), strict=True
-        )
-    ]
     final = settle(judged, suspects, overridden)
-    evidence = [_voters(against[i], effect[i], book) if free[i] else [] for i in range(len(free))]
-    classes = class_names(samples)
-    table = verdict_table(suspects, final, classes, evidence, round_name=round, stage="cleanse_influence")
+    evidence = [ids if own else [] for ids, own in zip(harmed, free.tolist(), strict=True)]
+    table = verdict_table(suspects, final, names, evidence, round_name=round, stage="cleanse_influence")
     write_table(verdicts, table)
-    write_dataset(cleansed, apply_verdicts(samples, table, classes), shards_from=[dataset])
-    dropped = table.filter(pa.array(column(table, "action") == DROP))
-    write_bytes(sheet, _sheet(dataset, dropped.slice(0, SHEET_IMAGES)))
-    changed = [one.action != other.action for one, other in zip(judged, final, strict=True)]
+    write_dataset(cleansed, apply_verdicts(samples, table, names), shards_from=[dataset])
+    write_json(estimate, found.figures())
+    changed = table.filter(pa.array(column(table, "action") != KEEP))
+    write_bytes(sheet, _sheet(dataset, changed.slice(0, SHEET_IMAGES)))
+    last = [one.action != other.action for one, other in zip(judged, final, strict=True)]
     print(
-        f"cleanse_influence: dropped {len(dropped)} of {len(table)} images ({100 * len(dropped) / len(table):.1f} %), "
-        f"kept {np.sum(changed & free)} as the last of their class{count_text(resolved)}"
+        f"cleanse_influence: {counts_text(table)}, kept {np.sum(last & free)} as the last of their class"
+        f"{count_text(resolved)}"
     )
 
 
+def _by_influence(labels: Indices, effect: Effects, against: npt.NDArray[np.bool_], *, votes: int) -> list[Verdict]:
+    """The published rule: enough label-book images vote against an image."""
+    verdicts = []
+    for label, voters, lowest in zip(
+        labels.tolist(), against.sum(axis=1).tolist(), effect.min(axis=1).tolist(), strict=True
+    ):
+        reason = f"harms {voters or 'no'} label-book image{'s' if voters > 1 else ''} beyond min + std"
+        drops = voters >= votes
+        verdicts.append(Verdict(DROP if drops else KEEP, None if drops else label, reason, lowest))
+    return verdicts
+
+
+def _by_support(
+    everyone: pa.Table, names: list[str], measured: Planted, probability: Points, settings: Support
+) -> tuple[list[Verdict], Estimate]:
+    """The verdicts on train and val, and what they rest on."""
+    rows = np.flatnonzero(column(everyone, "split") != "label_book")
+    labels = label_indices(everyone)[rows]
+    verdicts = judge_by_planted(
+        labels,
+        rows,
+        planted=measured,
+        probability=probability[rows],
+        classes=names,
+        settings=settings,
+        copies=np.zeros(len(rows), dtype=bool),
+    )
+    counted = np.ones(len(rows), dtype=bool)
+    return within_estimate(verdicts, labels, planted=measured, counted=counted, stop=settings.stop)
+
+
 def _sheet(dataset: Path, verdicts: pa.Table) -> bytes:
-    """PNG bytes: the images with their labels."""
+    """PNG bytes: the images with their labels before and after."""
     pictures = read_thumbnails(dataset, verdicts["id"].to_pylist())
-    return contact_sheet(list(pictures.values()), verdicts["label_before"].to_pylist(), columns=16, tile=64)
+    captions = [f"{row['label_before']} > {row['label_after'] or '-'}" for row in verdicts.to_pylist()]
+    return contact_sheet(list(pictures.values()), captions, columns=16, tile=64)
 
 
-def _effects(
-    scores: Path, suspects: list[str], book: list[str]
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) label quality."""
-    effects = [pa.field(name, pa.float64(), nullable=False) for name in book]
-    table = read_table(scores, pa.schema([*QUALITY_SCHEMA, *effects]))
+def _effects(scores: Path, suspects: list[str], book: list[str]) -> tuple[Effects, Effects]:
+    """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) p-values of harm."""
+    columns = [pa.field(name, pa.float64(), nullable=False) for name in (*book, "harm_p")]
+    table = read_table(scores, pa.schema([*QUALITY_SCHEMA, *columns]))
     if sorted(table["id"].to_pylist()) != sorted(suspects):
         raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")
     order = {identifier: row for row, identifier in enumerate(table["id"].to_pylist())}
-    matrix = np.stack([table[name].to_numpy() for name in book], axis=1)
+    matrix: Effects = np.stack([table[name].to_numpy() for name in book], axis=1)
     rows = [order[identifier] for identifier in suspects]
-    return matrix[rows], table["label_quality"].to_numpy()[rows]
+    return matrix[rows], table["harm_p"].to_numpy()[rows]
 
 
-def _voters(against: np.ndarray, effect: np.ndarray, book: list[str]) -> list[str]:
+def _voters(against: npt.NDArray[np.bool_], effect: Effects, book: list[str]) -> list[str]:
     """The label-book ids that voted against one image, the worst harmed first."""
     return [book[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
 
 
-def _reason(voters: int, *, supported: float | None) -> str:
-    if voters == 0:
-        return "harms no label-book image beyond min + std"
-    text = f"harms {voters} label-book image{'s' if voters > 1 else ''} beyond min + std"
-    return text if supported is None else f"{text}, but its label quality is {supported:.2f}"
-
-
-SECTIONS: Sections = {"params": ("cleanse_influence", Params)}
+SECTIONS: Sections = {"params": ("cleanse_influence", Params), "support": ("support", Support)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -3,8 +3,11 @@
 Reads   --dataset      dataset: source images and their augmented copies
         --neighbours   table: id, by repeat the ids of the nearest source images, and their distances
         --classes      table: id, probability of each class
+        --planted      table: label, probability of planted junk
         --embeddings   table: id, x, y
         --scores       table: id, label_quality (of train and val as they came in)
+        --earlier      verdict table of cleanse_influence: the labels that it gave are held against those that are left
+        --expected     JSON: its estimate, with the share of faults that it expected to leave
         --model       JSON: the model
         --pixels      arrays of the source images at its size
         --features    arrays of their features
@@ -26,8 +29,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.cleansing.cleanse import ByPlanted, cleanse, counts_text, read_label_quality, write_cleansed
+from winnow.cleansing.cleanse import (
+    ByPlanted,
+    cleanse,
+    counts_text,
+    read_label_quality,
+    relabelled,
+    write_cleansed,
+)
 from winnow.cleansing.neighbour_rule import Rule
+from winnow.cleansing.planted_rule import expected_left
 from winnow.dataset.samples import class_names, column, only_source, read_samples
 from winnow.dataset.streaming import read_thumbnails
 from winnow.model.inputs import read_inputs
@@ -36,9 +47,8 @@ from winnow.pipeline.fields import Few
 from winnow.pipeline.files import read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.representation.predictions import read_neighbours, read_probabilities
-from winnow.representation.support import Support, measure_support
-from winnow.representation.user_signals import read_user_signals
+from winnow.representation.predictions import read_neighbours
+from winnow.representation.support import Support, read_support
 from winnow.verdicts.overrides import count_text, read_overrides
 
 
@@ -50,8 +60,11 @@ def main(
     dataset: Path,
     neighbours: Path,
     classes: Path,
+    planted: Path,
     embeddings: Path,
     scores: Path,
+    earlier: Path,
+    expected: Path,
     model: Path,
     pixels: Path,
     features: Path,
@@ -70,14 +83,18 @@ def main(
         raise UserError(f"params.yaml: cleanse_neighbours.k is {rule.k}, but embed.neighbours keeps {kept}; raise it")
     resolved = read_overrides(overrides)
     samples = read_samples(dataset)
-    told = read_user_signals(user_signals, samples)
     near = read_neighbours(neighbours, samples)
-    probability = read_probabilities(classes, samples)
     quality = read_label_quality(scores)
-    inputs, by_planted = read_inputs(model, pixels, features), None
-    if inputs.on_features:
-        vectors = inputs.vectors(dataset, samples["id"].to_pylist())
-        by_planted = ByPlanted(measure_support(vectors, probability, samples, support, told), support)
+    planted_faults, probability = read_support(
+        read_inputs(model, pixels, features),
+        dataset,
+        samples,
+        support,
+        classes=classes,
+        planted=planted,
+        user_signals=user_signals,
+        expected=expected_left(expected),
+    )
     result = cleanse(
         samples,
         near,
@@ -87,8 +104,8 @@ def main(
         resolved,
         round_name=round,
         stage="cleanse_neighbours",
-        by_planted=by_planted,
-        predicted=told.probability,
+        by_planted=ByPlanted(planted_faults, support) if rule.by == "support" else None,
+        renamed=relabelled(earlier),
     )
     write_cleansed(result, dataset, samples, cleansed=cleansed, verdicts=verdicts, estimate=estimate, sheet=sheet)
     write_table(signals, result.signals)

@@ -1,15 +1,15 @@
 """Make the fair controls of a round's valuation and policy search: `make reproduce ARMS=all` alone.
 
 Reads   --dataset         dataset as it came into the round
-        --scores          table: id, label_quality (lower is worse), and others
-        --cleansed        dataset that the influence cleansing left
+        --scores          table: id, min (lowest removal effect, lower is worse), and others
+        --cleansed        dataset that the first verdict left
         --verdicts        table of that cleansing, which says what people decided
         --policy          the found policy, the operations offered to the search, and the limits of each class
         --model           JSON: the model
         --pixels          arrays of the source images at its size
         --user            folder with the user's own code and weights
-Writes  --quality-drop    the dataset without as many train and val images as the cleansing dropped, those of the lowest
-                          label quality; overrides apply as they did there
+Writes  --influence-drop  the dataset without as many train and val images as the verdict dropped and relabelled, those
+                          of the lowest removal effect; overrides apply as they did there
         --random-chained  the cleansed dataset with the parents of stage augment copied as often, by a policy of the
                           found one's structure whose operations and magnitudes are drawn at random
 Params  augment.seed, augment.budget, augment.multiple, augment.max_copies, augment.chained, judge.max_images
@@ -22,12 +22,11 @@ import pyarrow as pa
 import torch
 
 from winnow.augmentation.balance import choose_parents, demand_balance, multiple_of_largest
-from winnow.augmentation.controls import lowest_quality, random_policy
+from winnow.augmentation.controls import lowest_scored, random_policy
 from winnow.augmentation.copying import Copying
 from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.images import write_dataset, write_with_copies
 from winnow.dataset.samples import (
-    QUALITY_SCHEMA,
     class_names,
     column,
     label_indices,
@@ -43,7 +42,7 @@ from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.apply import apply_verdicts
-from winnow.verdicts.ledger import DROP, PIPELINE, VERDICT_SCHEMA
+from winnow.verdicts.ledger import KEEP, PIPELINE, VERDICT_SCHEMA
 
 ORIGIN = "random_chained"
 
@@ -64,14 +63,14 @@ def main(
     model: Path,
     pixels: Path,
     user: Path,
-    quality_drop: Path,
+    influence_drop: Path,
     random_chained: Path,
 ) -> None:
     """Run the stage on the files given."""
     samples = only_source(read_samples(dataset))
     said = read_table(verdicts, VERDICT_SCHEMA)
-    left, gone, wanted = _without_lowest(samples, read_table(scores, QUALITY_SCHEMA), said)
-    write_dataset(quality_drop, left, shards_from=[dataset])
+    left, gone, wanted = _without_lowest(samples, read_table(scores, columns=["id", "min"]), said)
+    write_dataset(influence_drop, left, shards_from=[dataset])
     inputs, source = read_inputs(model, pixels, pixels), only_source(read_samples(cleansed))
     train = only_splits(source, "train")  # N rows
     if inputs.card.competition:
@@ -94,33 +93,33 @@ def main(
     if not inputs.card.competition:
         add_copy_features(Extraction(inputs.card, user), "control_steps", {random_chained: written})
     print(
-        f"control_steps: {gone} images dropped by label quality, where influence dropped {wanted}; {len(written)} "
-        "copies by a random policy"
+        f"control_steps: {gone} images dropped by influence, where the verdict touched {wanted}; {len(written)} copies "
+        "by a random policy"
     )
 
 
 def _without_lowest(samples: pa.Table, scores: pa.Table, verdicts: pa.Table) -> tuple[pa.Table, int, int]:
-    """The samples after the overrides, without the images of the lowest quality; how many these are, and were wanted.
+    """The samples after the overrides, without those of the lowest effect; how many these are, and were wanted.
 
     Args:
         samples: the source images that came in.
-        scores: their label quality.
-        verdicts: of the cleansing, whose drops are counted; what people decided is no part of the count.
+        scores: their lowest removal effects.
+        verdicts: of the cleansing, whose changes are counted; what people decided is no part of the count.
 
     Raises:
         UserError: the tables are about other images.
     """
     by_rule = column(verdicts, "by") == PIPELINE
     free = set(verdicts.filter(pa.array(by_rule))["id"].to_pylist())
-    quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
-    if not free <= quality.keys() & set(samples["id"].to_pylist()):
+    effect = dict(zip(scores["id"].to_pylist(), scores["min"].to_pylist(), strict=True))
+    if not free <= effect.keys() & set(samples["id"].to_pylist()):
         raise UserError("valuation, cleansing and dataset are about other images; run `dvc repro`")
     after = apply_verdicts(samples, verdicts.filter(pa.array(~by_rule)), class_names(samples))
     rows = [row for row in after.select(["id", "split", "label"]).to_pylist() if row["id"] in free]
-    wanted = int((by_rule & (column(verdicts, "action") == DROP)).sum())
-    dropped = lowest_quality(
+    wanted = int((by_rule & (column(verdicts, "action") != KEEP)).sum())
+    dropped = lowest_scored(
         [row["id"] for row in rows],
-        np.array([quality[row["id"]] for row in rows]),
+        np.array([effect[row["id"]] for row in rows]),
         [(row["split"], row["label"]) for row in rows],
         count=wanted,
     )

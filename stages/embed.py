@@ -1,4 +1,4 @@
-"""Embed every image by encoders that were not trained on it, find its nearest source images, and classify it.
+"""Embed every image by networks that were not trained on it, find its nearest source images, and classify it.
 
 With a backbone, its features are the embedding.
 
@@ -12,7 +12,8 @@ Writes  --embeddings  table: id, embedding (D float32, unit length, all turned o
                       the source images; a copy lies at the median of its neighbours)
         --neighbours  table: id, by repeat the ids of the nearest source images, and their distances
         --classes     table: id, probability (K float32, in the order of the classes)
-Params  embed
+        --planted     table: label, probability of planted junk; no rows where there is a backbone
+Params  embed, ensemble.junk
 """
 
 from pathlib import Path
@@ -20,16 +21,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.dataset.samples import class_names, group_indices, label_indices, read_samples
+from winnow.dataset.samples import class_names, column, group_indices, label_indices, read_samples
 from winnow.model.inputs import read_inputs
-from winnow.pipeline.fields import Few, Seed, section
+from winnow.pipeline.fields import Count, Few, Seed, section
 from winnow.pipeline.files import Columns, write_table
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.contrast import unit_features
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.heads import embedding, neighbours_in_features, out_of_fold
-from winnow.representation.out_of_fold import held_out, held_out_probabilities
+from winnow.representation.out_of_fold import classify_junk, held_out, held_out_probabilities
 from winnow.representation.plane import plane
+from winnow.representation.predictions import write_planted, write_probabilities
 
 EMBEDDINGS: Columns = {
     "id": (pa.string(), "of a source image or a copy"),
@@ -41,10 +43,6 @@ NEIGHBOURS: Columns = {
     "id": (pa.string(), "of a source image or a copy"),
     "neighbours": (pa.list_(pa.list_(pa.string())), "by repeat, the ids of the nearest source images, nearest first"),
     "distances": (pa.list_(pa.list_(pa.float32())), "by repeat, their Euclidean distances"),
-}
-CLASSES: Columns = {
-    "id": (pa.string(), "of a source image or a copy"),
-    "probability": (pa.list_(pa.float64()), "K values in the order of the classes, out of fold; NaN: unknown"),
 }
 
 
@@ -58,6 +56,7 @@ class Params:
 
 def main(
     params: Params,
+    planted_junk: int,
     *,
     dataset: Path,
     model: Path,
@@ -68,6 +67,7 @@ def main(
     embeddings: Path,
     neighbours: Path,
     classes: Path,
+    planted: Path,
 ) -> None:
     """Run the stage on the files given."""
     inputs = read_inputs(model, pixels, features)
@@ -75,6 +75,8 @@ def main(
     networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
     roots, folds = with_folds(samples, networks.folds, encoders)
     ids = samples["id"].to_pylist()
+    source, rng = roots == np.arange(len(ids)), np.random.default_rng(params.seed)
+    junk = np.zeros((0, len(class_names(samples))), np.float32)
     if inputs.on_features:
         vectors = inputs.vectors(dataset, ids)
         points = embedding(vectors)
@@ -84,9 +86,11 @@ def main(
         probability = out_of_fold(given, labels, roots, folds, states, inputs.card, user)
     else:
         images = inputs.images(dataset, ids)
-        points, nearest = held_out(images, roots, folds, networks.encoders, k=params.neighbours)
+        by_features = not networks.encoders
+        spaces = networks.classifiers if by_features else networks.encoders
+        points, nearest = held_out(images, roots, folds, spaces, k=params.neighbours, by_features=by_features)
         probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
-    source = roots == np.arange(len(ids))
+        junk = classify_junk(images[source], folds[0][source], networks.classifiers[0], count=planted_junk, rng=rng)
     places = np.zeros((len(ids), 2))
     places[source], places[~source] = plane(points[source], seed=params.seed, placed=points[~source])
     write_table(
@@ -111,21 +115,15 @@ def main(
             }
         ),
     )
-    write_table(
-        classes,
-        pa.table(
-            {
-                "id": samples["id"].combine_chunks(),
-                "probability": pa.FixedSizeListArray.from_arrays(pa.array(probability.ravel()), probability.shape[1]),
-            }
-        ),
-    )
+    write_probabilities(classes, samples, probability)
+    judged = samples.filter(pa.array(source & np.isin(column(samples, "split"), ("train", "val"))))
+    write_planted(planted, junk, judged, rng)
     print(
         f"embed: {len(ids)} images, {source.sum()} of them source images, each among {nearest.index.shape[2]} of these"
     )
 
 
-SECTIONS: Sections = {"params": ("embed", Params)}
+SECTIONS: Sections = {"params": ("embed", Params), "planted_junk": ("ensemble.junk", Count)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS)

@@ -1,8 +1,8 @@
 """Accept a round's dataset, or reject it and pass on what came in.
 
-Its cleansing and its augmentation must each surely harm by less than a margin (``winnow.evaluation.gate``). The test
-set is not used. Overrides do not affect the decision, since both sides have them: what came in is compared and passed
-on with the overrides applied, and the ledger then names this stage for them.
+What it does, or its cleansing and its augmentation each, is held against a margin (``winnow.evaluation.gate``). The
+test set is not used. Overrides do not affect the decision, since both sides have them: what came in is compared and
+passed on with the overrides applied, and the ledger then names this stage for them.
 
 Reads   --incoming   dataset that the round started from
         --candidate  dataset that the round made of it
@@ -32,7 +32,7 @@ from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.evaluation.cross_fitted import Folds
-from winnow.evaluation.gate import Answers, Decision, decide
+from winnow.evaluation.gate import Accept, Answers, Decision, decide
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.model.learner import Learner, Rows, answers, learner_of
 from winnow.pipeline.fields import AtLeastTwo, OpenShare, Seeds, section
@@ -51,7 +51,8 @@ from winnow.verdicts.overrides import count_text, read_overrides
 class Params:
     """Section `gate`."""
 
-    accept: Literal["measured", "always"]  # always: as published, whatever is measured
+    accept: Accept  # measured, unless_worse, or always (as published)
+    ask: Literal["whole", "parts"]  # whole: about cleansing and augmentation together; parts: about each as well
     seeds: Seeds  # one a repeat: of weights, orders and folds
     folds: AtLeastTwo  # each image is classified by models that were trained without its own
     margin: OpenShare  # harm, in accuracy, that a round must surely stay below
@@ -87,13 +88,14 @@ def main(
     learner = learner_of(inputs.card, fixed=params.profile, head=head, finetune=finetune, user_folder=user)
     sides = {
         "incoming": _side(inputs, incoming, only_source(came_in)),
-        "cleansed": _side(inputs, candidate, only_source(read_samples(candidate))),
         "candidate": _side(inputs, candidate, read_samples(candidate)),
     }
+    if params.ask == "parts":
+        sides["cleansed"] = _side(inputs, candidate, only_source(read_samples(candidate)))
     queried = _side(inputs, incoming, only_source(came_in), "label_book")
     right, folds = cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
     decision = decide(**right, folds=folds, groups=queried.groups, margin=params.margin)
-    decision = replace(decision, always=params.accept == "always")
+    decision = replace(decision, accept=params.accept)
     if decision.accepted:
         write_dataset(accepted, read_samples(candidate), shards_from=[candidate])
         tables = [read_table(path, VERDICT_SCHEMA) for path in verdicts]
@@ -148,10 +150,11 @@ def cross_fitted(
 
 
 def _summary(decision: Decision, images: int) -> str:
-    gains = {"cleansing": decision.cleansing, "augmentation": decision.augmentation}
-    shown = ", ".join(f"{name} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" for name, gain in gains.items())
+    gains = {"cleansing": decision.cleansing, "augmentation": decision.augmentation, "both": decision.gain}
+    asked = {name: gain for name, gain in gains.items() if gain is not None}
+    shown = ", ".join(f"{name} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" for name, gain in asked.items())
     verdict = "accepted" if decision.accepted else "REJECTED, what came in is passed on"
-    verdict += " whatever is measured (gate.accept)" if decision.always else ""
+    verdict += " whatever is measured (gate.accept)" if decision.accept == "always" else ""
     return (
         f"{verdict}: accuracy {decision.candidate:.3f} against {decision.incoming:.3f} on {images} held-out images; "
         f"gain by {shown}, margin {decision.margin:g}"

@@ -1,4 +1,8 @@
-"""Search for an augmentation policy that matches the data, within the magnitudes that the label check allows.
+"""Find an augmentation policy within the magnitudes that the label check allows.
+
+Nobody searches: one candidate is taken (`by: fixed`). Or the judge tries all candidates in short runs, where there is
+no backbone, by which it would have to extract the features of every candidate's copies. Or a critic searches for a
+policy that matches the data, as published.
 
 Reads   --dataset  dataset; of its train split the source images
         --model    JSON: the model
@@ -6,17 +10,20 @@ Reads   --dataset  dataset; of its train split the source images
         --features arrays of their features
         --user     folder with the user's own code and weights
 Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
-                   the label check
+                   the label check; by the judge also the candidate that won, and how many sub-policies a copy takes
         --table    CSV, one row per stage of a sub-policy
-        --curve    CSV, one row per step: losses and gradient penalty, means over the searches
+        --curve    CSV, one row per step: losses and gradient penalty, means over the searches; no row by the judge
+        --trials   CSV, one row per rung and candidate, the best first; no row by the critic
         --sheet    PNG, source images beside their copies
 Params  search_policy, head
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.augmentation.balance import demand_pairs
@@ -24,13 +31,17 @@ from winnow.augmentation.policy import Policy, within_limits
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pipeline.fields import Seed, section
+from winnow.pipeline.fields import BelowOne, Seed, section
 from winnow.pipeline.files import write_bytes, write_csv, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.policy_search.backbone_check import BackboneCheck, find_limits_by_backbone
+from winnow.policy_search.candidates import Candidate, policies_of
+from winnow.policy_search.halving import TRIALS, Trial, winner
+from winnow.policy_search.judged import Halving, search_by_judge
 from winnow.policy_search.label_check import LabelCheck, find_limits
 from winnow.policy_search.label_check_training import Check
+from winnow.policy_search.looks import negative_share, without_unseen_looks
 from winnow.policy_search.search import CURVE, Settings, search
 from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
 from winnow.training.head import HeadProfile
@@ -45,10 +56,19 @@ class Params:
     """Section `search_policy`."""
 
     seed: Seed
-    search: Settings
+    by: Literal["fixed", "judge", "critic"]
+    fixed: str  # the candidate that is taken without a search
+    candidates: dict[str, Candidate]  # that the judge tries
+    halving: Halving  # how it does
+    search: Settings  # of the critic; its operations are those of the candidates, too
+    shown_look: BelowOne  # share of the train and val images that must be negatives, before copies may be
     limits: bool  # whether copies keep to the magnitudes that the label check allows; false: as published
     label_check: Check  # before the search
     backbone_check: BackboneCheck  # the same, where there is a backbone
+
+    def __post_init__(self) -> None:
+        if self.fixed not in self.candidates:
+            raise ValueError(f"fixed must be one of candidates ({', '.join(self.candidates)}), got {self.fixed!r}")
 
 
 def main(
@@ -63,68 +83,115 @@ def main(
     policy: Path,
     table: Path,
     curve: Path,
+    trials: Path,
     sheet: Path,
 ) -> None:
     """Run the stage on the files given."""
     samples = read_samples(dataset)
     train = only_splits(only_source(samples), "train")  # N rows
-    classes, labels = class_names(samples), label_indices(train)
     demand_pairs(samples, dataset)
     inputs, ids = read_inputs(model, pixels, features), train["id"].to_pylist()
-    images = inputs.small(dataset, ids, INPUT_SIZE)  # all that the critic sees
-    offered = params.search.operations
-    check = _label_check(params, head, inputs, Extraction(inputs.card, user), dataset, train, classes)
-    kept = [name for name in offered if not params.limits or max(check.limits[name].values()) > 0]
+    check = _label_check(params, head, inputs, Extraction(inputs.card, user), dataset, samples)
+    kept = [name for name in params.search.operations if not params.limits or max(check.limits[name].values()) > 0]
     if not kept:
         raise UserError(
-            "params.yaml: no class's label survives any of search_policy.search.operations; offer milder ones"
+            "params.yaml: no class's label survives any of search_policy.search.operations, or no image shows their "
+            "look; offer milder ones"
         )
-    limits = (
-        np.array([[check.limits[name][label] for name in kept] for label in classes], dtype=np.float32)
-        if params.limits
-        else None
+    images = inputs.small(dataset, ids, INPUT_SIZE)  # all that the critic sees
+    losses, tried = np.empty((0, len(CURVE))), list[Trial]()
+    if params.by == "fixed":
+        found = replace(_candidates(params, check, kept, [params.fixed])[params.fixed], candidate=params.fixed)
+    elif params.by == "judge" and not inputs.on_features:
+        found, tried = _by_judge(params, check, inputs.images(dataset, ids), train, kept)  # as augment has them
+    else:
+        found, losses = _by_critic(params, check, images, train, kept)
+    final = within_limits(
+        replace(found, operations=tuple(params.search.operations), limits=check.limits, cut=tuple(check.report))
     )
-    found, losses = search(images, labels, limits, replace(params.search, operations=kept), seed=params.seed)
-    final = within_limits(Policy(tuple(offered), found.sub_policies, check.limits, tuple(check.report)))
     rows = ([step, *(f"{loss:.5g}" for loss in row)] for step, row in enumerate(losses.tolist(), start=1))
     write_csv(curve, ["step", *CURVE], rows)
+    write_csv(trials, TRIALS, (trial.row() for trial in tried))
     write_csv(table, TABLE, policy_table(final))
     write_bytes(sheet, policy_sheet(final, inputs.small(dataset, ids, TILE), column(train, "label"), seed=params.seed))
     write_json(policy, final.to_json())
+    by = f"candidate {final.candidate}, " if final.candidate else ""
     kept_to = _summary(check, kept) if params.limits else "without limits"
-    print(f"search_policy: {len(final.sub_policies)} sub-policies from {len(train)} images; {kept_to}")
+    print(f"search_policy: {by}{len(final.sub_policies)} sub-policies from {len(train)} images; {kept_to}")
+
+
+def _by_critic(
+    params: Params, check: LabelCheck, images: npt.NDArray[np.uint8], train: pa.Table, kept: list[str]
+) -> tuple[Policy, npt.NDArray[np.float64]]:
+    """The policy that Faster AutoAugment finds, and its losses."""
+    limits = (
+        np.array([[check.limits[name][label] for name in kept] for label in class_names(train)], dtype=np.float32)
+        if params.limits
+        else None
+    )
+    return search(images, label_indices(train), limits, replace(params.search, operations=kept), seed=params.seed)
+
+
+def _by_judge(
+    params: Params, check: LabelCheck, images: npt.NDArray[np.uint8], train: pa.Table, kept: list[str]
+) -> tuple[Policy, list[Trial]]:
+    """The policy of the candidate that helps the model most, and the trials of all."""
+    policies = _candidates(params, check, kept, list(params.candidates))
+    trials = search_by_judge(
+        policies,
+        images,
+        label_indices(train),
+        class_names(train),
+        params.halving,
+        groups=train["group"].to_pylist(),
+        seed=params.seed,
+    )
+    best = winner(trials)
+    return replace(policies[best], candidate=best), trials
+
+
+def _candidates(params: Params, check: LabelCheck, kept: list[str], names: list[str]) -> dict[str, Policy]:
+    """The policies of some candidates; a UserError where none of them changes an image."""
+    asked = {name: params.candidates[name] for name in names}
+    policies = policies_of(asked, kept, check.limits, sub_policies=params.halving.sub_policies, seed=params.seed)
+    if not policies:
+        raise UserError(
+            f"params.yaml: {', '.join(names)} of search_policy.candidates would change no image by the operations that "
+            f"labels survive ({', '.join(kept)}); add one that does and name it in search_policy.fixed, or offer more "
+            "in search_policy.search.operations"
+        )
+    return policies
 
 
 def _label_check(
-    params: Params,
-    head: HeadProfile,
-    inputs: Inputs,
-    extraction: Extraction,
-    dataset: Path,
-    train: pa.Table,
-    classes: list[str],
+    params: Params, head: HeadProfile, inputs: Inputs, extraction: Extraction, dataset: Path, samples: pa.Table
 ) -> LabelCheck:
     """The limits of every operation that copies may be made by; none where the label check is off."""
     if not params.limits:
         return LabelCheck({}, [])
+    train, classes = only_splits(only_source(samples), "train"), class_names(samples)
     offered, ids, labels = params.search.operations, train["id"].to_pylist(), label_indices(train)
     checked = [*offered, *({INVERSION} - set(offered))]
     if not inputs.on_features:
         images, groups = inputs.small(dataset, ids, INPUT_SIZE), train["group"].to_pylist()
-        return find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
-    return find_limits_by_backbone(
-        train.to_pylist(),
-        labels,
-        inputs.vectors(dataset, ids),
-        classes,
-        checked,
-        params.label_check,
-        params.backbone_check,
-        inputs=inputs,
-        extraction=extraction,
-        head=head,
-        seed=params.seed,
-    )
+        found = find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
+    else:
+        found = find_limits_by_backbone(
+            train.to_pylist(),
+            labels,
+            inputs.vectors(dataset, ids),
+            classes,
+            checked,
+            params.label_check,
+            params.backbone_check,
+            inputs=inputs,
+            extraction=extraction,
+            head=head,
+            seed=params.seed,
+        )
+    delivered = only_splits(only_source(samples), "train", "val")["id"].to_pylist()
+    share = negative_share(inputs.small(dataset, delivered, INPUT_SIZE))
+    return without_unseen_looks(found, share=share, least=params.shown_look)
 
 
 def _summary(check: LabelCheck, kept: list[str]) -> str:

@@ -5,7 +5,7 @@ Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --refined          dataset whose ledger holds every verdict that led to it
         --scores           table: id, label_quality (lower is worse), and others
         --signals          table: id, and the support of each signal of the cleansing by neighbours
-        --estimates        JSONs of the cleansings by neighbours: estimated share of faults, and whether it only ranked
+        --estimates        JSONs of the cleansings: estimated share of faults, and whether it only ranked
         --prepared         dataset: train and val as delivered
         --truth            table: id, label (null for junk), noise; no rows where the truth is unknown
         --prepare-metrics  counts of the prepare stage

@@ -91,6 +91,7 @@ def _pool(params: Params, split: str) -> Pool:
         inverted,
         ambiguous_writers(params.seed, split, count, params.chosen.ambiguous_hands),
         params.chosen,
+        spread,
     )
 
 

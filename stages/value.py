@@ -1,15 +1,19 @@
 """Value every train and val image by HyDRA influence on the label book, and rank them by harm.
 
 With a backbone, heads on its features are valued instead of whole networks: exactly, and in seconds. The label quality
-is then the support by planted wrong labels (``winnow.representation.planted_flips``), 0.5 its threshold.
+is the support of the ensemble's judgement by planted faults (``winnow.representation.planted_faults``), 0.5 its
+threshold.
 
 Reads   --dataset  dataset with splits train, val and label_book
         --model    JSON: the model
         --pixels   arrays of the source images at its size
         --features arrays of their features
+        --classes  table of the ensemble: id, probability of each class
+        --planted  table of the ensemble: label, probability of planted junk
         --user-signals  folder with the predictions and embeddings of the user's own model
 Writes  --scores   table: id, one column of removal effects (Eq. 2) per label-book id, min, mean, label_quality
-                   in [0, 1], and score, the same under its former name; lower is worse in each
+                   in [0, 1], score, the same under its former name, harm, and harm_p, its p-value; lower is worse in
+                   each
         --curve    csv: trajectory, epoch, mean training loss
         --influence  csv for a histogram: lower edge of a bin of `mean`, images in it
         --quality    csv for a histogram: the same of `label_quality`
@@ -26,18 +30,18 @@ import pyarrow as pa
 from pydantic import Field
 
 from winnow.dataset.folds import deal_folds
-from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
-from winnow.influence.head_valuation import combine_heads, value_head
+from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.influence.harm import measure_harm
+from winnow.influence.head_valuation import value_head
 from winnow.influence.trajectory import Sgd
-from winnow.influence.valuation import Plan, combine, label_quality, value_trajectory
+from winnow.influence.valuation import Plan, mean_effect, value_trajectory
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.pipeline.fields import Batch, Epochs, Few, Seed, section
 from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
-from winnow.representation.support import Support, measure_support
-from winnow.representation.user_signals import read_user_signals
+from winnow.representation.support import Support, read_support
 from winnow.training.head import HeadProfile
 from winnow.transforms.views import Ranges
 
@@ -50,9 +54,14 @@ SCORES: Columns = {
     "mean": (pa.float64(), "mean removal effect"),
     "label_quality": (
         pa.float64(),
-        "in [0, 1], lower is worse: mean probability of the label, in and out of fold; with a backbone by its support",
+        "in [0, 1], lower is worse: support of the label by the ensemble, scaled so that 0.5 is the threshold",
     ),
     "score": (pa.float64(), "the same under its earlier name, for one release"),
+    "harm": (
+        pa.float64(),
+        "mean of the five lowest removal effects, each in standard deviations from its class's mean",
+    ),
+    "harm_p": (pa.float64(), "probability that unrelated effects of the image's class give as low a harm"),
 }
 
 
@@ -100,7 +109,6 @@ class Valuation:
     """What both kinds of model give for the N suspects."""
 
     effect: npt.NDArray[np.float64]  # (N, M) removal effects
-    quality: npt.NDArray[np.float64]  # (N,) label quality
     curves: list[list[float]]  # by trajectory, mean training loss an epoch
 
 
@@ -113,6 +121,8 @@ def main(
     model: Path,
     pixels: Path,
     features: Path,
+    classes: Path,
+    planted: Path,
     user_signals: Path,
     scores: Path,
     curve: Path,
@@ -136,26 +146,30 @@ def main(
     members = [
         (partitions[t // params.folds] != t % params.folds) | alone for t in range(params.trajectories)
     ]  # (N,) each
-    if inputs.on_features and alone:
-        raise UserError(
-            "params.yaml: value.folds is 1, but heads on features judge images out of fold; raise it to 2 or more"
-        )
     if inputs.on_features:
-        valued = value_heads(params, head, support, inputs, dataset, suspects, book, members, user_signals)
+        valued = value_heads(params, head, inputs, dataset, suspects, book, members)
     else:
         valued = value_networks(params, inputs, dataset, suspects, book, members)
-    if not (np.isfinite(valued.effect).all() and np.isfinite(valued.quality).all()):
+    if not np.isfinite(valued.effect).all():
         raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
+    judged = only_splits(samples, "train", "val", "label_book")
+    measured, _ = read_support(
+        inputs, dataset, judged, support, classes=classes, planted=planted, user_signals=user_signals
+    )
+    rows = np.flatnonzero(column(judged, "split") != "label_book")  # the suspects, in their order
+    label_quality = measured.quality(labels, rows, stop=support.stop)
     columns = {identifier: valued.effect[:, j] for j, identifier in enumerate(book["id"].to_pylist())}
     mean = valued.effect.mean(axis=1)
-    summary = {"min": valued.effect.min(axis=1), "mean": mean, "label_quality": valued.quality}
+    summary = {"min": valued.effect.min(axis=1), "mean": mean, "label_quality": label_quality}
     # `score` is what label_quality was called before; it stays for one release.
-    table = {"id": suspects["id"].combine_chunks(), **columns, **summary, "score": valued.quality}
+    table = {"id": suspects["id"].combine_chunks(), **columns, **summary, "score": label_quality}
+    harm = measure_harm(valued.effect, labels, rng=rng)
+    table |= {"harm": harm.score, "harm_p": harm.p}
     write_table(scores, pa.table(table))
     epochs = [(t, epoch, f"{loss:.6g}") for t, one in enumerate(valued.curves) for epoch, loss in enumerate(one, 1)]
     write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
     write_histogram(influence, "effect", mean)
-    write_histogram(quality, "label_quality", valued.quality)
+    write_histogram(quality, "label_quality", label_quality)
     print(
         f"value: {len(suspects)} images valued on {len(book)} of the label book by {params.trajectories} trajectories"
     )
@@ -176,20 +190,17 @@ def value_networks(
     jobs = [(*data, one, classes, plan, params.seed + 1 + t) for t, one in enumerate(members)]
     steps = params.trajectories * params.epochs * (2 if plan.replay else 1)
     valued = run_jobs(value_trajectory, jobs, steps=steps, label="value: epochs")
-    values = combine(valued)
-    return Valuation(values.effect, label_quality(values), [one.curve for one in valued])
+    return Valuation(mean_effect(valued), [one.curve for one in valued])
 
 
 def value_heads(
     params: Params,
     head: HeadProfile,
-    support: Support,
     inputs: Inputs,
     dataset: Path,
     suspects: pa.Table,
     book: pa.Table,
     members: Members,
-    user_signals: Path,
 ) -> Valuation:
     """By heads on the backbone's features."""
     features, trusted = (inputs.vectors(dataset, side["id"].to_pylist()) for side in (suspects, book))
@@ -200,18 +211,7 @@ def value_heads(
         for t, one in enumerate(members)
     ]
     valued = run_jobs(value_head, jobs, steps=params.trajectories * head.epochs, label="value: epochs")
-    values = combine_heads(valued)
-    unknown = np.full((len(book), classes), np.nan)  # the label book is not judged
-    both = pa.concat_tables([suspects, book])
-    planted = measure_support(
-        np.concatenate([features, trusted]),
-        np.concatenate([values.outside, unknown]),
-        both,
-        support,
-        read_user_signals(user_signals, both),
-    )
-    quality = planted.quality(np.concatenate([labels, book_labels]), stop=support.stop)[: len(labels)]
-    return Valuation(values.effect, quality, [one.curve for one in valued])
+    return Valuation(mean_effect(valued), [one.curve for one in valued])
 
 
 def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> None:

@@ -75,6 +75,7 @@ def spoilt(material: Material, share: float, rng: np.random.Generator) -> Labels
 def judge(material: Material, incoming: Labels, candidate: Labels, seed: int) -> Decision:
     """The gate's decision between two labellings of the same images, with seeds of its own."""
     params = load_params("gate", stages.gate.Params)
+    # Without copies, what the cleansing does is all that the round does.
     params = dataclasses.replace(params, seeds=[seed * 1000 + one for one in params.seeds])
     rows = material.trained
 
@@ -83,9 +84,10 @@ def judge(material: Material, incoming: Labels, candidate: Labels, seed: int) ->
 
     queried = Side(Labelled(material.features, incoming), material.groups)
     learner = HeadLearner(load_params("head", HeadProfile))
-    sides = {"incoming": side(incoming), "cleansed": side(candidate), "candidate": side(candidate)}
+    sides = {"incoming": side(incoming), "candidate": side(candidate)}
     right, folds = cross_fitted(params, sides, queried, material.classes, learner)
-    return decide(**right, folds=folds, groups=material.groups, margin=params.margin)
+    decision = decide(**right, folds=folds, groups=material.groups, margin=params.margin)
+    return dataclasses.replace(decision, accept=params.accept)
 
 
 def main() -> None:
@@ -104,8 +106,8 @@ def main() -> None:
                 wrong = spoilt(material, share, np.random.default_rng([seed, round(1000 * share)]))
                 before, after = (material.labels, wrong) if what == "harm" else (wrong, material.labels)
                 found.append(judge(material, before, after, seed))
-            worth = float(np.mean([one.cleansing.mean for one in found]))
-            half = float(np.mean([one.cleansing.mean - one.cleansing.low for one in found]))
+            worth = float(np.mean([one.gain.mean for one in found]))
+            half = float(np.mean([one.gain.mean - one.gain.low for one in found]))
             accepted = sum(one.accepted for one in found)
             rows.append((f"{share:.0%}", what, f"{worth:+.3f}", f"{half:.3f}", f"{accepted} of {options.draws}"))
             print("  ".join(rows[-1]), flush=True)

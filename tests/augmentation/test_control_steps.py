@@ -17,7 +17,7 @@ from tests.support.augmented import AUGMENT, Inputs, by_augment, copies_in, line
 from tests.support.stages import jobs_here
 from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.images import stored_images, write_dataset
-from winnow.dataset.samples import LEAST, QUALITY_SCHEMA, class_names, column, only_splits, read_samples
+from winnow.dataset.samples import LEAST, class_names, column, only_splits, read_samples
 from winnow.model import extraction
 from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
@@ -48,8 +48,8 @@ class Round:
         samples = read_samples(inputs["dataset"])
         self.suspects = only_splits(samples, "train", "val")
         ids = self.suspects["id"].to_pylist()
-        self.quality = np.random.default_rng(0).integers(0, 5, len(ids)) / 5  # few values, so that some tie
-        write_table(folder / "scores.parquet", pa.table([ids, self.quality], schema=QUALITY_SCHEMA))
+        self.effect = np.random.default_rng(0).integers(0, 5, len(ids)) / 5  # few values, so that some tie
+        write_table(folder / "scores.parquet", pa.table({"id": ids, "min": self.effect}))
         kept = [verdicts.get(row, Verdict(KEEP, 0, "", 0.0)) for row in range(len(ids))]
         classes = class_names(samples)
         table = verdict_table(self.suspects, kept, classes, [[]] * len(ids), round_name="r1", stage="cleanse_influence")
@@ -58,7 +58,7 @@ class Round:
         write_dataset(self.cleansed, apply_verdicts(samples, table, classes), shards_from=[inputs["dataset"]])
 
     def run(self, name: str, seed: int = PARAMS.seed) -> tuple[Path, Path]:
-        made = (self.folder / name / "quality_drop", self.folder / name / "random_chained")
+        made = (self.folder / name / "influence_drop", self.folder / name / "random_chained")
         with mock.patch.object(extraction, "run_jobs", jobs_here):
             control_steps.main(
                 seed,
@@ -71,7 +71,7 @@ class Round:
                 scores=self.folder / "scores.parquet",
                 verdicts=self.folder / "verdicts.parquet",
                 cleansed=self.cleansed,
-                quality_drop=made[0],
+                influence_drop=made[0],
                 random_chained=made[1],
             )
         return made
@@ -81,7 +81,11 @@ def drop() -> Verdict:
     return Verdict(DROP, None, "", 0.0)
 
 
-BY_RULE = {1: drop(), 4: drop(), 13: drop()}  # images of both splits: ten of train, then six of val
+BY_RULE = {
+    1: drop(),
+    4: Verdict(RELABEL, 1, "", 0.0),
+    13: drop(),
+}  # images of both splits: ten of train, then six of val
 BY_PEOPLE = {0: Verdict(RELABEL, 2, "", 0.0, by="mia"), 2: Verdict(DROP, None, "", 0.0, by="mia")}
 
 
@@ -90,14 +94,14 @@ def lowest(work: Round, rows: set[int], count: int) -> set[str]:
     places = list(zip(*(work.suspects[name].to_pylist() for name in ("split", "label")), strict=True))
     ids, left = work.suspects["id"].to_pylist(), set(rows)
     gone: set[str] = set()
-    for row in sorted(rows, key=lambda row: (work.quality[row], ids[row])):
+    for row in sorted(rows, key=lambda row: (work.effect[row], ids[row])):
         if len(gone) < count and Counter(places[one] for one in left)[places[row]] > LEAST[places[row][0]]:
             left.remove(row)
             gone.add(ids[row])
     return gone
 
 
-def test_as_many_are_dropped_as_by_influence_and_those_of_the_lowest_quality(tmp_path: Path) -> None:
+def test_as_many_are_dropped_as_the_verdict_touched_and_those_of_the_lowest_effect(tmp_path: Path) -> None:
     work = Round(line_art(tmp_path, POLICY), tmp_path, BY_RULE)
     made, _ = work.run("out")
     before, after = read_samples(work.inputs["dataset"]), read_samples(made)
@@ -158,7 +162,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_tables_of_other_images_are_refused(tmp_path: Path) -> None:
     work = Round(line_art(tmp_path, POLICY), tmp_path, BY_RULE)
     ids = work.suspects["id"].to_pylist()
-    write_table(tmp_path / "scores.parquet", pa.table([ids[1:], work.quality[1:]], schema=QUALITY_SCHEMA))
+    write_table(tmp_path / "scores.parquet", pa.table({"id": ids[1:], "min": work.effect[1:]}))
     with pytest.raises(UserError, match="valuation, cleansing and dataset are about other images"):
         work.run("out")
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from scipy.stats import chisquare, kstest
 from winnow.augmentation.controls import (
     choose_plain_parents,
     is_inverted,
-    lowest_quality,
+    lowest_scored,
     random_policy,
     without_inversion,
 )
@@ -34,7 +34,7 @@ def test_the_lowest_go_and_a_class_keeps_its_last(qualities: list[int], count: i
         free = [row for row in left if sum(places[other] == places[row] for other in left) > LEAST[places[row][0]]]
         if free:
             left.remove(min(free, key=lambda row: (qualities[row], ids[row])))
-    dropped = lowest_quality(ids, np.array(qualities, dtype=float), places, count=count)
+    dropped = lowest_scored(ids, np.array(qualities, dtype=float), places, count=count)
     assert set(np.flatnonzero(~dropped).tolist()) == left
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.refusals import refused_params
-from winnow.augmentation.edge_cases import Rule, choose_edge_parents, find_edge_cases
+from winnow.augmentation.edge_cases import Rule, choose_edge_parents, find_by_margin, find_edge_cases
 
 GRID = st.tuples(st.integers(0, 40), st.integers(0, 40))
 
@@ -49,7 +49,7 @@ def test_equal_to_the_definition(cells, random, k, agreement, quantile) -> None:
     rule = Rule(k=k, agreement=agreement, quantile=quantile)
     found = find_edge_cases(points, labels, rule)
     for i, (distance, edge) in enumerate(reference(points, labels, rule)):
-        assert found.distance[i] == pytest.approx(distance)
+        assert found.isolation[i] == pytest.approx(distance)
         assert found.edge[i] == edge
 
 
@@ -67,6 +67,34 @@ def test_degenerate_sets_have_no_edge_cases() -> None:
     assert not find_edge_cases(np.zeros((1, 2)), np.array([0]), rule).edge.any()
     assert not find_edge_cases(np.zeros((0, 2)), np.zeros(0, np.int64), rule).edge.any()
     assert not find_edge_cases(np.zeros((6, 2)), np.array([0, 0, 0, 0, 0, 1]), rule).edge.any()  # all in one place
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 30), st.integers(0, 2**31), st.sampled_from([0.0, 0.5, 0.85, 1.0]))
+def test_by_margin_equal_to_the_definition(count: int, seed: int, quantile: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels, probability = rng.integers(0, 3, count), rng.dirichlet(np.ones(3), count)
+    probability[rng.random((count, 3)) < 0.1] = np.nan
+    found = find_by_margin(probability, labels, quantile=quantile)
+    known = [[0.0 if np.isnan(value) else value for value in row] for row in probability.tolist()]
+    margins = [
+        row[label] - max(row[c] for c in range(3) if c != label)
+        for row, label in zip(known, labels.tolist(), strict=True)
+    ]
+    for i, label in enumerate(labels.tolist()):
+        of_class = [1 - margins[j] for j in range(count) if labels[j] == label and margins[j] >= 0]
+        assert found.isolation[i] == pytest.approx(1 - margins[i] if margins[i] >= 0 else 0.0)
+        assert found.agreement[i] == known[i][label]
+        far = len(of_class) > 1 and found.isolation[i] >= np.quantile(of_class, quantile) - 1e-15
+        assert found.edge[i] == (margins[i] >= 0 and far)
+
+
+def test_by_margin_the_least_sure_of_each_class_are_found() -> None:
+    sure, torn, wrong, lost = [0.9, 0.1, 0.0], [0.5, 0.4, 0.1], [0.3, 0.7, 0.0], [0.0, 0.05, 0.95]
+    found = find_by_margin(np.array([sure, torn, sure, wrong, lost]), np.array([0, 0, 0, 0, 2]), quantile=0.75)
+    # A class of one image has none, and an image of which another class is likelier is none.
+    assert found.edge.tolist() == [False, True, False, False, False]
+    assert found.isolation.tolist() == pytest.approx([0.2, 0.9, 0.2, 0.0, 0.1])
 
 
 @settings(max_examples=80)

@@ -1,5 +1,6 @@
 """policy.json read strictly, and what is sampled from it against what it says."""
 
+import dataclasses
 import json
 from collections import Counter
 from itertools import product
@@ -71,8 +72,10 @@ def test_no_magnitude_is_written_above_what_some_class_survives() -> None:
 
 
 def test_a_policy_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
-    write_json(tmp_path / "policy.json", POLICY.to_json())
-    assert load_policy(tmp_path / "policy.json") == POLICY
+    for policy in (POLICY, dataclasses.replace(POLICY, chained=3, candidate="mild")):
+        write_json(tmp_path / "policy.json", policy.to_json())
+        assert load_policy(tmp_path / "policy.json") == policy
+    assert set(POLICY.to_json()) == {"sub_policies", "operations", "limits", "cut"}  # of the critic, no further keys
 
 
 def changed(*path: str | int, to: Any) -> dict[str, Any]:
@@ -109,6 +112,8 @@ def changed(*path: str | int, to: Any) -> dict[str, Any]:
         (changed("limits", "rotate", to=0.5), r"limits\.rotate must"),
         (changed("cut", to=[1]), r"cut\[0\] must be dict.* got 1 \(int\)"),
         (changed("limits", to=None), "limits is missing"),
+        (POLICY.to_json() | {"chained": 0}, "chained must be at least 1, got 0"),
+        (POLICY.to_json() | {"candidate": 3}, r"candidate must be .*str.*, got 3"),
         (changed("note", to=""), "note is unknown; known here: sub_policies, operations, limits, cut"),
         ([], r"the file must be a section, got \[\]"),
     ],
@@ -179,6 +184,14 @@ def test_one_sub_policy_keeps_its_order_and_a_chain_puts_affine_maps_first() -> 
     single, chain = (draw_from_policy(policy, ["x"], generator(), chained=n)[0] for n in (1, 3))
     assert [step.operation for step in single] == ["gaussian_noise", "rotate"]
     assert [step.operation for step in chain] == ["rotate"] * 3 + ["gaussian_noise"] * 3
+
+
+def test_a_policy_that_says_how_many_are_chained_is_drawn_so_whoever_asks() -> None:
+    said = dataclasses.replace(POLICY, chained=3)
+    labels = ["iv", "x"] * 20
+    wanted = draw_from_policy(POLICY, labels, generator(), chained=3)
+    assert draw_from_policy(said, labels, generator(), chained=1) == wanted
+    assert draw_from_policy(POLICY, labels, generator(), chained=1) != wanted
 
 
 def test_a_limit_holds_for_the_whole_chain() -> None:

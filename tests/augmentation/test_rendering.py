@@ -72,17 +72,17 @@ def test_fixed_draws_signs_for_signed_operations_and_seeds_for_those_that_draw()
     assert one == other != third
     negative = Counter(step.operation for steps in one for step in steps if step.magnitude == -0.25)
     signed = {name for name, operation in OPERATIONS.items() if operation.signed}
-    assert set(negative) == signed == {"brightness", "contrast", "saturation", "sharpness", *geometry_names()}
+    assert set(negative) == signed == {"brightness", "contrast", "saturation", "sharpness", "stroke", *geometry_names()}
     assert min(binomtest(count, 400).pvalue for count in negative.values()) > 0.001
     seeds = Counter(step.operation for steps in one for step in steps if step.seed is not None)
-    assert seeds == {"gaussian_noise": 400, "cutout": 400}
-    assert len({step.seed for steps in one for step in steps} - {None}) > 790
+    assert seeds == {"gaussian_noise": 400, "cutout": 400, "elastic": 400}
+    assert len({step.seed for steps in one for step in steps} - {None}) > 1190
     assert one[0][-5:] == BY_HAND
     assert {abs(step.magnitude) for steps in one for step in steps[:-5]} == {0.25}
 
 
 def geometry_names() -> tuple[str, ...]:
-    return ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
+    return ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "scale")
 
 
 # --- the definition -------------------------------------------------------------------------------------------------

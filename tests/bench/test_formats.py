@@ -58,7 +58,7 @@ def test_a_policy_has_the_keys_that_the_page_names() -> None:
     row = dict.fromkeys(
         ("operation", "class", "magnitude", "images", "untouched", "recognised", "more_often_taken_for", "verdict"), 0
     )
-    policy = Policy(("rotate",), ((Step("rotate", 0.5, 0.5),),), {"rotate": {"v": 1.0}}, (row,))
+    policy = Policy(("rotate",), ((Step("rotate", 0.5, 0.5),),), {"rotate": {"v": 1.0}}, (row,), 2, "mild")
     assert isinstance(one, Json)
     assert undocumented(one, policy.to_json()) == (set(), set())
 
@@ -66,7 +66,10 @@ def test_a_policy_has_the_keys_that_the_page_names() -> None:
 def test_a_card_and_an_estimate_have_the_keys_that_the_page_names() -> None:
     by_title = {one.title: one for one in FORMATS if isinstance(one, Json)}
     assert undocumented(by_title["Model"], json.loads(json.dumps(CARD.to_json()))) == (set(), set())
-    assert undocumented(by_title["Estimate"], Estimate(0.04, 0.03, False).figures()) == (set(), set())
+    assert undocumented(by_title["Estimate"], Estimate(0.04, 0.03, stopped=False, left=0.01).figures()) == (
+        set(),
+        set(),
+    )
 
 
 def test_no_description_is_empty_or_breaks_its_table() -> None:

@@ -11,8 +11,11 @@ from bench.bootstrap import best_f1, draws, spreads, verdict_f1
 from bench.peers import OURS, SUPPORT, Ranked, cleanlab_scores, figures, published_scores, rank
 from bench.results_peers import LESS_OURS, add_source, peers_section, peers_table
 from tests.support.workspace import Workspace
-from winnow.dataset.samples import only_splits, read_samples
+from winnow.dataset.samples import label_indices, only_splits, read_samples
+from winnow.model.inputs import read_inputs
 from winnow.pipeline.files import read_table
+from winnow.pipeline.params import load_params
+from winnow.representation.support import Support, read_support
 
 CSV = """split,file,given_label,review_error,net_a,net_b
 train,one.png,i,0,0.9,0.7
@@ -137,9 +140,25 @@ def test_a_finished_run_is_ranked_by_its_own_scores_and_verdicts(finished: Works
         for row in read_table(data / "r1" / stage / "verdicts.parquet").to_pylist():
             labels[row["id"]] = None if row["action"] == "drop" else row["label_after"]
     assert ranked.touched.tolist() == [labels[row["id"]] != row["given_label"] for row in samples]
+    everything, own = read_samples(data / "prepared"), tmp_path / "embed"
+    user = finished.folder / "data/predictions"
+    inputs = read_inputs(data / "model.json", data / "pixels", data / "features")
+    settings = load_params("support", Support, finished.folder / "params.yaml")
+    measured, probability = read_support(
+        inputs,
+        data / "prepared",
+        everything,
+        settings,
+        classes=own / "classes",
+        planted=own / "planted",
+        user_signals=user,
+    )
+    rows, filed = everything["id"].to_pylist(), label_indices(everything)
+    support = dict(zip(rows, measured.support(filed).tolist(), strict=True))
+    assert ranked.rankings[SUPPORT].tolist() == [support[row["id"]] for row in samples]
+    given = dict(zip(rows, probability[np.arange(len(rows)), filed].tolist(), strict=True))
     classifier = ranked.rankings["cleanlab: self_confidence"]
-    expected = (classifier + ranked.rankings[OURS]) / 2  # params.yaml: cleanse_neighbours.signals
-    np.testing.assert_allclose(ranked.rankings[SUPPORT], expected, atol=1e-6)
+    np.testing.assert_allclose(classifier, [given[row["id"]] for row in samples], atol=1e-6)
 
 
 def test_a_run_that_has_not_cleansed_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""The stage: verdicts with evidence, shards passed on, scores of other images refused."""
+"""The stage by influence, as published: verdicts with evidence, shards passed on, scores of other images refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from stages.cleanse_influence import Params, main
 from tests.support.datasets import no_overrides
-from tests.support.refusals import refused_params
+from tests.support.inputs import competition_inputs
+from tests.support.profiles import SUPPORT
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest
@@ -48,32 +50,34 @@ def folder(tmp_path: Path) -> Path:
     order = ["d", "a", "e", "c", "f", "b"]
     columns = {"id": order, "y": [EFFECT[i][1] for i in order], "x": [EFFECT[i][0] for i in order]}
     columns["label_quality"] = [QUALITY[i] for i in order]
+    columns["harm_p"] = [1.0] * len(order)
     pq.write_table(pa.table(columns), tmp_path / "scores.parquet")
     return tmp_path
 
 
-def run(folder: Path, *, votes: int, label_quality: float = 1.0) -> list[dict[str, object]]:
+def run(folder: Path, *, votes: int) -> list[dict[str, object]]:
     main(
-        Params(votes=votes, guard=True, label_quality=label_quality),
+        Params(by="influence", votes=votes, guard=True),
+        SUPPORT,
         dataset=folder / "in",
         scores=folder / "scores.parquet",
+        classes=folder / "none.parquet",  # by influence the ensemble has no say
+        planted=folder / "none.parquet",
         overrides=no_overrides(folder),
         round="r1",
         cleansed=folder / "out",
         verdicts=folder / "verdicts.parquet",
+        estimate=folder / "estimate.json",
         sheet=folder / "sheet.png",
+        **competition_inputs(folder, "model", "pixels", "features", "user_signals"),
     )
     rows: list[dict[str, object]] = pq.read_table(folder / "verdicts.parquet").to_pylist()
     return rows
 
 
-def test_a_label_of_good_quality_is_not_voted_out(folder: Path) -> None:
-    verdicts = {row["id"]: row for row in run(folder, votes=1, label_quality=0.4)}
-    assert {i for i, row in verdicts.items() if row["action"] == "drop"} == {"a"}  # d has 0.4, which is not below
-    assert verdicts["c"]["reason"] == "harms 1 label-book image beyond min + std, but its label quality is 0.70"
-    assert verdicts["e"]["action"] == "keep"  # a low quality alone drops nothing
-    with refused_params(Params, "label_quality must be at most 1.0, got 1.5"):
-        Params(votes=1, guard=True, label_quality=1.5)
+def test_the_estimate_knows_what_was_touched_alone(folder: Path) -> None:
+    run(folder, votes=1)
+    assert json.loads((folder / "estimate.json").read_bytes()) == {"stopped": False, "touched": 0.5}
 
 
 def test_one_vote_drops_and_the_evidence_is_named_worst_first(folder: Path) -> None:

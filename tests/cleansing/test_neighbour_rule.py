@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.refusals import refused_params
-from winnow.cleansing.neighbour_rule import Rule, judge_labels
+from winnow.cleansing.neighbour_rule import Rule, judge_by_neighbours
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL
 
 CLASSES = ["i", "ii", "iii"]
-PUBLISHED = Rule(k=3, signals=["neighbours"], support=0.5, relabel=1.0, near=math.inf, far=4.0)
+PUBLISHED = Rule(by="neighbours", k=3, agreement=0.5, relabel=1.0, far=4.0)
 
 
 def limit(distances: list[float], deviations: float) -> float:
@@ -23,68 +23,48 @@ def limit(distances: list[float], deviations: float) -> float:
 
 
 def reference(
-    label: int,
-    voted: list[int],
-    distance: float,
-    probability: list[float],
-    quality: float | None,
-    rule: Rule,
-    by_class: list[list[float]],
+    label: int, voted: list[int], distance: float, rule: Rule, own_distances: list[float]
 ) -> tuple[str, int | None]:
-    """Action and label, as ALGORITHMS would say it in plain words."""
+    """Action and label, in plain words."""
     shares = {c: statistics.mean(int(vote == c) for vote in voted) for c in range(3)}
-    seen = None if np.isnan(probability[label]) else probability[label]
-    given = {"neighbours": shares[label], "classifier": seen, "label_quality": quality}
-    values = [value for name in rule.signals if (value := given[name]) is not None] or [shares[label]]
-    if "classifier" in rule.signals:
-        shares = {c: min(share, np.nan_to_num(probability[c])) for c, share in shares.items()}
-    rivals = {c: share for c, share in shares.items() if c != label}
-    if statistics.mean(values) < rule.support:
-        best = max(rivals, key=lambda c: (rivals[c], -c))
-        near = not by_class[best] or distance <= limit(by_class[best], rule.near)
-        return (RELABEL, best) if rivals[best] >= rule.relabel and near else (DROP, None)
-    return (DROP, None) if distance > limit(by_class[label], rule.far) else (KEEP, label)
+    if shares[label] < rule.agreement:
+        best = max((c for c in shares if c != label), key=lambda c: (shares[c], -c))
+        return (RELABEL, best) if shares[best] >= rule.relabel else (DROP, None)
+    return (DROP, None) if distance > limit(own_distances, rule.far) else (KEEP, label)
 
 
 @settings(max_examples=150)
 @given(st.data())
 def test_equal_to_the_reference(data: st.DataObject) -> None:
     count, k = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5))
-    names = ["neighbours", "classifier", "label_quality"]
-    signals = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     rule = Rule(
+        by="neighbours",
         k=k,
-        signals=signals,
-        support=data.draw(st.sampled_from([0.3, 0.5, 0.7])),
+        agreement=data.draw(st.sampled_from([0.3, 0.5, 0.7])),
         relabel=data.draw(st.sampled_from([0.6, 0.8, 1.0])),
-        near=data.draw(st.sampled_from([0.0, 1.5, 6.0])),
-        far=data.draw(st.sampled_from([0.0, 1.5, 6.0])),
+        far=data.draw(st.sampled_from([0.0, 1.5, 6.0, math.inf])),
     )
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)))
     voted = np.array(
         data.draw(st.lists(st.lists(st.integers(0, 2), min_size=k, max_size=k), min_size=count, max_size=count))
     )
     distance = np.array(data.draw(st.lists(st.integers(0, 40), min_size=count, max_size=count))) / 8
-    quality = (
-        np.array(data.draw(st.lists(st.one_of(st.none(), st.integers(0, 16)), min_size=count, max_size=count)), float)
-        / 16
-    )
-    eighths = data.draw(st.lists(st.lists(st.integers(0, 8), min_size=3, max_size=3), min_size=count, max_size=count))
-    probability = np.array(eighths) / 8
-    probability[np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count))), 2] = np.nan
-    verdicts = judge_labels(
-        labels, voted, distance, classes=CLASSES, rule=rule, probability=probability, label_quality=quality
-    )
-    for i, verdict in enumerate(verdicts):
-        given_quality = None if np.isnan(quality[i]) else quality[i]
-        by_class = [distance[labels == label].tolist() for label in range(3)]
+    copies = np.zeros(count, dtype=bool)
+    for i, verdict in enumerate(
+        judge_by_neighbours(labels, voted, distance, classes=CLASSES, rule=rule, copies=copies)
+    ):
+        own_distances = distance[labels == labels[i]].tolist()
         assert (verdict.action, verdict.label) == reference(
-            labels[i], voted[i].tolist(), distance[i], probability[i].tolist(), given_quality, rule, by_class
+            labels[i], voted[i].tolist(), distance[i], rule, own_distances
         )
+        assert verdict.support == pytest.approx((voted[i] == labels[i]).mean())
 
 
 def told(labels: list[int], voted: list[list[int]], distance: list[float], rule: Rule = PUBLISHED) -> list[str]:
-    verdicts = judge_labels(np.array(labels), np.array(voted), np.array(distance), classes=CLASSES, rule=rule)
+    copies = np.zeros(len(labels), dtype=bool)
+    verdicts = judge_by_neighbours(
+        np.array(labels), np.array(voted), np.array(distance), classes=CLASSES, rule=rule, copies=copies
+    )
     return [verdict.action for verdict in verdicts]
 
 
@@ -106,32 +86,27 @@ def test_copies_are_dropped_never_relabelled_and_measured_on_the_scale_of_source
     labels, voted = np.array([0, 0, 0, 0, 0]), np.array([[0] * 3, [0] * 3, [0] * 3, [1] * 3, [0] * 3])
     copies = np.array([False, False, False, True, True])
     distance = np.array([0.1, 0.2, 0.3, 0.1, 0.9])
-    verdicts = judge_labels(labels, voted, distance, classes=CLASSES, rule=PUBLISHED, copies=copies)
+    verdicts = judge_by_neighbours(labels, voted, distance, classes=CLASSES, rule=PUBLISHED, copies=copies)
     assert [verdict.action for verdict in verdicts] == [KEEP, KEEP, KEEP, DROP, DROP]  # 0.2 + 4 * 0.1 < 0.9
 
 
-def test_an_image_far_from_the_class_of_its_neighbours_gets_no_label() -> None:
-    rule = dataclasses.replace(PUBLISHED, near=2.0)
-    labels, voted = [0, 0, 0, 1, 1, 1], [[1] * 3, [1] * 3, [0] * 3, *[[1] * 3] * 3]
-    assert told(labels, voted, [0.3, 0.9, 0.1, 0.1, 0.2, 0.3], rule) == [RELABEL, DROP, KEEP, KEEP, KEEP, KEEP]
-
-
-def test_a_rule_that_asks_the_classifier_needs_its_probabilities() -> None:
-    rule = dataclasses.replace(PUBLISHED, signals=["classifier"])
-    with pytest.raises(ValueError, match="its probabilities are missing"):
-        told([0], [[0, 0, 0]], [0.1], rule)
+def test_without_a_limit_nothing_is_too_far() -> None:
+    rule = dataclasses.replace(PUBLISHED, far=math.inf)
+    assert told([0] * 3, [[0, 0, 0]] * 3, [0.1, 0.1, 1e9], rule) == [KEEP] * 3
+    assert told([0] * 3, [[0, 0, 0]] * 3, [0.1, 0.1, 1e9]) == [KEEP, KEEP, DROP]
 
 
 def test_reasons_say_why() -> None:
-    verdicts = judge_labels(
+    verdicts = judge_by_neighbours(
         np.array([0, 0, 0]),
         np.array([[1, 1, 1], [1, 2, 2], [0, 0, 0]]),
         np.array([0.1, 0.1, 7.0]),
         classes=CLASSES,
         rule=PUBLISHED,
+        copies=np.zeros(3, dtype=bool),
     )
     assert verdicts[0].reason == "100% of its neighbours are ii"
-    assert verdicts[1].reason == "support 0.00 for i, 67% of its neighbours are iii"
+    assert verdicts[1].reason == "0% of its neighbours are i, 67% of its neighbours are iii"
     assert verdicts[2].reason.startswith("closest neighbour at 7.00, the class allows")
 
 
@@ -139,14 +114,12 @@ def test_reasons_say_why() -> None:
     ("changes", "message"),
     [
         ({"k": 0}, "k must be at least 1"),
-        ({"signals": []}, "signals must name one or more"),
-        ({"signals": ["label_quality", "label_quality"]}, "each once"),
-        ({"signals": ["oracle"]}, "signals must name one or more"),
-        ({"support": 1.5}, "support must be at most 1.0, got 1.5"),
+        ({"by": "votes"}, "by must be 'support' or 'neighbours', got 'votes'"),
+        ({"agreement": 1.5}, "agreement must be at most 1.0, got 1.5"),
         ({"relabel": 0.5}, "relabel must be above 0.5, got 0.5"),
         ({"far": -1.0}, "far must be at least 0.0, got -1.0"),
         ({"far": math.nan}, "far must be at least 0.0, got nan"),
-        ({"near": -1.0}, "near must be at least 0.0"),
+        ({"far": 2e6}, "far must be at most 1,000,000, or .inf for no limit, got 2000000.0"),
     ],
 )
 def test_rules_that_cannot_decide_are_refused(changes: dict[str, object], message: str) -> None:

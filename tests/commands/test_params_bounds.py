@@ -67,7 +67,7 @@ def test_every_number_of_every_section_has_both_bounds() -> None:
         assert any(isinstance(one, low) for one in limits), f"{place} has no lower bound"
         # Where .inf is a value, the section itself bounds the others; the tests below see whether it does.
         unbounded = any(getattr(one, "allow_inf_nan", False) for one in limits)
-        assert unbounded == (place.rpartition(".")[2] in ("near", "far")), place
+        assert unbounded == (place.rpartition(".")[2] == "far"), place
         assert unbounded or any(isinstance(one, high) for one in limits), f"{place} has no upper bound"
 
 
@@ -148,7 +148,7 @@ def test_each_section_refuses_what_is_none_of_its_numbers(monkeypatch: pytest.Mo
         (("compare", "seeds"), [0, -1], "compare.seeds[1] must be at least 0, got -1"),
         (("gate", "seeds"), [2**32], "gate.seeds[0] must be at most 4294967295"),
         (("gate", "seeds"), list(range(1001)), "gate.seeds must have 1000 items or fewer, got [0, 1, 2"),
-        (("cleanse_final", "near"), 1e7, "near must be at most 1,000,000, or .inf for no limit, got 10000000.0"),
+        (("cleanse_final", "far"), 1e7, "far must be at most 1,000,000, or .inf for no limit, got 10000000.0"),
         (("search_policy", "backbone_check", "magnitudes"), [0.5], "magnitudes must rise within (0, 1] and end at 1.0"),
         (("search_policy", "label_check", "least_images"), 101, "least_images is 101, but images_per_class is 100"),
         (("refined", "round"), "r9", "refined.round must be one of rounds (r1), got 'r9'"),
@@ -157,8 +157,8 @@ def test_each_section_refuses_what_is_none_of_its_numbers(monkeypatch: pytest.Mo
         (("compare", "arms", "full"), "data/r2/gate/dataset", "compare.arms.full is data/r2/gate/dataset, which no"),
         (
             ("compare", "arms", "more"),
-            "data/r1/control_steps/quality_drop",
-            "more is data/r1/control_steps/quality_drop",
+            "data/r1/control_steps/influence_drop",
+            "more is data/r1/control_steps/influence_drop",
         ),
         (("compare", "controls", "more"), "data/r2/augment/affine", "compare.controls.more is data/r2/augment/affine,"),
         (("compare", "controls", "a b"), "data/refined", "compare.controls has the name 'a b', which becomes a folder"),
@@ -182,7 +182,7 @@ def test_what_would_fail_after_hours_is_refused_before(tmp_path: Path, place: Pl
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("cleanse_final", "near"), float("inf")),
+        (("cleanse_final", "far"), float("inf")),
         (("value", "seed"), 2**32 - 1),
         (("pixels",), 1024),
         (("compare", "arms", "more"), "data/r1/augment/affine"),

@@ -12,7 +12,7 @@ from tests.support.imports import ROOT
 from winnow.commands import run
 from winnow.commands.checks import check_params
 from winnow.commands.edited_params import changed_params, with_changes
-from winnow.commands.presets import DEFAULT, closing_sentence, preset_changes, preset_names
+from winnow.commands.presets import DEFAULT, closing_sentence, own_changes, preset_changes, preset_names, whole_method
 from winnow.commands.repeats import shifted
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import read_params
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder of presets with a default."""
     place = tmp_path / "presets"
     place.mkdir()
-    (place / "winnow.yaml").write_text("gate: {seeds: [0, 1]}\nmade: {}\n")
+    (place / "glance.yaml").write_text("gate: {seeds: [0, 1]}\nmade: {}\n")
     return place
 
 
@@ -49,7 +49,7 @@ def test_params_as_committed_are_the_default_preset(file: Path) -> None:
 
 
 def test_the_default_has_exactly_the_keys_that_the_others_change() -> None:
-    changed = {key for name in OTHERS for key in preset_changes(name, PARAMS)}
+    changed = {key for name in OTHERS for key in own_changes(name, PARAMS)}
     assert set(preset_changes(DEFAULT, PARAMS)) == changed
 
 
@@ -116,7 +116,7 @@ def test_a_preset_that_does_not_fit_is_one_sentence_with_its_place(folder: Path,
     params = {"gate": {"seeds": [0, 1], "profile": {"epochs": 2}}, "made": {}}
     (folder / "mine.yaml").write_text(text + "\n")
     with pytest.raises(UserError) as caught:
-        preset_changes("mine", params, folder)
+        own_changes("mine", params, folder)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -125,10 +125,27 @@ def test_a_mapping_changes_the_keys_that_it_names_and_one_that_is_empty_by_defau
     (folder / "mine.yaml").write_text("gate: {profile: {epochs: 1}}\nmade: {r1: {dataset: data/x}}\n")
     params: dict[str, Any] = {"gate": {"seeds": [0, 1], "profile": {"epochs": 2, "batch": 8}}, "made": {}}
     wanted = {"gate.profile.epochs": 1, "made": {"r1": {"dataset": "data/x"}}}
-    assert preset_changes("mine", params, folder) == wanted
+    assert own_changes("mine", params, folder) == wanted
     params["made"] = {"r2": {"dataset": "data/y"}}  # as another preset left it
-    assert preset_changes("mine", params, folder) == wanted
-    assert preset_changes("winnow", params, folder) == {"gate.seeds": [0, 1], "made": {}}
+    assert own_changes("mine", params, folder) == wanted
+    assert preset_changes("glance", params, folder) == {"gate.seeds": [0, 1], "made": {}}
+
+
+@pytest.mark.parametrize("first", OTHERS)
+@pytest.mark.parametrize("then", OTHERS)
+def test_a_preset_after_another_is_as_if_it_came_alone(file: Path, first: str, then: str) -> None:
+    for name in (first, then):
+        with changed_params(preset_changes(name, read_params(file)), file):
+            pass
+    assert read_params(file) == with_changes(PARAMS, preset_changes(then, PARAMS))
+
+
+def test_what_params_lack_of_the_default_is_left_out_and_the_whole_method_does_without() -> None:
+    fewer = read_params()
+    del fewer["compare"]["arms"]["hydra-faa-inversion"]
+    assert "compare.arms.hydra-faa-inversion" not in preset_changes("winnow", fewer)
+    assert whole_method(fewer) == whole_method(PARAMS) == own_changes("winnow", PARAMS)
+    assert "gate.seeds" not in whole_method(with_changes(PARAMS, {"gate.seeds": [7]}))
 
 
 # --- the commands -------------------------------------------------------------------------------------------------
@@ -166,12 +183,26 @@ def test_run_writes_the_preset_and_the_source(
 
 
 def test_an_option_of_reproduce_wins_over_the_preset(written: list[Mapping[str, Any]]) -> None:
-    run.main("reproduce", ["--preset=winnow", "--seeds=3", "--profile=quick", "--rounds=1"])
+    run.main("reproduce", ["--preset=glance", "--seeds=3", "--profile=quick", "--rounds=1"])
     (changes,) = written
     assert preset_changes(DEFAULT, PARAMS)["compare.judged"] == ["baseline", "full"]
     assert list(PARAMS["compare"]["arms"]) == changes["compare.judged"][: len(PARAMS["compare"]["arms"])]
     assert (changes["compare.seeds"], changes["judge.profile"]) == ([0, 1, 2], "quick")
-    assert changes["gate.accept"] == "measured"
+    assert changes["gate.accept"] == "unless_worse"
+
+
+def test_reproduce_takes_the_whole_method_but_what_was_edited(
+    written: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = own_changes("winnow", PARAMS)
+    assert whole["gate.seeds"] != PARAMS["gate"]["seeds"]
+    run.main("reproduce", ["--seeds=3", "--profile=quick", "--rounds=1"])
+    assert {key: written[-1][key] for key in whole} == {**whole, "judge.profile": "quick"}
+    edited = with_changes(PARAMS, {"gate.seeds": [7, 8, 9]})
+    monkeypatch.setattr(run, "read_params", lambda: edited)
+    run.main("reproduce", ["--seeds=3", "--profile=quick", "--rounds=1"])
+    assert "gate.seeds" not in written[-1]
+    assert written[-1]["gate.profile.most_steps"] == whole["gate.profile.most_steps"]
 
 
 def test_repeats_shift_the_seeds_of_what_the_preset_leaves(
@@ -194,7 +225,7 @@ def test_repeats_shift_the_seeds_of_what_the_preset_leaves(
 
 
 def test_an_unknown_preset_ends_the_command_before_anything_is_written(written: list[Mapping[str, Any]]) -> None:
-    with pytest.raises(SystemExit, match="run: --preset must be one of winnow, "):
+    with pytest.raises(SystemExit, match="run: --preset must be one of glance, "):
         run.main("run", ["--preset=nope"])
     assert written == []
 
@@ -204,6 +235,6 @@ def test_the_last_line_says_what_is_left_in_params_and_how_it_goes_back() -> Non
     assert closing_sentence("", ["a.b"]) == f"params.yaml now has other values of a.b; {back} restores the old ones."
     assert closing_sentence("published", []) == (
         f"params.yaml now has the values of presets/published.yaml; {back} restores the old ones; "
-        "PRESET=winnow sets those of the preset as delivered."
+        "PRESET=glance sets those of the preset as delivered."
     )
     assert "PRESET" not in closing_sentence(DEFAULT, [])

@@ -18,21 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import cleanse_influence, search_policy, value
-from tests.support.backbones import card_of
 from tests.support.datasets import make_dataset, no_overrides
 from tests.support.imports import ROOT
 from tests.support.inputs import competition_inputs
 from tests.support.profiles import HEAD, SUPPORT
 from winnow.augmentation.policy import Policy, Step, draw_from_policy
 from winnow.backbone.choice import request_of, resolve
-from winnow.cleansing.neighbour_rule import Rule, judge_labels
+from winnow.cleansing.neighbour_rule import Rule, judge_by_neighbours
 from winnow.commands.edited_params import with_changes
 from winnow.commands.presets import preset_changes
 from winnow.dataset.samples import read_samples
 from winnow.evaluation.gate import Decision
 from winnow.evaluation.intervals import Interval
-from winnow.pipeline.files import write_json
-from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import load_params, read_params
 from winnow.policy_search.search import Duel
 from winnow.representation.contrastive import contrastive_loss
@@ -81,8 +78,9 @@ def test_one_trajectory_trains_on_every_image_as_it_is_and_takes_each_gradient_w
     dataset = make_dataset(tmp_path / "set", {"train": 12, "val": 6, "label_book": 3})
     written = {name: tmp_path / name for name in ("scores", "curve", "influence", "quality")}
     inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user_signals")
+    judged = {name: tmp_path / name for name in ("classes", "planted")}  # read after the valuation
     with pytest.raises(StoppedError):
-        value.main(section("value", file), HEAD, SUPPORT, dataset=dataset, **inputs, **written)
+        value.main(section("value", file), HEAD, SUPPORT, dataset=dataset, **inputs, **judged, **written)
     ((images, _, _, _, members, _, plan, _),) = seen
     assert len(images) == 18
     assert members.all()
@@ -101,10 +99,17 @@ def test_dropped_is_what_lies_below_min_and_std_of_any_label_book_image_and_noth
     effect[:, 0] = np.random.default_rng(2).normal(9, 1, 120)  # every image helps this one, and yet its minimum goes
     columns = {name: effect[:, j] for j, name in enumerate(book)}
     quality = np.ones(120)  # the valuation is sure of every label
-    pq.write_table(pa.table({"id": suspects, "label_quality": quality, **columns}), tmp_path / "scores.parquet")
+    pq.write_table(
+        pa.table({"id": suspects, "label_quality": quality, "harm_p": quality, **columns}), tmp_path / "scores.parquet"
+    )
     cleanse_influence.main(
         section("cleanse_influence", file),
+        SUPPORT,
         dataset=dataset,
+        classes=tmp_path / "classes.parquet",  # there is none: the ensemble has no say
+        planted=tmp_path / "planted.parquet",
+        estimate=tmp_path / "estimate.json",
+        **competition_inputs(tmp_path, "model", "pixels", "features", "user_signals"),
         scores=tmp_path / "scores.parquet",
         overrides=no_overrides(tmp_path),
         round="r1",
@@ -139,7 +144,7 @@ def test_the_search_has_no_limits_no_label_check_and_as_many_sub_policies_as_pub
     monkeypatch.setattr(search_policy, "search", stop)
     for check in ("find_limits", "find_limits_by_backbone"):
         monkeypatch.setattr(search_policy, check, None)  # calling it would fail
-    written = {name: tmp_path / name for name in ("policy", "table", "curve", "sheet")}
+    written = {name: tmp_path / name for name in ("policy", "table", "curve", "trials", "sheet")}
     inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user")
     dataset = make_dataset(tmp_path / "set", {"train": 12, "val": 6, "label_book": 3})
     with pytest.raises(StoppedError):
@@ -236,14 +241,15 @@ def test_relabelled_is_what_all_neighbours_give_one_other_label(stage: str, file
         st.lists(st.integers(0, 2), min_size=rule.k, max_size=rule.k), st.integers(0, 2).map(lambda one: [one] * rule.k)
     )
     voted = np.array(data.draw(st.lists(votes, min_size=count, max_size=count)))
-    verdicts = judge_labels(
+    assert rule.by == "neighbours"
+    none = np.zeros(count, dtype=bool)
+    verdicts = judge_by_neighbours(
         labels,
         voted,
         np.ones(count),  # none is farther than the others
         classes=CLASSES,
         rule=rule,
-        probability=np.full((count, 3), 1 / 3),  # the classifier and the valuation have no say
-        label_quality=np.full(count, data.draw(st.sampled_from([0.0, 1.0]))),
+        copies=none,
     )
     for label, row, verdict in zip(labels.tolist(), voted.tolist(), verdicts, strict=True):
         if set(row) == {row[0]} and row[0] != label:
@@ -259,7 +265,8 @@ def test_dropped_is_what_is_far_from_its_nearest_neighbour_and_a_new_label_needs
     rule: Rule = section(stage, file, "rule")
     labels, voted = np.array([0] * 9 + [1]), np.array([[0] * rule.k] * 10)
     distance = np.array([1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0, 1.1, 50.0, 50.0])
-    verdicts = judge_labels(labels, voted, distance, classes=CLASSES, rule=rule)
+    none = np.zeros(10, dtype=bool)
+    verdicts = judge_by_neighbours(labels, voted, distance, classes=CLASSES, rule=rule, copies=none)
     assert [one.action for one in verdicts] == [KEEP] * 8 + [DROP, RELABEL]
 
 
@@ -313,7 +320,7 @@ def test_no_measurement_refuses_a_round(file: Path) -> None:
     harm = Interval(-0.5, -0.6, -0.4)
     measured = Decision(harm, harm, harm, incoming=0.9, candidate=0.4, margin=0.03)
     assert not measured.accepted
-    assert replace(measured, always=section("gate", file).accept == "always").accepted
+    assert replace(measured, accept=section("gate", file).accept).accepted
 
 
 # --- Table 1 ------------------------------------------------------------------------------------------------------
@@ -329,12 +336,3 @@ def test_the_arms_that_are_judged_are_the_rows_of_table_1() -> None:
     assert rows["full"] == "data/refined"
     assert rows["hydra-faa"] == PARAMS["augment_inversion"]["r1"]["dataset"] == option("augment", "by-policy")
     assert rows["hydra-random"] == option("augment", "by-random")
-
-
-def test_without_folds_heads_on_features_are_refused_since_they_judge_out_of_fold(tmp_path: Path, file: Path) -> None:
-    dataset = make_dataset(tmp_path / "set", {"train": 12, "val": 6, "label_book": 3})
-    inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user_signals")
-    write_json(inputs["model"], card_of("python:any:thing", "default", 16).to_json())
-    written = {name: tmp_path / name for name in ("scores", "curve", "influence", "quality")}
-    with pytest.raises(UserError, match=r"value\.folds is 1, but heads on features judge images out of fold; raise it"):
-        value.main(section("value", file), HEAD, SUPPORT, dataset=dataset, **inputs, **written)

@@ -229,7 +229,7 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
         ({"cleanse_neighbours.k": 31}, "cleanse_neighbours.k is 31, but embed.neighbours is 30: no more are kept"),
         ({"cleanse_final.relabel": 2.0}, "cleanse_final.relabel must be at most 1.0, got 2.0"),
         ({"value.trajectories": 0}, "value.trajectories must be at least 1, got 0"),
-        ({"value.trajectories": 3}, "value.trajectories must be a multiple of folds (4), got 3"),
+        ({"value.trajectories": 3}, "value.trajectories must be a multiple of folds (2), got 3"),
         ({"value.sgd.momentum": 1.5}, "value.sgd.momentum must be below 1.0, got 1.5"),
         ({"value.sgd.learning_rate": float("inf")}, "value.sgd.learning_rate must be finite, got inf"),
         ({"value.sgd.nesterov": True, "value.sgd.momentum": 0.0}, "value.sgd.nesterov needs momentum above 0"),
@@ -253,7 +253,7 @@ def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pyte
             "compare.arms.more is data/r1/augment_inversion/dataset, which no stage writes",
         ),
         ({"train_encoder.dataset": "augment/policy"}, "train_encoder.dataset must be 'cleanse_influence/dataset' or"),
-        ({"gate.accept": "never"}, "gate.accept must be 'measured' or 'always', got 'never'"),
+        ({"gate.accept": "never"}, "gate.accept must be 'measured', 'unless_worse' or 'always', got 'never'"),
         (
             {"rounds.refined": {"input": "data/r1/gate/dataset"}},
             "rounds has the name refined, but data/refined is another",

@@ -1,6 +1,7 @@
 """Folds: even over classes, none empty, and equal images together, in every stage that deals any."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import search_policy, train_encoder, value
+from stages import ensemble, search_policy, train_encoder, value
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs
 from winnow.dataset.folds import deal_folds
@@ -18,6 +19,7 @@ from winnow.dataset.samples import only_splits, read_samples, samples_table
 from winnow.pipeline.files import ROOT, write_table
 from winnow.pipeline.params import load_params
 from winnow.policy_search import label_check as survival
+from winnow.representation import ensemble as networks
 
 
 class CapturedError(Exception):
@@ -73,7 +75,8 @@ def test_a_class_filed_twice_is_dealt_as_if_once() -> None:
     [
         (value, value, 4, ("train", "val")),
         (search_policy, survival, 2, ("train",)),
-        (train_encoder, train_encoder, 2, ("train", "val", "label_book")),
+        (train_encoder, networks, 2, ("train", "val", "label_book")),
+        (ensemble, networks, 2, ("train", "val", "label_book")),
     ],
     ids=lambda part: part.__name__ if isinstance(part, ModuleType) else "",
 )
@@ -99,7 +102,10 @@ def test_no_stage_learns_from_the_twin_of_an_image_that_it_asks_about(
     sections = {
         name: load_params(section, kind, ROOT / "params.yaml") for name, (section, kind) in stage.SECTIONS.items()
     }
-    outputs = {"scores", "curve", "influence", "quality", "policy", "table", "sheet", "encoders"}
+    if stage is train_encoder:
+        sections["params"] = replace(sections["params"], retrain=True)
+    outputs = {"scores", "curve", "influence", "quality", "policy", "table", "trials", "sheet", "encoders"}
+    outputs |= {"classes", "planted", "networks"}
     taken = {name: tmp_path / name for name in outputs & set(stage.main.__annotations__)}
     inputs = {"model", "pixels", "features", "user", "user_signals"} & set(stage.main.__annotations__)
     taken |= competition_inputs(tmp_path, *inputs)

@@ -16,6 +16,7 @@ from tests.support.profiles import FINETUNE, HEAD
 from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, read_samples, samples_table
 from winnow.evaluation.gate import Decision, decide
+from winnow.evaluation.intervals import Interval
 from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
 from winnow.training.training import Profile
@@ -35,10 +36,15 @@ def decided(incoming: float, cleansed: float, candidate: float) -> Decision:
     return decide(incoming=right[0], cleansed=right[1], candidate=right[2], folds=FOLDS, groups=ALONE, margin=MARGIN)
 
 
+def low(gain: Interval | None) -> float:
+    assert gain is not None
+    return gain.low
+
+
 def test_a_helpful_round_is_accepted() -> None:
     decision = decided(0.6, 0.75, 0.9)
     assert decision.accepted
-    assert min(decision.cleansing.low, decision.augmentation.low, decision.gain.low) > 0
+    assert min(low(decision.cleansing), low(decision.augmentation), decision.gain.low) > 0
 
 
 def test_a_harmful_cleansing_is_refused_however_much_the_copies_gain() -> None:
@@ -64,13 +70,34 @@ def test_two_harms_that_add_up_are_refused() -> None:
     decision = decide(
         incoming=right[0], cleansed=right[1], candidate=right[2], folds=folds, groups=alone, margin=MARGIN
     )
-    assert min(decision.cleansing.low, decision.augmentation.low) > -MARGIN > decision.gain.low
+    assert min(low(decision.cleansing), low(decision.augmentation)) > -MARGIN > decision.gain.low
     assert not decision.accepted
+
+
+def test_asked_about_the_whole_alone_the_gain_of_both_decides() -> None:
+    right = [answers(p, seed=number) for number, p in enumerate((0.7, 0.95))]
+    decision = decide(incoming=right[0], candidate=right[1], folds=FOLDS, groups=ALONE, margin=MARGIN)
+    assert decision.accepted
+    figures = decision.figures(images=400, seeds=3)
+    assert figures["ask"] == "whole"
+    assert not {"cleansing", "augmentation"} & set(figures)
+    assert figures["gain"]["mean"] == pytest.approx(right[1].mean() - right[0].mean())
+    harm = decide(incoming=right[1], candidate=right[0], folds=FOLDS, groups=ALONE, margin=MARGIN)
+    assert not harm.accepted
+    assert decided(0.7, 0.6, 0.95).figures(images=400, seeds=3)["ask"] == "parts"
+
+
+def test_a_first_look_refuses_only_what_is_surely_worse() -> None:
+    unsure, worse, better = decided(0.8, 0.79, 0.8), decided(0.95, 0.7, 0.6), decided(0.6, 0.75, 0.9)
+    assert [one.accepted for one in (unsure, worse, better)] == [False, False, True]
+    assert [replace(one, accept="unless_worse").accepted for one in (unsure, worse, better)] == [True, False, True]
+    assert replace(worse, accept="always").accepted
 
 
 def test_what_is_within_the_margin_only_by_chance_is_refused() -> None:
     """Between 0.79 and 0.8 of 400 images no interval is as narrow as the margin."""
     decision = decided(0.8, 0.79, 0.8)
+    assert decision.cleansing is not None
     assert decision.cleansing.low < -MARGIN < decision.cleansing.high
     assert not decision.accepted
 
@@ -109,6 +136,7 @@ def test_the_error_rates_are_those_promised(change: float, least: float, most: f
 
 PARAMS = Params(
     accept="measured",
+    ask="parts",
     seeds=[0, 1],
     folds=2,
     margin=0.3,
@@ -243,5 +271,5 @@ def test_no_image_is_classified_by_a_model_that_has_seen_its_group(
 def test_too_few_images_for_the_folds_are_told(tmp_path: Path) -> None:
     good = make_dataset(tmp_path / "good", {"train": 6, "label_book": 3})
     bare = make_dataset(tmp_path / "bare", {"label_book": 3})
-    with pytest.raises(UserError, match="the cleansed images are too few"):
+    with pytest.raises(UserError, match="the candidate images are too few"):
         run(tmp_path, incoming=good, candidate=bare, verdicts=[])

@@ -59,7 +59,7 @@ def checked(folder: Path, card: Card, images: int) -> LabelCheck:
             labels,
             features,
             ["dark", "bright"],
-            ["shear_x", "invert"],
+            ["shear_x", "invert", "scale", "stroke", "elastic"],
             CHECK,
             BackboneCheck(folds=2, images=images, magnitudes=[0.5, 1.0]),
             inputs=Inputs(card, folder / "pixels", folder / "features"),
@@ -71,10 +71,11 @@ def checked(folder: Path, card: Card, images: int) -> LabelCheck:
 
 def test_what_changes_the_features_classes_differ_in_is_refused(tmp_path: Path, card: Card) -> None:
     check = checked(tmp_path, card, 20)
-    assert check.limits["shear_x"] == {"dark": 1.0, "bright": 1.0}
+    for name in ("shear_x", "scale", "stroke", "elastic"):
+        assert check.limits[name] == {"dark": 1.0, "bright": 1.0}
     assert check.limits["invert"] == {"dark": 0.0, "bright": 0.0}
     by = {(row["operation"], row["class"], row["magnitude"]): row for row in check.report}
-    assert len(by) == 2 * 2 * 2
+    assert len(by) == 5 * 2 * 2
     assert by["invert", "dark", 0.5]["images"] == 10
     assert (by["invert", "dark", 0.5]["untouched"], by["invert", "dark", 0.5]["recognised"]) == (1.0, 0.0)
     assert by["invert", "dark", 0.5]["more_often_taken_for"] == "bright"

@@ -31,8 +31,11 @@ def test_the_relaxed_draw_has_the_formulas_value_and_derivative() -> None:
     assert (many > 0.5).float().mean().item() == pytest.approx(0.3, abs=0.01)  # the hard draw's probability
 
 
-def test_a_gradient_reaches_every_probability_magnitude_and_weight() -> None:
-    policy = RelaxedPolicy(("shear_x", "rotate", "brightness", "invert"), 3, 2, generator())
+@pytest.mark.parametrize(
+    "operations", [("shear_x", "rotate", "brightness", "invert"), ("scale", "stroke", "elastic", "rotate")]
+)
+def test_a_gradient_reaches_every_probability_magnitude_and_weight(operations: tuple[str, ...]) -> None:
+    policy = RelaxedPolicy(operations, 3, 2, generator())
     images = to_images(pixels(900))  # enough that each operation is drawn
     out = policy(images, torch.arange(900) % 3, torch.ones(900, 4), generator(1))
     (out * torch.rand(out.shape, generator=generator(2))).sum().backward()

@@ -9,21 +9,38 @@ import pytest
 import torch
 from PIL import Image
 
+from stages import search_policy
 from stages.search_policy import Params, main
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs
 from tests.support.profiles import HEAD, LABEL_CHECK
 from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.samples import read_samples, samples_table
+from winnow.model.inputs import Inputs
 from winnow.pipeline.files import digest, write_table
 from winnow.pipeline.messages import UserError
 from winnow.policy_search.backbone_check import BackboneCheck
+from winnow.policy_search.candidates import Candidate
+from winnow.policy_search.halving import TRIALS
+from winnow.policy_search.judged import Halving
+from winnow.policy_search.label_check import CUT
+from winnow.policy_search.looks import NOT_SHOWN
 from winnow.policy_search.search import CURVE, Settings
 from winnow.policy_search.sheet import TABLE
 
 OFFERED = ["shear_x", "gaussian_noise"]
+CANDIDATES = {
+    "mild": Candidate(geometry=0.25, appearance=0.25, own={}, stages=1, chained=2),
+    "strong": Candidate(geometry=1.0, appearance=1.0, own={}, stages=0, chained=1),
+    "nothing": Candidate(geometry=0.0, appearance=0.0, own={}, stages=1, chained=1),
+}
 PARAMS = Params(
     seed=0,
+    by="critic",
+    fixed="mild",
+    candidates=CANDIDATES,
+    halving=Halving(sub_policies=5, images=20, folds=2, copies=1, rungs=[2, 4], batch=8, learning_rate=0.001),
+    shown_look=0.0,
     search=Settings(
         operations=OFFERED,
         sub_policies=4,
@@ -45,8 +62,18 @@ PARAMS = Params(
 )
 
 
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
 def run(folder: Path, dataset: Path, params: Params = PARAMS) -> Path:
-    names = {"policy": "policy.json", "table": "table.csv", "curve": "curve.csv", "sheet": "sheet.png"}
+    names = {
+        "policy": "policy.json",
+        "table": "table.csv",
+        "curve": "curve.csv",
+        "trials": "trials.csv",
+        "sheet": "sheet.png",
+    }
     inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user")
     main(params, HEAD, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
     return folder
@@ -69,10 +96,69 @@ def test_the_stage_writes_a_policy_and_what_people_look_at(tmp_path: Path) -> No
     curve = list(csv.reader(io.StringIO((out / "curve.csv").read_text())))
     assert curve[0] == ["step", *CURVE]
     assert [row[0] for row in curve[1:]] == ["1", "2", "3"]
+    assert (out / "trials.csv").read_text().splitlines() == [",".join(TRIALS)]
+    assert (policy.chained, policy.candidate) == (None, None)
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.format == "PNG"
     torch.manual_seed(5)  # the global state is not what draws
     assert digest([run(tmp_path / "again", dataset)]) == digest([out])
+
+
+def test_by_the_judge_the_policy_is_that_of_the_candidate_that_won(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 24, "val": 6})
+    params = replace(PARAMS, by="judge")
+    out = run(tmp_path / "first", dataset, params)
+    policy, trials = load_policy(out / "policy.json"), rows_of(out / "trials.csv")
+    assert list(trials[0]) == list(TRIALS)
+    assert [(row["rung"], row["updates"]) for row in trials] == [("1", "2")] * 2  # the better of two has won
+    assert {row["candidate"] for row in trials} == {"mild", "strong"}  # the other changes nothing
+    assert [row["goes_on"] for row in trials] == ["yes", "no"]
+    assert policy.candidate == trials[0]["candidate"]
+    assert policy.chained == CANDIDATES[policy.candidate].chained
+    assert len(policy.sub_policies) == 5
+    assert list(policy.operations) == OFFERED
+    assert set(policy.limits) == {*OFFERED, "invert"}
+    assert (out / "curve.csv").read_text().splitlines() == [",".join(["step", *CURVE])]
+    assert digest([run(tmp_path / "again", dataset, params)]) == digest([out])
+
+
+def test_the_fixed_candidate_is_taken_without_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 24, "val": 6})
+    monkeypatch.setattr(search_policy, "search_by_judge", None)  # calling either would fail
+    monkeypatch.setattr(search_policy, "search", None)
+    out = run(tmp_path / "out", dataset, replace(PARAMS, by="fixed", fixed="strong"))
+    policy = load_policy(out / "policy.json")
+    assert (policy.candidate, policy.chained) == ("strong", CANDIDATES["strong"].chained)
+    assert {step.operation for steps in policy.sub_policies for step in steps} == set(OFFERED)
+    assert len(rows_of(out / "trials.csv")) == 0
+    with pytest.raises(ValueError, match=r"fixed must be one of candidates \(mild, strong, nothing\), got 'wild'"):
+        replace(PARAMS, fixed="wild")
+
+
+def test_with_a_backbone_the_critic_searches_whoever_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else features of every candidate's copies would have to be extracted."""
+    dataset = make_dataset(tmp_path / "set", {"train": 24})
+    monkeypatch.setattr(Inputs, "on_features", property(lambda _: True))
+    monkeypatch.setattr(search_policy, "search_by_judge", None)  # calling it would fail
+    out = run(tmp_path / "out", dataset, replace(PARAMS, by="judge", limits=False))
+    assert load_policy(out / "policy.json").candidate is None
+
+
+def test_candidates_that_change_nothing_are_one_sentence(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 24})
+    params = replace(PARAMS, by="judge", fixed="nothing", candidates={"nothing": CANDIDATES["nothing"]})
+    with pytest.raises(UserError, match=r"nothing of search_policy.candidates would change no image by the operations"):
+        run(tmp_path / "out", dataset, params)
+
+
+def test_copies_are_not_inverted_where_no_delivered_image_is(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 24, "val": 6})  # noise, the third class darker or brighter
+    never = load_policy(run(tmp_path / "never", dataset, replace(PARAMS, shown_look=0.99)) / "policy.json")
+    assert set(never.limits["invert"].values()) == {0.0}
+    assert {row["verdict"] for row in never.cut if row["operation"] == "invert"} <= {NOT_SHOWN, CUT}
+    asked = load_policy(run(tmp_path / "asked", dataset) / "policy.json")
+    assert NOT_SHOWN not in {row["verdict"] for row in asked.cut}
+    assert {name: asked.limits[name] for name in OFFERED} == {name: never.limits[name] for name in OFFERED}
 
 
 def test_as_published_no_label_is_checked_and_no_class_has_a_limit(tmp_path: Path) -> None:

@@ -16,20 +16,23 @@ from stages.train_encoder import Params, main
 from tests.representation.test_contrastive import CONTRAST, TRAINING
 from tests.support.datasets import make_dataset
 from tests.support.inputs import competition_inputs
-from tests.support.profiles import FINETUNE, HEAD
+from tests.support.profiles import ENSEMBLE, FINETUNE, HEAD
 from tests.support.refusals import refused_params
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
+from winnow.representation.ensemble import Ensemble
 from winnow.representation.files import read_networks, with_folds
 from winnow.representation.out_of_fold import NO_FOLD
 
-PARAMS = Params(seed=0, dataset="cleanse_influence/dataset", folds=2, repeats=2, contrast=CONTRAST, classifier=TRAINING)
+PARAMS = Params(seed=0, retrain=True, dataset="cleanse_influence/dataset", space="contrast", contrast=CONTRAST)
+SEVERAL = replace(ENSEMBLE, repeats=2, network=TRAINING)
 
 
-def train(dataset: Path, encoders: Path) -> None:
+def train(dataset: Path, encoders: Path, params: Params = PARAMS) -> None:
     inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user")
-    main(PARAMS, HEAD, FINETUNE, dataset=dataset, encoders=encoders, **inputs)
+    networks = dataset.parent / "ensemble"
+    main(params, SEVERAL, HEAD, FINETUNE, dataset=dataset, networks=networks, encoders=encoders, **inputs)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,9 @@ def test_a_missing_or_damaged_encoder_is_told(trained: tuple[Path, Path], tmp_pa
     with pytest.raises(UserError, match="run `dvc checkout"):
         read_networks(tmp_path, classes=3)
     save_file({"head.bias": torch.zeros(8)}, tmp_path / "space-1-0.safetensors")
-    with pytest.raises(UserError, match=r"space-1-0\.safetensors holds other weights than train_encoder writes; run"):
+    with pytest.raises(
+        UserError, match=r"space-1-0\.safetensors holds other weights than ensemble and train_encoder write; run"
+    ):
         read_networks(tmp_path, classes=3)
 
 
@@ -116,5 +121,30 @@ def test_too_few_images_are_told_before_training(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "in", {"train": 2, "val": 1, "label_book": 3})
     with pytest.raises(UserError, match="has 3 train and val images, 2 folds need 4"):
         train(dataset, tmp_path / "out")
-    with refused_params(Params, "folds must be at least 2, got 1"):
-        replace(PARAMS, folds=1)
+    with refused_params(Ensemble, "folds must be at least 2, got 1"):
+        replace(ENSEMBLE, folds=1)
+
+
+def test_where_the_classifiers_are_the_space_there_are_no_encoders(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    dataset, folder = trained
+    train(dataset, tmp_path / "encoders", replace(PARAMS, space="classifier"))
+    names = sorted(file.name for file in (tmp_path / "encoders").iterdir())
+    assert names == sorted(file.name for file in folder.iterdir() if not file.name.startswith("space-"))
+    networks = read_networks(tmp_path / "encoders", classes=3)
+    assert networks.encoders == []
+    assert [len(row) for row in networks.classifiers] == [2, 2]
+    assert (tmp_path / "encoders/class-1-1.safetensors").read_bytes() == (folder / "class-1-1.safetensors").read_bytes()
+
+
+def test_without_training_anew_the_networks_of_the_ensemble_are_read_back_as_they_are(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Nothing of an earlier run is left among them."""
+    dataset, folder = trained
+    shutil.copytree(folder, tmp_path / "ensemble", ignore=shutil.ignore_patterns("space-*"))
+    (tmp_path / "encoders").mkdir()
+    (tmp_path / "encoders/space-0-0.safetensors").write_bytes(b"of an earlier run")
+    shutil.copytree(dataset, tmp_path / "in")
+    train(tmp_path / "in", tmp_path / "encoders", replace(PARAMS, retrain=False, space="classifier"))
+    assert digest([tmp_path / "encoders"]) == digest([tmp_path / "ensemble"])
+    assert read_networks(tmp_path / "encoders", classes=3).encoders == []

@@ -22,9 +22,10 @@ from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import only_splits, read_samples, samples_table
 from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.evaluation.detection import refine
-from winnow.pipeline.files import digest, write_table
+from winnow.pipeline.files import digest, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.network import Encoder
+from winnow.representation.predictions import write_planted, write_probabilities
 from winnow.training.training import Profile
 from winnow.verdicts.apply import with_overrides
 from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL, VERDICT_SCHEMA, extend_ledger, read_ledger
@@ -71,15 +72,21 @@ class Project:
             "y": [1.0] * len(ids),
             "z": [1.0] * len(ids),
             "label_quality": [0.1] * len(ids),
+            "harm_p": [1.0] * len(ids),
         }
         write_table(self.folder / "scores.parquet", pa.table(table))
         return self.folder / "scores.parquet"
 
     def influence(self, dataset: Path, out: str, harmful: str = "abdeq") -> dict[str, Row]:
         cleanse_influence.main(
-            cleanse_influence.Params(votes=1, guard=True, label_quality=1.0),
+            cleanse_influence.Params(by="influence", votes=1, guard=True),
+            profiles.SUPPORT,
             dataset=dataset,
             scores=self.scores(dataset, harmful),
+            classes=self.folder / "none.parquet",  # influence alone decides
+            planted=self.folder / "none.parquet",
+            estimate=self.folder / "estimate.json",
+            **competition_inputs(self.folder, "model", "pixels", "features", "user_signals"),
             cleansed=self.folder / out,
             **self._shared(out),
         )
@@ -102,6 +109,9 @@ class Project:
             dataset=dataset,
             neighbours=self.folder / "near.parquet",
             classes=self.folder / "classes.parquet",
+            planted=self.nothing_planted(samples),
+            earlier=self.told_nothing(),
+            expected=self.nothing_estimated(),
             embeddings=self.folder / "plane.parquet",
             scores=self.scores(dataset, ""),
             cleansed=self.folder / out,
@@ -112,6 +122,28 @@ class Project:
             **self._shared(out),
         )
         return self.verdicts(out)
+
+    def nothing_planted(self, samples: pa.Table) -> Path:
+        path = self.folder / "planted.parquet"
+        write_planted(path, np.zeros((0, len(CLASSES)), np.float32), samples, np.random.default_rng(0))
+        return path
+
+    def told_nothing(self) -> Path:
+        """The verdicts of an earlier stage that gave no label."""
+        path = self.folder / "earlier.parquet"
+        write_table(path, VERDICT_SCHEMA.empty_table())
+        return path
+
+    def nothing_estimated(self) -> Path:
+        write_json(self.folder / "estimated.json", {"touched": 0.0, "stopped": False})
+        return self.folder / "estimated.json"
+
+    def judged_before(self, samples: pa.Table) -> Path:
+        """What embed gave the source images; copies are new."""
+        known = samples.filter(samples["parent"].is_null())
+        path = self.folder / "judged.parquet"
+        write_probabilities(path, known, np.full((len(known), len(CLASSES)), 1 / len(CLASSES), np.float32))
+        return path
 
     def final(self, dataset: Path, earlier: str, out: str) -> dict[str, Row]:
         """With encoders that learnt nothing, and a rule that lets nobody pass."""
@@ -130,9 +162,12 @@ class Project:
                 self.folder / f"encoders/{kind}-0-{fold}.safetensors",
             )
         cleanse_final.main(
-            Rule(k=2, signals=["neighbours"], support=1.0, relabel=1.0, near=0.0, far=0.0),
+            Rule(by="neighbours", k=2, agreement=1.0, relabel=1.0, far=0.0),
             profiles.SUPPORT,
             dataset=dataset,
+            classes=self.judged_before(samples=read_samples(dataset)),
+            planted=self.folder / "none.parquet",
+            expected=self.nothing_estimated(),
             encoders=self.folder / "encoders",
             earlier=self.folder / f"data/r1/{earlier}/verdicts.parquet",
             scores=self.scores(dataset, ""),
@@ -145,7 +180,7 @@ class Project:
 
     def gate(self, incoming: Path, candidate: Path, stages: list[str], out: str) -> None:
         gate.main(
-            gate.Params("measured", [0, 1], 2, 0.99, Profile(1, 8, 0.001, "cosine", 1, "float32")),
+            gate.Params("measured", "parts", [0, 1], 2, 0.99, Profile(1, 8, 0.001, "cosine", 1, "float32")),
             profiles.HEAD,
             profiles.FINETUNE,
             incoming=incoming,
@@ -202,7 +237,7 @@ def test_the_first_stage_applies_them(project: Project, capsys: pytest.CaptureFi
     given = {row["id"]: row["given_label"] for row in read_samples(project.folder / "influenced").to_pylist()}
     assert given["d"] == "ii"
     assert (
-        "dropped 3 of 13 images (23.1 %), kept 0 as the last of their class; 4 overridden by people"
+        "dropped 3 and relabelled 1 of 13 images, kept 0 as the last of their class; 4 overridden by people"
         in capsys.readouterr().out
     )
 

@@ -13,34 +13,34 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages import augment_edge_cases, cleanse_neighbours, embed, find_edge_cases, train_encoder
+from stages import augment_edge_cases, cleanse_neighbours, embed, ensemble, find_edge_cases, train_encoder
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs, no_pixels
-from tests.support.profiles import FINETUNE, HEAD, SUPPORT, profile
+from tests.support.profiles import ENSEMBLE, FINETUNE, HEAD, NETWORK, SUPPORT, profile
 from winnow.augmentation.edge_cases import Rule
 from winnow.augmentation.policy import Policy, Step
 from winnow.cleansing.neighbour_rule import Rule as NeighbourRule
 from winnow.dataset.images import read_images
-from winnow.dataset.samples import read_samples, samples_table
+from winnow.dataset.samples import label_indices, read_samples, samples_table
 from winnow.pipeline.files import write_json, write_table
 from winnow.pipeline.messages import UserError
+from winnow.representation import ensemble as networks
 from winnow.representation.contrastive import Contrast
-from winnow.representation.network import Training
-from winnow.representation.out_of_fold import NO_FOLD
+from winnow.representation.files import read_networks, with_folds
+from winnow.representation.out_of_fold import NO_FOLD, held_out_probabilities
 from winnow.representation.predictions import read_neighbours, read_probabilities
-from winnow.transforms.views import PairViews, Ranges
+from winnow.transforms.views import Ranges
 
-VIEWS = PairViews(shear=0.1, invert=0.2, shift=0.05, rotate_degrees=5.0, zoom=0.05, noise=0.05)
-TRAINING = Training(epochs=1, batch=8, learning_rate=0.001, weight_decay=0.0, views=VIEWS)
 ENCODERS = train_encoder.Params(
     seed=0,
+    retrain=True,
     dataset="cleanse_influence/dataset",
-    folds=2,
-    repeats=1,
-    contrast=Contrast(loss="margin", margin=1.0, temperature=0.1, dimensions=8, training=TRAINING),
-    classifier=TRAINING,
+    space="contrast",
+    contrast=Contrast(loss="margin", margin=1.0, temperature=0.1, dimensions=8, training=NETWORK),
 )
-EDGES = find_edge_cases.Params(seed=0, profile=profile(epochs=1), rule=Rule(k=3, agreement=0.5, quantile=0.5))
+EDGES = find_edge_cases.Params(
+    by="plane", seed=0, profile=profile(epochs=1), rule=Rule(k=3, agreement=0.5, quantile=0.5)
+)
 COPIES = augment_edge_cases.Params(
     seed=0,
     multiple=2.0,
@@ -64,25 +64,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     seen = competition_inputs(folder, "model", "pixels", "features")
     drawn = competition_inputs(folder, "model", "pixels", "user")
     whole = seen | drawn
-    find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png", **seen)
+    judged = {name: folder / "none.parquet" for name in ("classes", "embeddings")}  # by plane they have no say
+    find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png", **judged, **seen)
     given = {"dataset": dataset, "edge_cases": edges, "policy": policy}
     augment_edge_cases.main(COPIES, MOST, 20, **given, augmented=augmented, **drawn)
-    train_encoder.main(ENCODERS, HEAD, FINETUNE, dataset=augmented, encoders=encoders, **whole)
+    train_encoder.main(
+        ENCODERS, ENSEMBLE, HEAD, FINETUNE, dataset=augmented, networks=folder / "none", encoders=encoders, **whole
+    )
     embed.main(
         embed.Params(seed=0, neighbours=4),
+        8,
         dataset=augmented,
         encoders=encoders,
         embeddings=folder / "embeddings.parquet",
         neighbours=folder / "neighbours.parquet",
         classes=folder / "classes.parquet",
+        planted=folder / "planted.parquet",
         **whole,
     )
     return folder
 
 
 def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
-    rule = NeighbourRule(k=5, signals=["neighbours"], support=0.5, relabel=1.0, near=0.0, far=0.0)
-    read = ("dataset", "neighbours", "classes", "embeddings", "scores", "model", "pixels", "features", "user_signals")
+    rule = NeighbourRule(by="neighbours", k=5, agreement=0.5, relabel=1.0, far=0.0)
+    read: tuple[str, ...] = (
+        "dataset",
+        "neighbours",
+        "classes",
+        "embeddings",
+        "scores",
+        "model",
+        "pixels",
+        "features",
+        "user_signals",
+    )
+    read += ("planted", "earlier", "expected")
     written = ("overrides", "cleansed", "verdicts", "estimate", "signals", "sheet", "plane")
     with pytest.raises(UserError, match=r"cleanse_neighbours\.k is 5, but embed\.neighbours keeps 4; raise it"):
         cleanse_neighbours.main(rule, SUPPORT, 4, round="r1", **dict.fromkeys([*read, *written], tmp_path))
@@ -90,7 +106,7 @@ def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
 
 def test_edge_cases_are_source_images_of_train_that_belong_to_their_class(folder: Path) -> None:
     found = pq.read_table(folder / "edges.parquet")
-    assert found.column_names == ["id", "label", "agreement", "distance", "x", "y", "edge"]
+    assert found.column_names == ["id", "label", "agreement", "isolation", "x", "y", "edge"]
     samples = read_samples(folder / "set").to_pylist()
     assert found["id"].to_pylist() == [row["id"] for row in samples if row["split"] == "train"]
     assert any(found["edge"].to_pylist())
@@ -135,6 +151,8 @@ def test_a_class_that_new_labels_overfilled_loses_copies(folder: Path, tmp_path:
         dataset=tmp_path / "set",
         edge_cases=edges,
         sheet=tmp_path / "edges.png",
+        classes=tmp_path / "none.parquet",
+        embeddings=tmp_path / "none.parquet",
         **competition_inputs(tmp_path, "model", "pixels", "features"),
     )
     places = {"edge_cases": edges, "policy": folder / "policy.json", "augmented": out}
@@ -172,6 +190,7 @@ def training_jobs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Any]]:
         return [{"head.bias": torch.zeros(3)} for _ in jobs]
 
     monkeypatch.setattr(train_encoder, "run_jobs", record)
+    monkeypatch.setattr(networks, "run_jobs", record)
     return seen
 
 
@@ -181,9 +200,11 @@ def test_no_network_learns_from_the_fold_that_it_is_asked_about(
     seen = training_jobs(monkeypatch)
     train_encoder.main(
         ENCODERS,
+        ENSEMBLE,
         HEAD,
         FINETUNE,
         dataset=folder / "augmented",
+        networks=tmp_path / "none",
         encoders=tmp_path / "encoders",
         **competition_inputs(tmp_path, "model", "pixels", "features", "user"),
     )
@@ -211,9 +232,11 @@ def test_as_published_networks_learn_from_copies_too_which_are_in_the_fold_of_th
     seen = training_jobs(monkeypatch)
     train_encoder.main(
         replace(ENCODERS, dataset="augment/inverted"),
+        ENSEMBLE,
         HEAD,
         FINETUNE,
         dataset=folder / "augmented",
+        networks=tmp_path / "none",
         encoders=tmp_path / "encoders",
         **competition_inputs(tmp_path, "model", "pixels", "features", "user"),
     )
@@ -280,3 +303,78 @@ def test_a_tampered_table_is_told(folder: Path, tmp_path: Path, name: str, colum
     assert read(folder / f"{name}.parquet", samples) is not None
     with pytest.raises(UserError, match=r"told\.parquet: .*; run `dvc checkout --force "):
         read(tmp_path / "told.parquet", samples)
+
+
+def test_junk_is_planted_among_the_source_images(folder: Path) -> None:
+    table = pq.read_table(folder / "planted.parquet")
+    assert table.num_rows == 8
+    assert set(table["label"].to_pylist()) <= set(CLASSES)
+    assert np.allclose(np.array(table["probability"].to_pylist()).sum(axis=1), 1, atol=1e-5)
+
+
+def test_edge_cases_by_margin_are_those_of_the_probabilities_as_embed_wrote_them(folder: Path, tmp_path: Path) -> None:
+    """Embed judges copies and other splits as well, in another order than that of train."""
+    rule = replace(EDGES.rule, quantile=0.6)
+    find_edge_cases.main(
+        replace(EDGES, by="margin", rule=rule),
+        dataset=folder / "set",
+        edge_cases=tmp_path / "edges.parquet",
+        sheet=tmp_path / "edges.png",
+        classes=folder / "classes.parquet",
+        embeddings=folder / "embeddings.parquet",
+        **competition_inputs(tmp_path, "model", "pixels", "features"),
+    )
+    found = pq.read_table(tmp_path / "edges.parquet").to_pylist()
+    probability = {row["id"]: row["probability"] for row in pq.read_table(folder / "classes.parquet").to_pylist()}
+    places = {row["id"]: (row["x"], row["y"]) for row in pq.read_table(folder / "embeddings.parquet").to_pylist()}
+    samples = {row["id"]: row for row in read_samples(folder / "set").to_pylist()}
+    assert [row["id"] for row in found] == [one for one, row in samples.items() if row["split"] == "train"]
+    for row in found:
+        own = probability[row["id"]][CLASSES.index(row["label"])]
+        other = max(value for k, value in enumerate(probability[row["id"]]) if CLASSES[k] != row["label"])
+        assert row["agreement"] == own
+        assert row["isolation"] == pytest.approx(1 - own + other if own >= other else 0.0)
+        assert (row["x"], row["y"]) == places[row["id"]]
+        belong = [one["isolation"] for one in found if one["label"] == row["label"] and one["isolation"] > 0]
+        assert row["edge"] == (len(belong) > 1 and row["isolation"] >= max(1e-9, np.quantile(belong, 0.6)))
+    assert (tmp_path / "edges.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_probabilities_of_other_images_give_no_edge_cases(folder: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "classes.parquet", pq.read_table(folder / "classes.parquet").slice(1))
+    with pytest.raises(UserError, match=r"classes\.parquet is about other images than .* holds; run `dvc repro`"):
+        find_edge_cases.main(
+            replace(EDGES, by="margin"),
+            dataset=folder / "set",
+            edge_cases=tmp_path / "edges.parquet",
+            sheet=tmp_path / "edges.png",
+            classes=tmp_path / "classes.parquet",
+            embeddings=folder / "embeddings.parquet",
+            **competition_inputs(tmp_path, "model", "pixels", "features"),
+        )
+    assert not (tmp_path / "edges.parquet").exists()
+
+
+def test_the_ensemble_judges_the_images_as_delivered(folder: Path, tmp_path: Path) -> None:
+    """Copies of an earlier round are neither learnt from nor judged; every image is judged by what left it out."""
+    ensemble.main(
+        ENSEMBLE,
+        HEAD,
+        FINETUNE,
+        dataset=folder / "augmented",
+        classes=tmp_path / "classes.parquet",
+        planted=tmp_path / "planted.parquet",
+        networks=tmp_path / "networks",
+        **competition_inputs(tmp_path, "model", "pixels", "features", "user"),
+    )
+    source = read_samples(folder / "set")
+    probability = read_probabilities(tmp_path / "classes.parquet", source)
+    assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
+    networks = read_networks(tmp_path / "networks", classes=3)
+    roots, folds = with_folds(source, networks.folds, tmp_path)
+    pixels = read_images(folder / "set", source["id"].to_pylist(), no_pixels(tmp_path))
+    again = held_out_probabilities(pixels, label_indices(source), roots, folds, networks.classifiers)
+    assert np.allclose(again, probability, atol=1e-6)
+    planted = pq.read_table(tmp_path / "planted.parquet")
+    assert planted.num_rows == ENSEMBLE.junk
+    assert set(planted["label"].to_pylist()) <= set(CLASSES)

@@ -3,10 +3,12 @@
 from typing import Any
 
 from winnow.policy_search.label_check_training import Check
+from winnow.representation.ensemble import Ensemble
+from winnow.representation.network import Training
 from winnow.representation.support import Support
 from winnow.training.head import HeadProfile
 from winnow.training.training import Profile
-from winnow.transforms.views import Ranges
+from winnow.transforms.views import PairViews, Ranges
 
 COMPETITION = Profile(epochs=100, batch=8, learning_rate=0.0001, schedule="constant", most_steps=0, precision="float32")
 
@@ -25,7 +27,15 @@ def profile(**changes: Any) -> Profile:
 
 HEAD = HeadProfile(epochs=10, batch=8, learning_rate=1.0, momentum=0.9, ridge=1.0)
 FINETUNE = profile(epochs=1)
-SUPPORT = Support(neighbours=3, most_sound=0.02, relabel=0.4, stop=2.0)
+SUPPORT = Support(neighbours=3, most_sound=0.02, relabel=0.9, stop=2.0)
+NETWORK = Training(
+    epochs=1,
+    batch=8,
+    learning_rate=0.001,
+    weight_decay=0.0,
+    views=PairViews(shear=0.1, invert=0.2, shift=0.05, rotate_degrees=5.0, zoom=0.05, noise=0.05),
+)
+ENSEMBLE = Ensemble(seed=0, folds=2, repeats=1, junk=8, network=NETWORK)
 LABEL_CHECK = Check(
     folds=2,
     images_per_class=8,

@@ -38,6 +38,7 @@ REFERENCES: dict[str, Callable[[Image.Image, float], Image.Image]] = {
     "flip_x": lambda image, s: ImageOps.mirror(image),
     "flip_y": lambda image, s: ImageOps.flip(image),
     "rotate_180": lambda image, s: image.rotate(180),
+    "scale": lambda image, s: _affine(image, 1.5**-s, 0, 0, 0, 1.5**-s, 0),
 }
 
 

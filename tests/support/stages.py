@@ -20,10 +20,10 @@ from winnow.intake import source
 from winnow.model import extraction
 from winnow.pipeline import files, workers
 from winnow.pipeline.params import load_params
-from winnow.policy_search import backbone_check, label_check, search
-from winnow.representation import heads, out_of_fold
+from winnow.policy_search import backbone_check, judged, label_check, search
+from winnow.representation import ensemble, heads, out_of_fold
 
-WITH_JOBS = (workers, extraction, heads, out_of_fold, label_check, backbone_check, search)
+WITH_JOBS = (workers, extraction, ensemble, heads, out_of_fold, label_check, backbone_check, judged, search)
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:

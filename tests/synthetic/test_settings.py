@@ -15,12 +15,10 @@ from stages.synthesise import Params, main
 from tests.support.refusals import refused_params
 from tests.synthetic.test_numerals import TINY
 from winnow.pipeline.params import load_params
-from winnow.synthetic import near_junk
 from winnow.synthetic.hand import Hand, hands
 from winnow.synthetic.leaning import LEANINGS, Lean, leaning_strokes, leans_of
-from winnow.synthetic.near_junk import BEYOND, NEAR_KINDS
 from winnow.synthetic.numerals import CLASSES, numeral_strokes
-from winnow.synthetic.pen import Points, Stroke
+from winnow.synthetic.pen import Points
 from winnow.synthetic.setting import USUAL, Setting
 from winnow.synthetic.source import (
     Drawing,
@@ -34,7 +32,7 @@ from winnow.synthetic.source import (
 
 # Of the pixels of TINY's usual source, names and truth.csv, before there were settings.
 USUAL_DIGEST = "d935ced266094ac735815dae515c8481736060fc806186f45e131ee5e8ca64b0"
-HARD = Setting(ambiguous_hands=0.5, leaning=0.5, strength=1.0, confused=0.6, near_junk=0.8)
+HARD = Setting(ambiguous_hands=0.5, leaning=0.5, strength=1.0, confused=0.6, near_junk=0.8, filed=0.5, lone=0.0)
 PAIRS = [(truth, label) for label, truths in LEANINGS.items() for truth in truths]
 WRITERS = [dataclasses.replace(hand, letterform="plain") for hand in hands(np.random.default_rng(5), 60, spread=0.85)]
 
@@ -141,6 +139,14 @@ def test_junk_near_the_classes_has_its_share() -> None:
     assert np.mean(changed(plan, *pools)) == pytest.approx(0.8, abs=0.11)  # 4 standard errors of 200
 
 
+def test_junk_almost_the_numeral_of_its_folder_has_its_share() -> None:
+    writers = writer_pool(1, "train", 8, spread=0.3)
+    plan = [dataclasses.replace(drawing, truth="") for drawing in plan_clean("train", [20] * 10)]
+    near = dataclasses.replace(HARD, near_junk=1.0, filed=0.0)
+    pools = [Pool(writers, inverted=0.0, setting=dataclasses.replace(near, filed=filed)) for filed in (0.0, 0.7)]
+    assert np.mean(changed(plan, pools[0], pools[1])) == pytest.approx(0.7, abs=0.13)  # 4 standard errors of 200
+
+
 def test_a_confused_label_leans_whoever_wrote_it() -> None:
     pool = Pool(writer_pool(1, "train", 3, spread=0.3), inverted=0.0, setting=HARD)
     plain = Drawing("train", "v", 4, "x")
@@ -232,31 +238,3 @@ def test_a_strike_reaches_no_other_letter() -> None:
         strike = np.concatenate([stroke for stroke, is_tall in zip(strokes, tall, strict=True) if not is_tall])
         reached = [at for at in others if strike[:, 0].min() < at < strike[:, 0].max()]
         assert len(reached) == 1
-
-
-# --- junk near the classes ----------------------------------------------------------------------------------------
-
-
-def test_two_numerals_at_once_are_never_one_of_the_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
-
-    def drawing(text: str, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
-        drawn.append(text)
-        return numeral_strokes(text, hand, rng)
-
-    monkeypatch.setattr(near_junk, "numeral_strokes", drawing)
-    for seed in range(300):
-        near_junk.two_at_once(WRITERS[0], np.random.default_rng(seed))
-    assert not {first + second for first, second in zip(drawn[::2], drawn[1::2], strict=True)} & set(CLASSES)
-
-
-def test_longer_numerals_are_none_of_the_ten() -> None:
-    assert not set(BEYOND) & set(CLASSES)
-
-
-@pytest.mark.parametrize("kind", dict.fromkeys(NEAR_KINDS), ids=lambda kind: kind.__name__)
-def test_near_junk_of_every_kind_is_drawn_at_its_size(kind: object) -> None:
-    for seed, hand in enumerate(hands(np.random.default_rng(0), 20, spread=0.85)):
-        points = np.concatenate([stroke.points for stroke in kind(hand, np.random.default_rng(seed))])  # type: ignore[operator]
-        assert np.isfinite(points).all()
-        assert 0.4 < np.ptp(points, axis=0).max() < 7

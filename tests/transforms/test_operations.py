@@ -8,8 +8,9 @@ from tests.support.reference_operations import REFERENCES, inner_disc, reference
 from winnow.transforms.geometry import border_colour
 from winnow.transforms.operations import MOVING, OPERATIONS, apply, apply_to_pixels, check_operations, move
 
-GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
-RANDOM = ("gaussian_noise", "cutout")  # no reference image; their statistics are tested
+GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "scale")
+# Not in Pillow: their statistics are tested, and elastic and stroke in files of their own.
+NOT_IN_PILLOW = ("gaussian_noise", "cutout", "elastic", "stroke")
 SWITCHES = ("invert", "flip_x", "flip_y", "rotate_180")
 STRAIGHT_THROUGH = (*SWITCHES, "solarize", "posterize")  # their magnitude has no derivative
 
@@ -47,12 +48,15 @@ def test_the_names_are_the_agreed_ones_each_once() -> None:
             "flip_x",
             "flip_y",
             "rotate_180",
+            "scale",
+            "stroke",
+            "elastic",
         ]
     )
     assert all(operation.name == name for name, operation in OPERATIONS.items())
     assert tuple(MOVING) == GEOMETRIC
     assert len({operation.moves or operation.transform for operation in OPERATIONS.values()}) == len(OPERATIONS)
-    assert set(REFERENCES) | set(RANDOM) == set(OPERATIONS)
+    assert set(REFERENCES) | set(NOT_IN_PILLOW) == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -101,8 +105,13 @@ def test_each_operation_is_pillows(name: str, channels: int) -> None:
 
 
 def _read_inside(name: str, strength: float, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) pixels that a translation reads from inside; all of them for other operations."""
+    """(H, W) pixels that a translation or a scale reads from inside; all of them for other operations."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    if name == "scale":
+        y, x = (
+            (place - (side - 1) / 2) * 1.5**-strength + (side - 1) / 2
+            for place, side in zip((y, x), shape, strict=True)
+        )
     x -= 0.45 * strength * shape[1] * (name == "translate_x")
     y -= 0.45 * strength * shape[0] * (name == "translate_y")
     return (x >= 0) & (x <= shape[1] - 1) & (y >= 0) & (y <= shape[0] - 1)
@@ -129,8 +138,9 @@ def test_moves_together_are_one_after_another() -> None:
         ("shear_y", "rotate"),
         ("translate_x", "rotate"),
         ("shear_x", "shear_y"),
+        ("scale", "translate_x"),
     ):
-        strong = [0.3 if name.startswith("translate") else 1.0 for name in (first, second)]
+        strong = [{"translate_x": 0.3, "scale": 0.6}.get(name, 1.0) for name in (first, second)]
         together = move(images, [list(zip((first, second), strong, strict=True))] * 16, generator(3))
         rng = generator(3)
         apart = apply(first, images, torch.full((16,), strong[0]), rng)
@@ -168,6 +178,17 @@ def test_what_is_read_from_outside_has_the_borders_colour(name: str) -> None:
     result = apply(name, images, torch.ones(8), generator())
     corners = torch.stack([result[:, :, i, j] for i in (0, -1) for j in (0, -1)])  # (4, B, C)
     torch.testing.assert_close(corners, torch.tensor([0.25, 0.75, 0.25]).expand(4, 8, 3))
+
+
+def test_a_square_is_scaled_about_the_centre_by_the_factor() -> None:
+    images = torch.ones((12, 1, 36, 48))
+    images[:, :, 12:24, 18:30] = 0.0  # 12 pixels wide
+    sums = (1 - apply("scale", images, torch.ones(12), generator())).sum(dim=(1, 2, 3))
+    assert {round(one) for one in sums.tolist()} == {18 * 18, 8 * 8}
+    halfway = (1 - apply("scale", images, torch.full((12,), 0.5), generator()))[:, 0]
+    for row in halfway[:, 18]:
+        assert min(abs(row.sum().item() - 12 * 1.5**s) for s in (0.5, -0.5)) < 0.3  # 14.7 or 9.8 pixels
+    torch.testing.assert_close(halfway, halfway.flip(1, 2))
 
 
 def test_the_noise_has_its_standard_deviation_on_every_pixel_and_channel_alone() -> None:
@@ -237,7 +258,7 @@ def test_white_paper_has_a_gradient_too() -> None:
 
 def test_the_same_generator_gives_the_same_pixels_and_another_others() -> None:
     pixels = photographs(6, 1)
-    for name in ("rotate", "gaussian_noise", "cutout"):
+    for name in ("rotate", "gaussian_noise", "cutout", "elastic", "stroke"):
         first, again, other = (apply_to_pixels(name, pixels, np.full(6, 0.8), generator(s)) for s in (1, 1, 2))
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)

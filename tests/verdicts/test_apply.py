@@ -1,15 +1,19 @@
 """Copies follow their source image, a class never ends, and the representation's verdicts become a dataset."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from winnow.cleansing.cleanse import cleanse
+from tests.support.profiles import SUPPORT
+from winnow.cleansing.cleanse import ByPlanted, cleanse, relabelled
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.samples import samples_table
+from winnow.pipeline.files import write_table
+from winnow.representation.planted_faults import Planted, distribution
 from winnow.representation.predictions import Neighbours
 from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
@@ -92,7 +96,7 @@ def test_the_best_supported_images_of_a_class_stay() -> None:
     assert keep_minimum(verdicts, labels, np.array([""] * 5)) == verdicts
 
 
-RULE = Rule(k=2, signals=["neighbours", "label_quality"], support=0.5, relabel=1.0, near=50.0, far=50.0)
+RULE = Rule(by="neighbours", k=2, agreement=0.5, relabel=1.0, far=50.0)
 EVEN = np.full((8, 2), 0.5, np.float32)  # a classifier that cannot tell
 
 
@@ -121,11 +125,9 @@ def test_verdicts_cover_train_and_val_with_their_neighbours_as_evidence(neighbou
     assert set(by_id) == {"a", "b", "c", "d", "e", "f", "d1"}
     assert by_id["d"]["action"] == RELABEL
     assert (by_id["d"]["label_after"], by_id["d"]["evidence"]) == ("ii", ["e", "f"])
-    assert by_id["d"]["support"] == pytest.approx(0.1)  # mean of 0 of 2 neighbours and 0.2
+    assert by_id["d"]["support"] == 0.0  # of 2 neighbours
     assert (by_id["d1"]["action"], by_id["d1"]["label_after"]) == (RELABEL, "ii")  # with its source image
-    assert (
-        by_id["d1"]["reason"] == "as its source image; support 1.00"
-    )  # of both neighbours; the label quality was of i
+    assert by_id["d1"]["reason"] == "as its source image; 100% of its neighbours are ii"
     assert {row["id"]: row["label"] for row in left.to_pylist() if row["id"] in ("d", "d1")} == {"d": "ii", "d1": "ii"}
     signals = {row["id"]: row for row in result.signals.to_pylist()}
     assert set(signals) == {"a", "b", "c", "d", "e", "f"}
@@ -137,10 +139,11 @@ def test_a_copy_of_a_dropped_image_goes_and_says_why(neighbours) -> None:  # typ
     samples, near = neighbours
     index = near.index.copy()
     index[0, 3], index[0, 6] = [0, 4], [0, 1]  # d's neighbours disagree, and those of its copy are content
-    told = cleanse(samples, Neighbours(index, near.distance), EVEN, {"d": 0.2}, RULE, {}, **NAMES)
+    stricter = dataclasses.replace(RULE, agreement=0.75)
+    told = cleanse(samples, Neighbours(index, near.distance), EVEN, {"d": 0.2}, stricter, {}, **NAMES)
     by_id = {row["id"]: row for row in told.verdicts.to_pylist()}
     assert (by_id["d"]["action"], by_id["d1"]["action"]) == (DROP, DROP)
-    assert by_id["d1"]["reason"].startswith("as its source image; support ")
+    assert by_id["d1"]["reason"].startswith("as its source image; 100% of its neighbours are i")
     assert not {"d", "d1"} & set(told.samples["id"].to_pylist())
 
 
@@ -153,31 +156,75 @@ def test_a_copy_that_does_not_show_its_source_images_new_label_goes(neighbours) 
     assert (by_id["d"][0], by_id["d1"]) == (RELABEL, (DROP, 0.0))
 
 
-def test_label_quality_can_save_an_image_from_its_neighbours(neighbours) -> None:  # type: ignore[no-untyped-def]
-    samples, near = neighbours
-    told = cleanse(samples, near, EVEN, {"d": 1.0}, RULE, {}, **NAMES).verdicts
-    assert {row["id"]: row["action"] for row in told.to_pylist()}["d"] == KEEP
-
-
-def test_the_classifier_counts_where_the_rule_names_it(neighbours) -> None:  # type: ignore[no-untyped-def]
+def test_signals_are_written_beside_the_verdicts_and_have_no_say(neighbours) -> None:  # type: ignore[no-untyped-def]
     samples, near = neighbours
     probability = EVEN.copy()
-    probability[0] = (0.1, 0.9)  # a, which its neighbours support
-    probability[3] = (0.125, 0.875)  # d, which they do not
-    classifying = dataclasses.replace(RULE, signals=["neighbours", "classifier"], relabel=0.8)
-    result = cleanse(samples, near, probability, {}, classifying, {}, **NAMES)
-    told = {row["id"]: (row["action"], row["support"], row["reason"]) for row in result.verdicts.to_pylist()}
-    assert told["a"] == (KEEP, pytest.approx(0.55), "support 0.55")
-    assert told["d"] == (
-        RELABEL,
-        pytest.approx(0.0625),
-        "100% of its neighbours are ii, the classifier sees ii (88%), i at 12%",
+    probability[3] = (0.875, 0.125)  # d, whose label the classifier supports
+    result = cleanse(samples, near, probability, {"d": 1.0}, RULE, {}, **NAMES)
+    assert {row["id"]: row["action"] for row in result.verdicts.to_pylist()}["d"] == RELABEL
+    (signals,) = (row for row in result.signals.to_pylist() if row["id"] == "d")
+    assert (signals["classifier"], signals["label_quality"], signals["support"]) == (0.875, 1.0, 0.0)
+
+
+# --- by planted faults --------------------------------------------------------------------------------------------
+
+BY_SUPPORT = dataclasses.replace(RULE, by="support")
+SOUND, ANOTHER, UNUSUAL = (1.0, -1.0), (-1.0, 1.0), (-0.6, -0.9)  # scores of i and ii
+
+
+def planted(scores: list[tuple[float, float]], *, faults: float) -> ByPlanted:
+    """With the support 0.5 as the threshold, which a score of -0.5 has."""
+    found = Planted(
+        np.array(scores), distribution(np.linspace(-1, 0, 11)), distribution(np.linspace(0, 1, 11)), faults, 0.5
     )
-    stricter = cleanse(
-        samples, near, probability, {}, dataclasses.replace(classifying, relabel=0.9), {}, **NAMES
-    ).verdicts
-    assert {row["id"]: row["action"] for row in stricter.to_pylist()}["d"] == DROP  # the neighbours alone do not do
-    assert {row["id"]: row["classifier"] for row in result.signals.to_pylist()}["a"] == pytest.approx(0.1)
+    return ByPlanted(found, dataclasses.replace(SUPPORT, relabel=0.8))
+
+
+def test_by_support_neighbours_have_no_say(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    scores = [ANOTHER, SOUND, SOUND, SOUND, ANOTHER, ANOTHER, SOUND, ANOTHER]  # of a alone those of ii
+    result = cleanse(samples, near, EVEN, {}, BY_SUPPORT, {}, **NAMES, by_planted=planted(scores, faults=0.2))
+    told = {row["id"]: (row["action"], row["label_after"]) for row in result.verdicts.to_pylist()}
+    assert told["a"] == (RELABEL, "ii")
+    assert {one for one, (action, _) in told.items() if action != KEEP} == {"a"}
+    assert result.estimate.touched == pytest.approx(1 / 6)  # of the source images
+    assert (result.estimate.faults, result.estimate.stopped) == (0.2, False)
+
+
+def test_a_new_label_that_is_not_confirmed_drops_the_image_and_its_copies(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    scores = [SOUND, SOUND, SOUND, UNUSUAL, ANOTHER, ANOTHER, SOUND, ANOTHER]
+    for renamed, action in ((["d"], DROP), (["a"], DROP)):
+        result = cleanse(
+            samples, near, EVEN, {}, BY_SUPPORT, {}, **NAMES, by_planted=planted(scores, faults=0.2), renamed=renamed
+        )
+        told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
+        assert told["d"][0] == told["d1"][0] == action
+        assert told["d"][1].startswith("new label i not confirmed" if renamed == ["d"] else "support 0.45 for i")
+        assert told["a"][0] == KEEP  # confirmed
+        assert not {"d", "d1"} & set(result.samples["id"].to_pylist())
+        assert result.estimate.touched == pytest.approx(0.0 if renamed == ["d"] else 1 / 5)  # a new label is not found
+
+
+def test_a_cleansing_that_stops_still_wants_its_new_labels_confirmed(neighbours) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    scores = [ANOTHER, SOUND, SOUND, UNUSUAL, ANOTHER, ANOTHER, SOUND, ANOTHER]  # a would be relabelled
+    result = cleanse(
+        samples, near, EVEN, {}, BY_SUPPORT, {}, **NAMES, by_planted=planted(scores, faults=0.001), renamed=["d"]
+    )
+    told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
+    assert result.estimate.stopped
+    assert told["a"][0] == KEEP
+    assert told["a"][1].startswith("ranked only, ")
+    assert (told["d"][0], told["d1"][0]) == (DROP, DROP)
+    assert told["d1"][1].startswith("as its source image; ")
+    assert set(result.samples["id"].to_pylist()) == {"a", "b", "c", "e", "f", "t"}
+
+
+def test_relabelled_names_what_a_verdict_table_renamed(neighbours, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    samples, near = neighbours
+    write_table(tmp_path / "verdicts.parquet", cleanse(samples, near, EVEN, {}, RULE, {}, **NAMES).verdicts)
+    assert set(relabelled(tmp_path / "verdicts.parquet")) == {"d", "d1"}
 
 
 def test_no_class_ends_even_if_all_its_images_are_doubted() -> None:

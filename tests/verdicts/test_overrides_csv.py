@@ -338,7 +338,7 @@ def test_an_override_holds_whatever_the_verdicts_say(
     assert set(kept["action"].to_pylist()) <= {KEEP}
 
 
-RULE = Rule(k=2, signals=["neighbours"], support=0.5, relabel=1.0, near=50.0, far=50.0)
+RULE = Rule(by="neighbours", k=2, agreement=0.5, relabel=1.0, far=50.0)
 
 
 def silent(samples: pa.Table) -> np.ndarray:

@@ -22,23 +22,23 @@ EDGE_CASE = "edge_case"  # origin of the copies of edge cases
 INVERTED, NOT_INVERTED = "inversion", "faster_autoaugment"  # origin of a copy with and without its inversion
 
 
-def lowest_quality(
-    ids: Sequence[str], quality: npt.NDArray[np.float64], places: Sequence[tuple[str, str]], *, count: int
+def lowest_scored(
+    ids: Sequence[str], score: npt.NDArray[np.float64], places: Sequence[tuple[str, str]], *, count: int
 ) -> Mask:
-    """(N,) true for the images of the lowest label quality, as many as are to be dropped; ties by id.
+    """(N,) true for the images of the lowest score, as many as are to be dropped; ties by id.
 
     The last images of a class in its split (``LEAST``) are passed over, as a cleansing passes them over, so that fewer
     are dropped where no others are left.
 
     Args:
         ids: (N,) of the images.
-        quality: (N,) label quality, lower is worse.
+        score: (N,) lower is worse.
         places: (N,) split and class of each.
         count: images that are to be dropped.
     """
     standing = {place: places.count(place) for place in set(places)}
     dropped = np.zeros(len(ids), dtype=bool)
-    for row in sorted(range(len(ids)), key=lambda row: (quality[row], ids[row])):
+    for row in sorted(range(len(ids)), key=lambda row: (score[row], ids[row])):
         if dropped.sum() == count:
             break
         if standing[places[row]] > LEAST[places[row][0]]:
@@ -59,7 +59,9 @@ def random_policy(found: Policy, rng: np.random.Generator) -> Policy:
         rng: of operations and magnitudes.
     """
     most = {name: max(found.limits.get(name, {}).values(), default=1.0) for name in found.operations}
-    offered = [name for name in found.operations if most[name] > 0]
+    # A candidate's operations are part of its structure; a critic could choose from all.
+    used = {step.operation for steps in found.sub_policies for step in steps} if found.candidate else set(most)
+    offered = [name for name in found.operations if most[name] > 0 and name in used]
     drawn = tuple(
         tuple(
             replace(step, operation=offered[rng.integers(len(offered))], magnitude=float(rng.random()))

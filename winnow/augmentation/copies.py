@@ -34,6 +34,8 @@ Pixels = npt.NDArray[np.uint8]
 Plan = list[list[Applied]]  # by image, the operations applied, in order
 
 
+RANDOM_STAGES = 2  # as published: operations of a random copy
+
 Draw = Callable[[Pixels, list[str], torch.Generator], tuple[Pixels, Plan]]  # pixels, class names, generator
 
 
@@ -51,9 +53,17 @@ def from_policy(policy: Policy, *, chained: int) -> Draw:
     return lambda pixels, labels, generator: sample(policy, pixels, labels, generator, chained=chained)
 
 
+def stages_at_random(policy: Policy) -> int:
+    """How many random operations follow one another: as many as the critic's sub-policies have.
+
+    Those of a candidate may have all operations, each a little, which at random would be far more than the published.
+    """
+    return RANDOM_STAGES if policy.candidate else max(map(len, policy.sub_policies))
+
+
 def at_random(policy: Policy) -> Draw:
-    """Operations among those the search was offered, as many as a sub-policy has; all uniform, without limits."""
-    stages = max(map(len, policy.sub_policies))
+    """Operations among those that are offered, a few in a row; all uniform, without limits."""
+    stages = stages_at_random(policy)
 
     def draw(pixels: Pixels, labels: list[str], generator: torch.Generator) -> tuple[Pixels, Plan]:
         plan = draw_at_random(policy.operations, stages, len(pixels), generator)

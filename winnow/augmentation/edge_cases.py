@@ -1,8 +1,10 @@
-"""Edge cases: images that clearly belong to their class's cluster but are isolated in it.
+"""Edge cases: images that clearly belong to their class but are isolated in it.
 
-In a plane of features, an image belongs to its cluster when its neighbours share its label, and is isolated when its
-closest neighbour of its own class is far, compared with what is usual in the class. Edge cases are where a class is
-sparsely sampled, so that copies of them add more than copies of frequent images.
+By margin, they are those of which networks that were not trained on them are least sure, though their labels stand.
+
+As published, in a plane of features, an image belongs to its cluster when its neighbours share its label, and is
+isolated when its closest neighbour of its own class is far, compared with what is usual in the class. Edge cases are
+where a class is sparsely sampled, so that copies of them add more than copies of frequent images.
 """
 
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ class Found:
     """The findings, one row per image."""
 
     agreement: npt.NDArray[np.float64]  # (N,) share of the neighbours that carry its label
-    distance: npt.NDArray[np.float64]  # (N,) to the closest of its class; 0 where there is no other
+    isolation: npt.NDArray[np.float64]  # (N,) distance to the closest of its class, or 1 minus its margin
     edge: npt.NDArray[np.bool_]  # (N,)
 
 
@@ -68,23 +70,47 @@ def find_edge_cases(points: Points, labels: npt.NDArray[np.int64], rule: Rule) -
     return Found(agreement, distance, edge)
 
 
+def find_by_margin(probability: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], *, quantile: float) -> Found:
+    """The images with the smallest margins of each class: probability of the label less that of the likeliest other.
+
+    One of which another class is likelier is none, since its label may be wrong, and counts as the least isolated, so
+    that it is copied last. A class of one image has none.
+
+    Args:
+        probability: (N, K) of each class, out of fold; NaN is unknown and counts as 0.
+        labels: (N,) class indices.
+        quantile: of its class's isolation; at or above it an image is an edge case.
+    """
+    known, rows = np.nan_to_num(probability).astype(np.float64), np.arange(len(labels))
+    own, others = known[rows, labels], known.copy()
+    others[rows, labels] = 0
+    margin = own - others.max(axis=1, initial=0)
+    isolation = np.where(margin >= 0, 1 - margin, 0.0)
+    edge = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        belongs = np.flatnonzero((labels == label) & (margin >= 0))
+        if len(belongs) > 1:
+            edge[belongs] = isolation[belongs] >= np.quantile(isolation[belongs], quantile)
+    return Found(own, isolation, edge)
+
+
 def choose_edge_parents(
     labels: npt.NDArray[np.int64],
-    distance: npt.NDArray[np.float64],
+    isolation: npt.NDArray[np.float64],
     edge: npt.NDArray[np.bool_],
     *,
     missing: npt.NDArray[np.int64],
     copies: int,
     room: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """The source image of each copy: a class's edge cases, the furthest first, each equally often or once more.
+    """The source image of each copy: a class's edge cases, the most isolated first, each equally often or once more.
 
-    A class with too few edge cases for ``copies`` each also uses its other images, the furthest first; one with too few
-    images at all uses each of them more often.
+    A class with too few edge cases for ``copies`` each also uses its other images, the most isolated first; one with
+    too few images at all uses each of them more often.
 
     Args:
         labels: (N,) class indices.
-        distance: (N,) to the closest of the class.
+        isolation: (N,).
         edge: (N,).
         missing: (K,) copies that each class shall get.
         copies: at most of one image, while its class has others.
@@ -103,7 +129,7 @@ def choose_edge_parents(
             continue
         if not len(members):
             raise ValueError(f"class {label} has no image to copy, {wanted} copies are wanted")
-        order = members[np.lexsort((-distance[members], ~edge[members]))]  # edge cases first, the furthest first
+        order = members[np.lexsort((-isolation[members], ~edge[members]))]  # edge cases first, the most isolated first
         parents = order[: max(int(edge[members].sum()), -(-wanted // copies))]
         times[parents] = wanted // len(parents)
         times[parents[: wanted % len(parents)]] += 1

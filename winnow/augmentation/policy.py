@@ -54,18 +54,22 @@ class Policy:
     sub_policies: tuple[tuple[Step, ...], ...]
     limits: Limits = field(default_factory=dict)
     cut: tuple[Mapping[str, Any], ...] = ()  # report of the label check, one row per finding
+    chained: int | None = None  # sub-policies that a copy takes; None: as whoever draws says
+    candidate: str | None = None  # of the halving, the one that won; None: found by the critic
 
     def limit(self, operation: str, label: str) -> float:
         """The largest magnitude that a class's label survives; 1 where the label check has not judged it."""
         return self.limits.get(operation, {}).get(label, 1.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, as policy.json has them."""
+        """Plain values, as policy.json has them; what is None has no key."""
+        settled = {"chained": self.chained, "candidate": self.candidate}
         return {
             "sub_policies": [[asdict(step) for step in steps] for steps in self.sub_policies],
             "operations": list(self.operations),
             "limits": {operation: dict(sorted(by_class.items())) for operation, by_class in self.limits.items()},
             "cut": [dict(row) for row in self.cut],
+            **{key: value for key, value in settled.items() if value is not None},
         }
 
 
@@ -115,8 +119,9 @@ def draw_from_policy(
         policy: the policy.
         labels: (N,) class names, which choose the limits.
         generator: of every draw.
-        chained: n; 1 is the method as published.
+        chained: n, where the policy does not say it itself; 1 is the method as published.
     """
+    chained = policy.chained or chained
     weakened = [[_weakened(step, chained) for step in steps] for steps in policy.sub_policies]
     stages = max(map(len, weakened))
     chosen = torch.randint(len(policy.sub_policies), (len(labels), chained), generator=generator).tolist()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from winnow.augmentation.policy import Policy, Step
-from winnow.pipeline.fields import Share, section
+from winnow.pipeline.fields import Few, Share, section
 from winnow.pipeline.json_files import read_section
 from winnow.transforms.operations import OPERATIONS, check_operations
 
@@ -23,7 +23,9 @@ POLICY = {  # key of policy.json: meaning
     "cut[].untouched": "share of them recognised untouched; null without images",
     "cut[].recognised": "share of them recognised under the operation; null without images",
     "cut[].more_often_taken_for": "the class whose predictions rise the most; null where none rises",
-    "cut[].verdict": "survives, cut, not judged, or refused for all",
+    "cut[].verdict": "survives, cut, not judged, refused for all, or look not shown (too few delivered images have it)",
+    "chained": "sub-policies that a copy takes, whatever augment.chained is; if found by the judge",
+    "candidate": "the one of search_policy.candidates that won; if found by the judge",
 }
 
 
@@ -33,6 +35,8 @@ class _File:
     operations: list[str]
     limits: dict[str, dict[str, Share]]  # by operation and class
     cut: list[dict[str, Any]]
+    chained: Few | None = None
+    candidate: str | None = None
 
     def __post_init__(self) -> None:
         check_operations(self.operations)
@@ -51,6 +55,8 @@ class _File:
             tuple(map(tuple, self.sub_policies)),
             self.limits,
             tuple(self.cut),
+            self.chained,
+            self.candidate,
         )
 
 

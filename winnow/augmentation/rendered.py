@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from winnow.augmentation.copies import PASSED_ON, REDRAWS
+from winnow.augmentation.copies import PASSED_ON, REDRAWS, stages_at_random
 from winnow.augmentation.policy import Policy, draw_at_random, draw_from_policy
 from winnow.augmentation.rendering import Steps, fixed, recorded, render
 from winnow.dataset.images import encode_jpeg
@@ -49,7 +49,7 @@ def plan_from_policy(policy: Policy, *, chained: int) -> DrawPlan:
 
 def plan_at_random(policy: Policy) -> DrawPlan:
     """As ``copies.at_random``."""
-    stages = max(map(len, policy.sub_policies))
+    stages = stages_at_random(policy)
     return lambda labels, generator: draw_at_random(policy.operations, stages, len(labels), generator)
 
 

@@ -4,7 +4,8 @@
 drawn first (``fixed``) and recorded with the operations, so that the picture that a model saw at its own size can be
 rendered at the size of the photograph. The same steps give the same picture, up to its resolution:
 
-- Shifts, squares and places are fractions of the image as they are; angles and shears do not depend on its size.
+- Shifts, squares and places are fractions of the image as they are, and so are the growth of a stroke and the field of
+  ``elastic``, which is drawn without its pixels; angles, shears and scales do not depend on its size.
 - Noise and sharpness act on details. At GRAIN pixels of the longer side and below they are the operations as they are;
   above, they act at the scale that one pixel has there: noise in cells, the smoothing kernel as wide in the picture.
 - ``equalize``, ``posterize`` and ``solarize`` are not linear, so that fine texture, which a small picture lacks, may
@@ -94,9 +95,11 @@ def render(pixels: Pixels, steps: Steps) -> Pixels:
         (H, W, C) uint8, determined by pixels and steps.
 
     Raises:
-        ValueError: an unknown operation, an incomplete map of ``random_affine``, or noise or a square without its seed.
+        ValueError: an unknown operation, an incomplete map of ``random_affine``, or noise, a square or a field without
+            its seed.
 
-    Time O(HW) a step. 12 million coloured pixels: 1 to 3 s and 0.5 GB on one core, at most 9 s (sharpness) and 0.7 GB.
+    Time O(HW) a step. 12 million coloured pixels: 1 to 3 s and 0.5 GB on one core, at most 9 s (sharpness) and 0.7 GB;
+    ``stroke``, O(HW log W), takes 13 s and 1.4 GB.
     """
     check(steps)
     if not steps:

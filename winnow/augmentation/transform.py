@@ -39,7 +39,8 @@ class PolicyTransform(nn.Module):
 
         Args:
             policy: the policy.
-            chained: sub-policies that an image takes (``draw_from_policy``); params.yaml: augment.chained.
+            chained: sub-policies that an image takes (``draw_from_policy``), where the policy does not say it itself;
+                params.yaml: augment.chained.
             classes: names by class index, where labels are given as indices; ``ImageFolder`` has them as ``classes``.
         """
         super().__init__()

@@ -1,6 +1,6 @@
 """Cleansing by representation: out-of-fold predictions turned into verdicts and a cleaner samples table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,18 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.cleansing.neighbour_rule import Rule, judge_labels
+from winnow.cleansing.neighbour_rule import Rule, judge_by_neighbours
 from winnow.cleansing.planted_rule import Estimate, judge_by_planted, within_estimate
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, column, label_indices, only_source
 from winnow.dataset.streaming import read_thumbnails
 from winnow.pictures.contact_sheet import contact_sheet
 from winnow.pipeline.files import Columns, read_table, write_bytes, write_json, write_table
-from winnow.representation.planted_flips import Planted
+from winnow.representation.planted_faults import Planted
 from winnow.representation.predictions import Neighbours, Points
 from winnow.representation.support import Support
 from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
-from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VERDICT_SCHEMA, Verdict
 from winnow.verdicts.overrides import Override, overrides_on, taken_away
 
 SIGNALS: Columns = {
@@ -27,10 +27,7 @@ SIGNALS: Columns = {
     "neighbours": (pa.float64(), "share of its neighbours that have its label"),
     "classifier": (pa.float32(), "out-of-fold probability of its label; NaN where no classifier was trained on it"),
     "label_quality": (pa.float64(), "by the valuation; NaN where it has none"),
-    "support": (
-        pa.float64(),
-        "mean of the signals that `cleanse_neighbours.signals` names; with a backbone, by planted wrong labels",
-    ),
+    "support": (pa.float64(), "of its label, by which the verdict was given"),
 }
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
 
@@ -47,7 +44,7 @@ class Cleansed:
 
 @dataclass(frozen=True)
 class ByPlanted:
-    """What the rule on planted labels needs, where features are used."""
+    """What the rule on planted faults needs."""
 
     planted: Planted  # rows as those of the samples
     settings: Support
@@ -64,7 +61,7 @@ def cleanse(
     round_name: str,
     stage: str,
     by_planted: ByPlanted | None = None,
-    predicted: npt.NDArray[np.float64] | None = None,
+    renamed: Collection[str] = (),
 ) -> Cleansed:
     """The verdicts, and the samples that they leave.
 
@@ -72,15 +69,13 @@ def cleanse(
         samples: source images and copies, N rows.
         near: neighbours of every row, as rows of ``samples``.
         probability: (N, K) of each class, by classifiers that were not trained on the image.
-        label_quality: by the valuation for the label as it stands, by id of a source image; a copy has its source
-            image's, and an image without one is judged by the other signals.
+        label_quality: by the valuation, by id of a source image; it is written beside the other signals.
         rule: when an image is dropped or relabelled; of the planted rule, the k of the neighbours that are evidence.
         overrides: by id; each applies to the image and its copies, whatever the verdict of the rule.
         round_name: for the verdict table.
         stage: for the verdict table.
-        by_planted: judge by planted labels instead of the rule, and touch no more than twice the estimate allows.
-        predicted: (N, K) by the user's own model, NaN where it says nothing: a further signal of the rule. The planted
-            labels have it already.
+        by_planted: judge by planted faults, and touch no more than a multiple of the estimate; None: by neighbours.
+        renamed: ids of source images that earlier verdicts of the round gave their labels.
     """
     classes, labels = class_names(samples), label_indices(samples)
     ids, parents = column(samples, "id"), column(samples, "parent")
@@ -91,23 +86,13 @@ def cleanse(
     roots = np.where(parents == "", ids, parents)[suspects]
     quality = np.array([label_quality.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
     source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
+    newly = source & np.isin(ids[suspects], list(renamed))  # confirmed or not, they do not count as found here
 
-    def judge(new: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> list[Verdict]:
-        """Verdicts under (n,) labels; ``known`` are those that the valuation judged: others have no label quality."""
+    def judge(new: npt.NDArray[np.int64]) -> list[Verdict]:
+        """Verdicts under (n,) labels."""
         if by_planted is None:
             distance = near.distance[:, suspects, 0].mean(axis=0).astype(np.float64)
-            judged_quality = np.where(known, quality, np.nan)
-            return judge_labels(
-                new,
-                voted,
-                distance,
-                classes=classes,
-                rule=rule,
-                probability=given,
-                label_quality=judged_quality,
-                predicted=None if predicted is None else predicted[suspects],
-                copies=~source,
-            )
+            return judge_by_neighbours(new, voted, distance, classes=classes, rule=rule, copies=~source)
         return judge_by_planted(
             new,
             suspects,
@@ -116,14 +101,15 @@ def cleanse(
             classes=classes,
             settings=by_planted.settings,
             copies=~source,
+            renamed=newly,
         )
 
-    judged_alone, estimate = _within(judge(labels[suspects], source | ~source), labels[suspects], source, by_planted)
+    by_rule = judge(labels[suspects])
+    judged_alone, estimate = _within(by_rule, labels[suspects], source & ~newly, by_planted)
+    judged_alone = [old if was else kept for old, kept, was in zip(by_rule, judged_alone, newly, strict=True)]
     overridden = overrides_on(judged, overrides)
     free = ~source & np.array([one is None for one in overridden], dtype=bool)
-    verdicts = settle(judged_alone, judged, overridden)
-    if not estimate.stopped:
-        verdicts = _copies_along(verdicts, labels[suspects], roots, free, judge)
+    verdicts = _copies_along(settle(judged_alone, judged, overridden), labels[suspects], roots, free, judge)
     evidence = [[] if one else ids[row].tolist() for row, one in zip(index[0], overridden, strict=True)]
     table = verdict_table(judged, verdicts, classes, evidence, round_name=round_name, stage=stage)
     signals = pa.table(
@@ -145,9 +131,9 @@ def _within(
     source: npt.NDArray[np.bool_],
     by_planted: ByPlanted | None,
 ) -> tuple[list[Verdict], Estimate]:
-    """The verdicts within the estimate. The competition's rule has none: its signals also drop what shows no class."""
-    faults, stop = (np.nan, np.inf) if by_planted is None else (by_planted.planted.faults, by_planted.settings.stop)
-    return within_estimate(verdicts, labels, faults=faults, counted=source, stop=stop)
+    """The verdicts within the estimate; the rule on neighbours has none."""
+    planted, stop = (None, np.inf) if by_planted is None else (by_planted.planted, by_planted.settings.stop)
+    return within_estimate(verdicts, labels, planted=planted, counted=source, stop=stop)
 
 
 def _copies_along(
@@ -155,7 +141,7 @@ def _copies_along(
     labels: npt.NDArray[np.int64],
     roots: npt.NDArray[np.str_],
     copies: npt.NDArray[np.bool_],
-    judge: Callable[[npt.NDArray[np.int64], npt.NDArray[np.bool_]], list[Verdict]],
+    judge: Callable[[npt.NDArray[np.int64]], list[Verdict]],
 ) -> list[Verdict]:
     """The verdicts, the copies following their source image.
 
@@ -167,14 +153,14 @@ def _copies_along(
         labels: (N,) class indices before.
         roots: (N,) id of the source image of each.
         copies: (N,) copies without an override.
-        judge: verdicts from (N,) labels, and (N,) whether it is the label before.
+        judge: verdicts from (N,) labels.
     """
     fate = {root: one for root, one, copy in zip(roots.tolist(), verdicts, copies, strict=True) if not copy}
     lost = [copy and fate[root].action == DROP for root, copy in zip(roots.tolist(), copies, strict=True)]
     new = {root: one.label for root, one in fate.items() if one.action == RELABEL}
     given = np.array([new.get(root, label) for root, label in zip(roots.tolist(), labels, strict=True)], dtype=np.int64)
     renamed = copies & (given != labels)
-    again = judge(np.where(renamed, given, labels), ~renamed) if renamed.any() else verdicts
+    again = judge(np.where(renamed, given, labels)) if renamed.any() else verdicts
     return [
         _following(before, under_the_new, dropped=dropped, renamed=follows)
         for before, under_the_new, dropped, follows in zip(verdicts, again, lost, renamed.tolist(), strict=True)
@@ -194,6 +180,13 @@ def read_label_quality(path: Path) -> dict[str, float]:
     """The label quality of each train and val image, by id."""
     table = read_table(path, QUALITY_SCHEMA)
     return dict(zip(table["id"].to_pylist(), table["label_quality"].to_pylist(), strict=True))
+
+
+def relabelled(path: Path) -> list[str]:
+    """Ids of the images, copies too, to which a verdict table gives another label."""
+    table = read_table(path, VERDICT_SCHEMA)
+    ids: list[str] = table.filter(pa.array(column(table, "action") == RELABEL))["id"].to_pylist()
+    return ids
 
 
 def counts_text(verdicts: pa.Table) -> str:

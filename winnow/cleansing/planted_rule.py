@@ -1,44 +1,68 @@
-"""The rule where features are used: an image is kept, dropped or relabelled by its support among planted labels.
+"""The rule: an image is kept, dropped or relabelled by the support of its label among planted faults.
 
-A label below the threshold that the planted wrong labels give is wrong. The image gets the label with the best score
-instead if that scores as given labels usually do, else it is dropped: what shows no class scores low under every label.
+A label below the threshold that the planted faults give is wrong. The image gets the label with the best score instead
+where such new labels are expected to be right (``least_usual``), else it is dropped: what shows no class may resemble
+one. A new label has to be confirmed by the next cleansing: by networks that learnt from the corrected labels, but not
+from the image, where they are trained anew, else against the labels that are left.
+
 A cleansing that would touch far more than the estimated share of faults touches nothing, since its signals then do not
 tell faults from sound images; what it would have done remains as a ranking for people.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from winnow.representation.planted_flips import LEAST_TOUCHED, Planted
+from winnow.pipeline.json_files import read_json
+from winnow.pipeline.messages import UserError
+from winnow.representation.planted_faults import LEAST_TOUCHED, Planted
 from winnow.representation.support import Support
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 Array = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
 
+RELABELLED = np.linspace(0.1, 0.5, 17)  # how usual a new label may have to be
+HIGH = np.linspace(0.1, 0.7, 25)  # where junk is rare among flagged images; further up too few are left to count
+CONFIRMED = 0.1  # how usual a new label must be for the networks that confirm it
+
 
 @dataclass(frozen=True)
 class Estimate:
     """What a cleansing found out about its source."""
 
-    faults: float  # estimated share of the images that are faults
+    faults: float  # estimated share of the images that are faults; NaN where nothing estimates it
     touched: float  # share of the images that it drops or relabels, or would
     stopped: bool  # whether it only ranked
+    left: float  # expected share of faults among those that it keeps; NaN likewise
 
     def figures(self) -> dict[str, float | bool]:
         """As estimate.json holds them."""
-        known = {} if np.isnan(self.faults) else {"estimated_faults": self.faults}
+        known = {} if np.isnan(self.faults) else {"estimated_faults": self.faults, "expected_left": self.left}
         return {**known, "touched": self.touched, "stopped": self.stopped}
 
 
 ESTIMATE = {  # key of data/<round>/<stage>/estimate.json: meaning
     "estimated_faults": "estimated share of the source images of train and val that are faults",
+    "expected_left": "expected share of faults among those that are kept",
     "touched": "share of them that the rule drops or relabels",
     "stopped": "whether it would have touched far more than that and therefore only ranked them",
 }
+
+
+def expected_left(path: Path) -> float:
+    """The share of faults that a cleansing expected to leave, by its estimate.json; 0 where nothing estimated it.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    found = read_json(path).get("expected_left", 0.0)
+    if not isinstance(found, float | int) or not 0 <= found <= 1:
+        raise UserError(f"{path}: expected_left must lie in [0, 1], got {found}; run `dvc checkout --force {path}`")
+    return float(found)
 
 
 def judge_by_planted(
@@ -50,6 +74,7 @@ def judge_by_planted(
     classes: Sequence[str],
     settings: Support,
     copies: npt.NDArray[np.bool_],
+    renamed: npt.NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
     """The verdicts, one per image.
 
@@ -57,30 +82,62 @@ def judge_by_planted(
         labels: (n,) class indices.
         rows: (n,) of the images in ``planted``.
         planted: support, threshold and scores.
-        probability: (n, K) by the classifier, for the reasons.
+        probability: (n, K) by the classifier, for the reasons; NaN is a class that it does not know.
         classes: K names.
         settings: of the rule.
         copies: (n,) augmented images, which are dropped and never relabelled.
+        renamed: (n,) images that got their label by an earlier verdict, which must be usual now. None: none.
     """
+    new = np.zeros(len(labels), dtype=bool) if renamed is None else renamed
     scores = planted.scores[rows]  # (n, K)
     own = scores[np.arange(len(rows)), labels]
     support = planted.support_of(own)
     others = scores.copy()
     others[np.arange(len(rows)), labels] = -np.inf
+    others[
+        np.isnan(probability)
+    ] = -np.inf  # who judges the image does not know the class, which cannot be its new label
     rival = others.argmax(axis=1)
-    usual = planted.usual(others.max(axis=1))
+    usual, own_usual = planted.usual(others.max(axis=1, initial=-np.inf)), planted.usual(own)
+    least = least_usual(usual[(support < planted.threshold) & ~copies], settings.relabel)
     verdicts = []
     for i, label in enumerate(labels.tolist()):
         known = float(support[i])
         seen = _seen(probability[i], label, int(rival[i]), classes)
-        if known >= planted.threshold:
+        if new[i] and own_usual[i] < CONFIRMED:
+            verdicts.append(Verdict(DROP, None, f"new label {classes[label]} not confirmed, {seen}", known))
+        elif known >= planted.threshold:
             verdicts.append(Verdict(KEEP, label, f"support {known:.2f}", known))
-        elif usual[i] >= settings.relabel and not copies[i]:
+        elif usual[i] >= least and not copies[i]:
             verdicts.append(Verdict(RELABEL, int(rival[i]), f"looks like {classes[rival[i]]}, {seen}", known))
         else:
             lacking = f"support {known:.2f} for {classes[label]} where {planted.threshold:.2f} is needed, {seen}"
             verdicts.append(Verdict(DROP, None, lacking, known))
     return verdicts
+
+
+def least_usual(usual: Array, right: float) -> float:
+    r"""How usual the best other label of a wrong one must be, to be given; infinite where none can be.
+
+    Let $u$ be how usual a label's score is: the share of the given labels that score no better. Images that were filed
+    wrongly show their classes as others do, so that of $b$ of them a share $1 - q$ has a best other label with $u$ at
+    least $q$. With $H(q)$ the share of all flagged images that have, junk included,
+
+        b <= min H(q*) / (1 - q*) over high q*, and of the labels at or above q a share of b (1 - q) / H(q) is right.
+
+    The q with the largest share is taken, of those by which half of what can be corrected is.
+
+    Args:
+        usual: (m,) of the best other label of each flagged image.
+        right: share of the new labels that must be expected to be right.
+    """
+    if not len(usual):
+        return np.inf
+    share = np.array([(usual >= q).mean() for q in RELABELLED])
+    filed_wrongly = min(1.0, min(float((usual >= q).mean()) / (1 - q) for q in HIGH))
+    expected = np.where(share > 0, np.minimum(1.0, filed_wrongly * (1 - RELABELLED) / np.maximum(share, 1e-9)), 0.0)
+    best = int(expected.argmax())
+    return float(RELABELLED[best]) if expected[best] >= right else np.inf
 
 
 def _seen(probability: Array, label: int, rival: int, classes: Sequence[str]) -> str:
@@ -92,7 +149,7 @@ def within_estimate(
     verdicts: Sequence[Verdict],
     labels: Indices,
     *,
-    faults: float,
+    planted: Planted | None,
     counted: npt.NDArray[np.bool_],
     stop: float,
 ) -> tuple[list[Verdict], Estimate]:
@@ -101,14 +158,20 @@ def within_estimate(
     Args:
         verdicts: (n,).
         labels: (n,) class indices before.
-        faults: estimated share; NaN where there is no estimate, and no limit.
+        planted: the estimated share and the threshold; None where there is no estimate, and no limit.
         counted: (n,) source images, whose share is compared.
         stop: times the estimate that may be touched.
     """
     changed = np.array([one.action != KEEP for one in verdicts], dtype=bool)
     touched = float(changed[counted].mean()) if counted.any() else 0.0
-    stopped = not np.isnan(faults) and touched > max(LEAST_TOUCHED, stop * faults)
-    estimate = Estimate(faults, touched, stopped)
+    if planted is None:
+        return list(verdicts), Estimate(np.nan, touched, stopped=False, left=np.nan)
+    faults = planted.faults
+    stopped = touched > max(LEAST_TOUCHED, stop * faults)
+    # Of all images: the share of planted faults below the threshold is the threshold.
+    found = 0.0 if stopped else min(touched, faults * planted.threshold)
+    left = min(1.0, (faults - found) / max(1e-9, 1 - (0.0 if stopped else touched)))
+    estimate = Estimate(faults, touched, stopped, left)
     if not stopped:
         return list(verdicts), estimate
     only = f"ranked only, since {touched:.0%} would be touched where {faults:.0%} are estimated to be faults: "

@@ -1,8 +1,9 @@
 """Presets: files of presets/ that change several params of params.yaml together.
 
 A preset is nested as params.yaml is. A mapping in it changes the keys that it names; where the default preset has an
-empty one (``{}``), which dvc.yaml makes no stage of, it stands for the whole. ``winnow`` is the default preset: it has
-every key that another one changes, with the value that params.yaml has as it is delivered.
+empty one (``{}``), which dvc.yaml makes no stage of, it stands for the whole. ``glance`` is the default preset: it has
+every key that another one changes, with the value that params.yaml has as it is delivered. Each other one says
+what it changes of that. ``winnow`` is the whole method, which ``winnow reproduce`` takes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from winnow.pipeline.messages import UserError, shown
 from winnow.pipeline.plain_yaml import MOST_BYTES, PlainYamlError, read_plain_yaml
 
 FOLDER = ROOT / "presets"
-DEFAULT = "winnow"
+DEFAULT, WHOLE = "glance", "winnow"
 
 
 def preset_names(folder: Path = FOLDER) -> list[str]:
@@ -23,21 +24,70 @@ def preset_names(folder: Path = FOLDER) -> list[str]:
 
 
 def preset_changes(name: str, params: Mapping[str, Any], folder: Path = FOLDER) -> dict[str, Any]:
-    """What a preset sets, by dotted key of params.yaml.
+    """What a preset sets, by dotted key of params.yaml: what the default has, and its own values instead.
 
     Args:
         name: of a file in the folder, without its suffix.
-        params: all of params.yaml.
+        params: all of params.yaml; a key of the default that it does not have any more, of an arm say, is left out.
         folder: of the presets.
 
     Raises:
         UserError: there is no such preset, it cannot be read, or it has a key that params.yaml does not have.
+    """
+    delivered = {key: value for key, value in _leaves(_read(folder, DEFAULT)) if _has(params, key)}
+    return {**(delivered if name != DEFAULT else {}), **own_changes(name, params, folder)}
+
+
+def own_changes(name: str, params: Mapping[str, Any], folder: Path = FOLDER) -> dict[str, Any]:
+    """What a preset sets itself, by dotted key.
+
+    Args and errors: as ``preset_changes``.
     """
     known = preset_names(folder)
     if name not in known:
         raise UserError(f"--preset must be one of {', '.join(known) or '(none are there)'}, got {shown(name)}")
     default = _read(folder, DEFAULT) if DEFAULT in known else {}
     return dict(_changes(_read(folder, name), params, default, f"presets/{name}.yaml"))
+
+
+def whole_method(params: Mapping[str, Any], folder: Path = FOLDER) -> dict[str, Any]:
+    """What the whole method sets, by dotted key, of what is as the default preset has it: what was edited stays.
+
+    Args:
+        params: all of params.yaml.
+        folder: of the presets.
+
+    Raises:
+        UserError: a preset cannot be read.
+    """
+    delivered = dict(_leaves(_read(folder, DEFAULT)))
+    own = own_changes(WHOLE, params, folder)
+    return {key: value for key, value in own.items() if key in delivered and _at(params, key) == delivered[key]}
+
+
+def _leaves(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of all that is no mapping, and of empty ones."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{place}{key}.")
+        else:
+            yield place + key, value
+
+
+def _has(params: Any, key: str) -> bool:
+    """Whether a dotted key is there."""
+    for name in key.split("."):
+        if not isinstance(params, Mapping) or name not in params:
+            return False
+        params = params[name]
+    return True
+
+
+def _at(params: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key."""
+    for name in key.split("."):
+        params = params[name]
+    return params
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@
 params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
 any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails. An
 option wins over what a preset (a file of presets/) says.
-``reproduce`` judges every arm of compare.arms, with ``--arms all`` the fair controls of compare.controls too; a run
-that was stopped continues where it was when started again.
+``reproduce`` takes the whole method, presets/winnow.yaml, where params.yaml is as delivered. It judges every arm of
+compare.arms, with ``--arms all`` the fair controls of compare.controls too; a run that was stopped continues where it
+was when started again.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from typing import Any
 from winnow.commands.arms import METHOD, chosen_arms
 from winnow.commands.checks import check_classes, check_params, check_repository, check_source
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
-from winnow.commands.presets import closing_sentence, preset_changes
+from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
 from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Share
@@ -169,6 +170,9 @@ def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
         sweep(ROOT)  # what a killed run left of params.yaml or dvc.lock
         check_repository()
         preset = preset_changes(options.preset, read_params()) if options.preset else {}
+        if command == "reproduce" and not options.preset and (whole := whole_method(read_params())):
+            print(f"reproduce: the whole method, presets/{WHOLE}.yaml: {', '.join(whole)}")
+            changes |= whole
         if options.source:
             changes["dataset.source"] = stored_source(options.source, Path.cwd())
             check_source(changes["dataset.source"])

@@ -31,7 +31,7 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
     "verdicts.<round>.<stage>.<action>": "verdicts of the stage on delivered images",
     "verdicts.<round>.<stage>.copies_dropped": "augmented copies that the stage dropped",
     "touched_share": "share of the train and val images that were dropped or relabelled",
-    "estimated_faults": "estimated share of them that are faults, by the first cleansing by neighbours with a backbone",
+    "estimated_faults": "estimated share of them that are faults, by the first cleansing",
     "stopped": "round and stage of the cleansings that only ranked, since they would have touched far more than that, "
     "with commas between; empty: none",
     "rejected_files": "files of the source that are no samples",
@@ -136,7 +136,7 @@ def refine(
         signals: id, and a column a signal, lower is worse; NaN where it is unknown.
         ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
         prepare: the prepare stage's counts.
-        estimates: by data/<round>/<stage> of the cleansings by neighbours, in order: their estimate.json.
+        estimates: by data/<round>/<stage> of the cleansings, in order: their estimate.json.
     """
     given = labels_by_id(samples, "given_label")
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))

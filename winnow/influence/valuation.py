@@ -1,8 +1,4 @@
-"""Value every image from several cross-fitted trajectories: influence where it was trained on, confidence everywhere.
-
-Each trajectory leaves out one fold. The samples it trains on get HyDRA's removal effects; all samples get the
-probability that the run's checkpoints give to their label, a by-product that says how well the data explain it.
-"""
+"""Value every image from several trajectories, each without one fold: HyDRA's removal effects on those it learnt."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -11,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay
-from winnow.influence.trajectory import Run, Sgd, Trajectory, train
-from winnow.training.network import centre_views, pick_device, quick_statistics
+from winnow.influence.trajectory import Run, Sgd, train
+from winnow.training.network import pick_device, quick_statistics
 from winnow.transforms.views import Ranges
 
 Array = npt.NDArray[np.float64]
@@ -41,18 +37,8 @@ class Valued:
     """What one trajectory gives for the samples."""
 
     effect: Array  # (N, M) removal effects, rows of zeros outside `members`
-    confidence: Array  # (N,) probability of the label as it stands, mean over the checkpoints and the end
     members: npt.NDArray[np.bool_]  # (N,) trained on
     curve: list[float]  # mean training loss an epoch
-
-
-@dataclass(frozen=True)
-class Values:
-    """All trajectories together."""
-
-    effect: Array  # (N, M) mean over the trajectories that trained on the sample
-    inside: Array  # (N,) mean confidence of those
-    outside: Array  # (N,) mean confidence of the others; equal to `inside` where there is none
 
 
 def value_trajectory(
@@ -101,7 +87,7 @@ def value_trajectory(
         effect = influence_by_checkpoints(
             run, trajectory, inputs, targets, batch=plan.influence_batch, bfloat16=plan.bfloat16
         )
-    return Valued(effect, mean_confidence(run, trajectory), members, trajectory.losses)
+    return Valued(effect, members, trajectory.losses)
 
 
 def _planes(images: npt.NDArray[np.uint8]) -> Tensor:
@@ -109,47 +95,10 @@ def _planes(images: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def mean_confidence(run: Run, trajectory: Trajectory) -> Array:
-    """(N,) probability of every sample's label in evaluation mode, mean over the checkpoints and the end of the run."""
-    states = [checkpoint.state for checkpoint in trajectory.checkpoints] + [trajectory.state]
-    model = trajectory.model(run)
-    total = np.zeros(len(run.images))
-    for state in states:
-        model.load_state_dict(state)
-        total += _confidence(model, run)
-    return total / len(states)
-
-
-@torch.inference_mode()
-def _confidence(model: nn.Module, run: Run) -> Array:
-    model.eval()
-    # One array, and no list of parts: see trajectory.train on the heap.
-    confidence = torch.empty(len(run.images), device=run.images.device)
-    for rows in torch.split(torch.arange(len(run.images), device=run.images.device), 128):
-        probabilities = model(centre_views(run.images[rows])).softmax(dim=1)  # (B, K)
-        confidence[rows] = probabilities.gather(1, run.labels[rows, None]).squeeze(1)
-    return confidence.double().cpu().numpy()
-
-
-def combine(valued: Sequence[Valued]) -> Values:
-    """Means over the trajectories that trained on a sample, and over those that did not."""
-    members = np.stack([one.members for one in valued])  # (trajectories, N)
-    confidence = np.stack([one.confidence for one in valued])
-    inside = (confidence * members).sum(axis=0) / np.maximum(members.sum(axis=0), 1)
-    outside = (confidence * ~members).sum(axis=0) / np.maximum((~members).sum(axis=0), 1)
-    left_out, trained_on = (~members).any(axis=0), members.any(axis=0)
-    effect = np.zeros_like(valued[0].effect)  # (N, M), the largest array there is: summed in place
+def mean_effect(valued: Sequence[Valued]) -> Array:
+    """(N, M) mean over the trajectories that trained on a sample; 0 where none did."""
+    effect = np.zeros_like(valued[0].effect)  # the largest array there is: summed in place
     for one in valued:
         effect += one.effect
-    effect /= np.maximum(members.sum(axis=0), 1)[:, None]
-    return Values(effect, np.where(trained_on, inside, outside), np.where(left_out, outside, inside))
-
-
-def label_quality(values: Values) -> Array:
-    """(N,) in [0, 1], the ranking that the product offers: lower is worse.
-
-    The mean confidence in the label, half from runs that trained on the sample, half from runs that did not. On
-    planted truth it finds wrong and unrecognisable images better than the removal effects do
-    (docs/log/2026-11-24-fault-ranking.md), which are kept beside it as they are.
-    """
-    return (values.inside + values.outside) / 2
+    effect /= np.maximum(sum(one.members.astype(np.int64) for one in valued), 1)[:, None]
+    return effect

@@ -51,6 +51,8 @@ def class_probabilities(images: Pixels, classifier: Encoder, *, batch: int = 256
     """(N, K) probability of each class, mean over the views; in evaluation mode and float32."""
     device = next(classifier.parameters()).device
     classifier.eval()
+    if not len(images):  # a fold of which nothing is asked
+        return np.zeros((0, classifier.head.out_features), np.float32)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     parts = []
     for part in torch.split(pixels, batch):

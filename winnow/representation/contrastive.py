@@ -71,10 +71,21 @@ def train_encoder(
 
 
 @torch.inference_mode()
-def embed(images: Pixels, encoder: Encoder, *, batch: int = 256) -> npt.NDArray[np.float32]:
-    """(N, D) unit vectors of the images as they are, in evaluation mode and float32."""
-    device = next(encoder.parameters()).device
-    encoder.eval()
+def embed(images: Pixels, network: Encoder, *, by_features: bool = False, batch: int = 256) -> npt.NDArray[np.float32]:
+    """(N, D) unit vectors of the images as they are, in evaluation mode and float32.
+
+    Args:
+        images: (N, H, W, C).
+        network: an encoder, or a classifier.
+        by_features: take what the last layer reads, not what it gives.
+        batch: images at once.
+    """
+    device = next(network.parameters()).device
+    network.eval()
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
-    parts = [encoder(part.to(device).float() / 255).cpu() for part in torch.split(pixels, batch)]
+    found = network.features if by_features else network.outputs
+    parts = [
+        functional.normalize(found(part.to(device).float() / 255).float(), dim=1).cpu()
+        for part in torch.split(pixels, batch)
+    ]
     return torch.cat(parts).numpy()

@@ -1,5 +1,6 @@
-"""The outputs of train_encoder, read back: networks with their folds."""
+"""Networks with their folds, as ensemble and train_encoder leave them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from winnow.dataset.samples import column
-from winnow.pipeline.files import read_table
+from winnow.pipeline.files import fresh_folder, read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.network import Encoder
 from winnow.representation.predictions import Indices
@@ -32,17 +33,35 @@ class Networks:
     """By repeat and fold, the states of the networks that left this fold out."""
 
     folds: Folds
-    encoders: States
+    encoders: States  # none where the classifiers' features, or a backbone's, are the embedding
     classifiers: States
 
 
+def write_networks(folder: Path, source: pa.Table, folds: Indices, networks: Mapping[str, States]) -> None:
+    """Write networks and their folds.
+
+    Args:
+        folder: emptied first.
+        source: N source images.
+        folds: (R, N) fold of each by repeat.
+        networks: by kind, class or space, their states by repeat and fold.
+    """
+    fresh_folder(folder)
+    for kind, by_repeat in networks.items():
+        for repeat, states in enumerate(by_repeat):
+            for fold, state in enumerate(states):
+                write_bytes(folder / f"{kind}-{repeat}-{fold}.safetensors", save(state))
+    table = {"id": source["id"].combine_chunks(), "folds": pa.array(folds.T.tolist(), pa.list_(pa.int64()))}
+    write_table(folder / "folds.parquet", pa.table(table))
+
+
 def read_networks(folder: Path, *, classes: int, backbone: bool = False) -> Networks:
-    """Everything that train_encoder wrote.
+    """Everything that ``write_networks`` wrote.
 
     Args:
         folder: its output.
         classes: K of the dataset that the networks are applied to.
-        backbone: whether there is one, whose features are the embedding, so that there are no encoders.
+        backbone: whether there is one, whose features the classifiers may be heads on.
 
     Raises:
         UserError: a file is missing or damaged, or the classifiers have other classes.
@@ -55,11 +74,12 @@ def read_networks(folder: Path, *, classes: int, backbone: bool = False) -> Netw
     (repeats,) = lengths
     folds = 1 + max(fold for row in dealt.values() for fold in row)
     read = _state if backbone else _encoder_state
+    spaces = bool(list(folder.glob("space-*"))) if folder.is_dir() else False
     encoders, classifiers = (
         [[read(folder / f"{kind}-{repeat}-{fold}.safetensors") for fold in range(folds)] for repeat in range(repeats)]
-        if kind == "class" or not backbone
+        if wanted
         else []
-        for kind in ("space", "class")
+        for kind, wanted in (("space", spaces), ("class", True))
     )
     known = {_classes_of(state) for row in classifiers for state in row}
     if known != {classes}:
@@ -93,7 +113,7 @@ def _encoder_state(path: Path) -> dict[str, Tensor]:
 
 def _other_weights(path: Path) -> UserError:
     back = f"run `dvc checkout --force {path.parent}`"
-    return UserError(f"{path} holds other weights than train_encoder writes; {back}")
+    return UserError(f"{path} holds other weights than ensemble and train_encoder write; {back}")
 
 
 def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:

@@ -58,10 +58,15 @@ class Encoder(nn.Module):
 
     def outputs(self, images: Tensor) -> Tensor:
         """(B, D), of any length."""
+        found: Tensor = self.head(self.features(images))
+        return found.float()
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, 128) that the last layer reads."""
         x = ((images - GREY_MEAN) / GREY_SPREAD).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         x = functional.relu_(self.stem_bn(self.stem(x)))  # (B, 16, H / 2, W / 2)
-        found: Tensor = self.head(self.blocks(x).mean(dim=(2, 3)))
-        return found.float()
+        found: Tensor = self.blocks(x).mean(dim=(2, 3))
+        return found
 
 
 BETAS = (0.9, 0.99)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names
-from winnow.pipeline.files import read_table
+from winnow.dataset.samples import class_names, label_indices
+from winnow.pipeline.files import Columns, read_table, write_table
 from winnow.pipeline.messages import UserError
 
 Points = npt.NDArray[np.float32]
@@ -55,12 +56,86 @@ def read_probabilities(path: Path, samples: pa.Table) -> Points:
         UserError: it is about another dataset.
     """
     table = read_table(path, columns=["id", "probability"])
-    probability = _array(table, "probability", path, np.float32, axes=2)
+    probability = _matrix(table, "probability", path)
     if not ((np.isnan(probability)) | ((probability >= 0) & (probability <= 1))).all():
         raise UserError(f"{path}: probabilities must lie in [0, 1]; run `dvc checkout --force {path}`")
     if table["id"].to_pylist() != samples["id"].to_pylist() or probability.shape[1:] != (len(class_names(samples)),):
         raise UserError(f"{path} is about other images or classes than the dataset holds; run `dvc repro`")
     return probability
+
+
+CLASSES: Columns = {
+    "id": (pa.string(), "of a source image or a copy"),
+    "probability": (pa.list_(pa.float32()), "K values in the order of the classes, out of fold; NaN: unknown"),
+}
+
+
+def write_probabilities(path: Path, samples: pa.Table, probability: Points) -> None:
+    """Write (N, K) class probabilities of the samples."""
+    flat = pa.array(probability.astype(np.float32).ravel())
+    values = pa.FixedSizeListArray.from_arrays(flat, probability.shape[1])
+    write_table(path, pa.table({"id": samples["id"].combine_chunks(), "probability": values}))
+
+
+PLANTED: Columns = {
+    "label": (pa.string(), "that the junk is planted with, drawn by the labels' frequencies"),
+    "probability": (pa.list_(pa.float64()), "K values in the order of the classes"),
+}
+
+
+def write_planted(path: Path, probability: Points, samples: pa.Table, rng: np.random.Generator) -> None:
+    """Write what classifiers give planted junk, and the labels that it is planted with.
+
+    Args:
+        path: of the table.
+        probability: (J, K).
+        samples: whose labels it is planted among.
+        rng: of its labels.
+    """
+    names = class_names(samples)
+    drawn = rng.choice(label_indices(samples), size=len(probability))
+    rows = pa.array(probability.astype(np.float64).tolist(), pa.list_(pa.float64()))
+    write_table(path, pa.table({"label": pa.array([names[one] for one in drawn], pa.string()), "probability": rows}))
+
+
+def read_planted(path: Path, samples: pa.Table) -> Points | None:
+    """(J,) probability of planted junk for the label that it is planted with; None where none was planted.
+
+    Raises:
+        UserError: it has other classes than the samples.
+    """
+    table, names = read_table(path, columns=["label", "probability"]), class_names(samples)
+    if not len(table):
+        return None
+    probability = _matrix(table, "probability", path)
+    labels = table["label"].to_pylist()
+    if probability.shape[1] != len(names) or set(labels) - set(names):
+        raise UserError(f"{path} has other classes than the dataset; run `dvc repro`")
+    found: Points = probability[np.arange(len(labels)), [names.index(one) for one in labels]]
+    return found
+
+
+def probabilities_by_id(path: Path) -> tuple[list[str], Points]:
+    """Ids, and (N, K) class probabilities, as an ensemble left them.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    table = read_table(path, columns=["id", "probability"])
+    return table["id"].to_pylist(), _matrix(table, "probability", path)
+
+
+def _matrix(table: pa.Table, name: str, path: Path) -> Points:
+    """A column of lists of numbers as an array, without a Python object a value; every row as long as the others."""
+    values = table[name].combine_chunks()
+    width = pc.max(pc.list_value_length(values)).as_py() if pa.types.is_list(values.type) else None
+    if isinstance(values, pa.FixedSizeListArray):
+        width = values.type.list_size
+    flat = values.flatten() if width else pa.array([], pa.float32())
+    if not width or len(flat) != len(table) * width or not pa.types.is_floating(flat.type):
+        raise UserError(f"{path}: column {name} must hold equal lists; run `dvc checkout --force {path}`")
+    found: Points = flat.to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(table), width)
+    return found
 
 
 def _array(table: pa.Table, name: str, path: Path, kind: type[Any], *, axes: int) -> npt.NDArray[Any]:

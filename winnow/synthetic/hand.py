@@ -52,6 +52,11 @@ def hands(rng: np.random.Generator, count: int, *, spread: float) -> list[Hand]:
     return [_hand(rng, LETTERFORMS[number % len(LETTERFORMS)], spread) for number in range(count)]
 
 
+def lone_writer(rng: np.random.Generator, spread: float) -> Hand:
+    """A writer of no pool; letterforms as often as in one."""
+    return _hand(rng, LETTERFORMS[int(rng.integers(len(LETTERFORMS)))], spread)
+
+
 def _hand(rng: np.random.Generator, letterform: str, spread: float) -> Hand:
     grey_paper = rng.random() < 0.25
     pen = float(rng.uniform(0.1, 0.15) if rng.random() < 0.3 else rng.uniform(0.035, 0.09))

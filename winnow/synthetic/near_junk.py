@@ -36,10 +36,6 @@ def _extent(strokes: list[Stroke]) -> tuple[Points, Points]:
     return points.min(axis=0), points.max(axis=0)
 
 
-def _any_numeral(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
-    return numeral_strokes(str(rng.choice(CLASSES)), hand, rng)
-
-
 def _moved(strokes: list[Stroke], by: tuple[float, float]) -> list[Stroke]:
     return [Stroke(stroke.points + np.array(by), stroke.weight) for stroke in strokes]
 
@@ -51,10 +47,13 @@ def beyond(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 def two_at_once(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
     """Two numerals side by side, far enough apart to be two, or one above the other."""
-    names = [str(name) for name in rng.choice(CLASSES, 2)]
-    while "".join(names) in CLASSES:  # v and ii would be a sound vii
-        names[1] = str(rng.choice(CLASSES))
-    first, second = (numeral_strokes(name, hand, rng) for name in names)
+    return pair(str(rng.choice(CLASSES)), hand, rng)
+
+
+def pair(first_name: str, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+    """The numeral and another beside or below it."""
+    others = [name for name in CLASSES if first_name + name not in CLASSES]  # v and ii would be a sound vii
+    first, second = (numeral_strokes(name, hand, rng) for name in (first_name, str(rng.choice(others))))
     (low, high), (left, _) = _extent(first), _extent(second)
     if rng.random() < 0.5:
         return first + _moved(second, (float(high[0] - left[0]) + rng.uniform(0.8, 1.1), 0.0))
@@ -63,7 +62,11 @@ def two_at_once(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 def unfinished(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
     """A v or x, with i before or after it, one of whose strokes stops halfway."""
-    text = str(rng.choice(["iv", "v", "vi", "ix", "x", "x"]))
+    return stopped(str(rng.choice(["iv", "v", "vi", "ix", "x", "x"])), hand, rng)
+
+
+def stopped(text: str, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+    """The numeral, one stroke of whose v or x stops halfway."""
     strokes = numeral_strokes(text, hand, rng)
     strokes_of_i = {"serif": 3, "lower": 2}.get(hand.letterform, 1)
     at = strokes_of_i * text.index("v" if "v" in text else "x")
@@ -74,7 +77,12 @@ def unfinished(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 def letter(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
     """A letter of other words."""
-    parts = LETTERS[str(rng.choice(list(LETTERS)))]
+    return drawn(str(rng.choice(list(LETTERS))), hand, rng)
+
+
+def drawn(name: str, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+    """One of `LETTERS`."""
+    parts = LETTERS[name]
     wide = hand.squeeze * rng.uniform(0.85, 1.15)
     return [
         Stroke(line((part[k][0] * wide, part[k][1]), (part[k + 1][0] * wide, part[k + 1][1]), hand, rng))
@@ -85,7 +93,11 @@ def letter(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 def tally(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
     """Two to four strokes and a fifth across all of them."""
-    count = int(rng.integers(2, 5))
+    return tallied(int(rng.integers(2, 5)), hand, rng)
+
+
+def tallied(count: int, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+    """So many strokes and one more across all of them."""
     strokes = numeral_strokes("i" * count, hand, rng)
     low, high = _extent(strokes)
     start, end = (low[0] - 0.15, rng.uniform(0.6, 0.85)), (high[0] + 0.15, rng.uniform(0.2, 0.45))
@@ -94,7 +106,12 @@ def tally(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
 
 def crossed_out(hand: Hand, rng: np.random.Generator) -> list[Stroke]:
     """A whole numeral with one or two lines through it."""
-    strokes = _any_numeral(hand, rng)
+    return struck_through(str(rng.choice(CLASSES)), hand, rng)
+
+
+def struck_through(text: str, hand: Hand, rng: np.random.Generator) -> list[Stroke]:
+    """The numeral with one or two lines through all of it."""
+    strokes = numeral_strokes(text, hand, rng)
     low, high = _extent(strokes)
     middle, tilt = (1 + top_of(hand)) / 2, rng.uniform(-0.2, 0.2)
     heights = (middle,) if rng.random() < 0.5 else (middle - 0.12, middle + 0.12)

@@ -12,6 +12,8 @@ class Setting:
     strength: Share  # how far they lean, and confused labels' images too: 1 is as far as they stay legible
     confused: Share  # share of the wrong labels whose image leans towards the numeral it is filed under
     near_junk: Share  # share of the junk that is almost a numeral i to x
+    filed: Share  # share of that which is almost the numeral under which it is filed
+    lone: Share  # share of the images whose writer wrote no other
 
 
-USUAL = Setting(ambiguous_hands=0.0, leaning=0.0, strength=0.0, confused=0.0, near_junk=0.0)
+USUAL = Setting(ambiguous_hands=0.0, leaning=0.0, strength=0.0, confused=0.0, near_junk=0.0, filed=0.0, lone=0.0)

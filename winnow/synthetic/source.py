@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from winnow.synthetic.hand import Hand, hands
+from winnow.synthetic.almost import almost_strokes
+from winnow.synthetic.hand import Hand, hands, lone_writer
 from winnow.synthetic.junk import junk_strokes
 from winnow.synthetic.leaning import LEANINGS, Lean, leaning_strokes, leans_of
 from winnow.synthetic.near_junk import near_junk_strokes
@@ -65,6 +66,7 @@ class Pool:
     inverted: float  # share of white-on-black images, in [0, 1]
     ambiguous: frozenset[int] = frozenset()  # which of the writers are ambiguous, by index
     setting: Setting = USUAL
+    spread: float = 0.0  # of the writers of one image
 
 
 def writer_pool(seed: int, split: str, count: int, *, spread: float) -> list[Hand]:
@@ -132,11 +134,13 @@ def draw(drawing: Drawing, pool: Pool, seed: int) -> Pixels:
     place_of = (STREAMS[drawing.split], CLASSES.index(drawing.label), drawing.number)
     rng = np.random.default_rng([seed, *place_of])
     writer = int(rng.integers(len(pool.writers)))
-    hand = pool.writers[writer]
+    chance = np.random.default_rng([seed, STREAMS["setting"], *place_of])  # so that clear drawings stay as they are
+    hand, ambiguous = pool.writers[writer], writer in pool.ambiguous
+    if chance.random() < pool.setting.lone:
+        hand, ambiguous = lone_writer(chance, pool.spread), bool(chance.random() < pool.setting.ambiguous_hands)
     inverted = bool(rng.random() < pool.inverted)
     shape = canvas_shape(rng)
-    chance = np.random.default_rng([seed, STREAMS["setting"], *place_of])  # so that clear drawings stay as they are
-    strokes = _strokes(drawing, hand, pool.setting, chance, rng, ambiguous=writer in pool.ambiguous)
+    strokes = _strokes(drawing, hand, pool.setting, chance, rng, ambiguous=ambiguous)
     placed = place(strokes, shape, hand, rng)
     ink = ink_of(hand, placed, shape, rng)
     if rng.random() < hand.cropped:
@@ -155,7 +159,7 @@ def _strokes(
 ) -> list[Stroke]:
     """What the drawing shows; ``chance`` decides whether it is ambiguous."""
     if not drawing.truth:
-        return near_junk_strokes(hand, rng) if chance.random() < setting.near_junk else junk_strokes(hand, rng)
+        return _junk(drawing.label, hand, setting, chance, rng)
     leans, towards = leans_of(drawing.truth), ""
     if drawing.confused:
         towards = drawing.label
@@ -165,6 +169,15 @@ def _strokes(
         return numeral_strokes(drawing.truth, hand, rng)
     lean = Lean(towards, strength=setting.strength * chance.uniform(*STRENGTHS))
     return leaning_strokes(drawing.truth, lean, hand, rng)
+
+
+def _junk(
+    label: str, hand: Hand, setting: Setting, chance: np.random.Generator, rng: np.random.Generator
+) -> list[Stroke]:
+    """Something that is no numeral; ``chance`` decides how nearly it is one."""
+    if chance.random() >= setting.near_junk:
+        return junk_strokes(hand, rng)
+    return almost_strokes(label, hand, rng) if chance.random() < setting.filed else near_junk_strokes(hand, rng)
 
 
 def _neighbour(shape: tuple[int, int], rng: np.random.Generator) -> list[Stroke]:

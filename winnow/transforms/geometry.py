@@ -55,6 +55,9 @@ TRANSLATE = 0.45  # of the width (translate_y: of the height)
 ROTATE_DEGREES = 30.0
 
 
+SCALE = 1.5  # factor at strength 1; at -1 it is the inverse
+
+
 Map = list[Tensor]  # the six entries of [A | t] row by row, each (B,), in pixels from the centre
 
 
@@ -99,6 +102,12 @@ def rotate(strength: Tensor, height: int, width: int) -> Map:
     angle = math.radians(ROTATE_DEGREES) * strength
     cosine, sine, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
     return [cosine, -sine, zero, sine, cosine, zero]
+
+
+def scale(strength: Tensor, height: int, width: int) -> Map:
+    """Enlarge by a factor of 1.5^s about the centre; below 0 shrink."""
+    inverse, zero = torch.exp(-math.log(SCALE) * strength), torch.zeros_like(strength)
+    return [inverse, zero, zero, zero, inverse, zero]
 
 
 def one_after_another(first: Map, second: Map) -> Map:

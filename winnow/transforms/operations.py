@@ -1,8 +1,9 @@
 """The operations that a policy is made of, by name, each with a magnitude in [0, 1]; 0 leaves every pixel as it is.
 
-Ranges: shear 0.3, translate 0.45 of the width, rotate 30 degrees, noise of standard deviation 0.2; the others are
-AutoAugment's (Cubuk et al. 2019): enhancement factors 0.1 to 1.9, posterize down to 4 bits, solarize down to threshold
-0; cutout up to half the side. Signs are drawn per image. An all-or-nothing operation (invert, the flips) is applied in
+Ranges: shear 0.3, translate 0.45 of the width, rotate 30 degrees, noise of standard deviation 0.2; scale by 1.5, stroke
+0.04 of the side thicker or 0.015 thinner on each edge, elastic by 0.06 of the side; the others are AutoAugment's (Cubuk
+et al. 2019): enhancement factors 0.1 to 1.9, posterize down to 4 bits, solarize down to threshold 0; cutout up to half
+the side. Signs are drawn per image. An all-or-nothing operation (invert, the flips) is applied in
 full at every magnitude above 0, since a blend of the two images is neither.
 """
 
@@ -16,7 +17,9 @@ import torch
 from torch import Tensor
 
 from winnow.transforms import colour, geometry
+from winnow.transforms.elastic import elastic
 from winnow.transforms.geometry import clamp, straight_through
+from winnow.transforms.stroke import stroke
 
 CHUNK = 256  # images held as float at once
 
@@ -34,7 +37,7 @@ class Operation:
     whole: bool = False  # all or nothing: applied in full at every magnitude above 0
     moves: Moves | None = None  # of an affine map; consecutive maps are multiplied and sampled once
     look: bool = False  # gives every image an appearance that untouched ones lack and changes no shape: the negative
-    draws: bool = False  # noise or a place, from its generator
+    draws: bool = False  # noise, a place or a field, from its generator
 
 
 def _affine(name: str, moves: Moves) -> Operation:
@@ -63,6 +66,9 @@ _ALL = (
     Operation("flip_x", geometry.flip_x, signed=False, whole=True),
     Operation("flip_y", geometry.flip_y, signed=False, whole=True),
     Operation("rotate_180", geometry.rotate_180, signed=False, whole=True),
+    _affine("scale", geometry.scale),
+    Operation("stroke", stroke, signed=True),
+    Operation("elastic", elastic, signed=False, draws=True),
 )
 
 
@@ -95,7 +101,7 @@ def apply(name: str, images: Tensor, magnitude: Tensor, generator: torch.Generat
         name: a key of ``OPERATIONS``.
         images: (B, C, H, W) floats in [0, 1]; C is 1 or 3.
         magnitude: (B,) in [0, 1]; an image at 0 stays the same bit for bit, and its magnitude still has a gradient.
-        generator: of signs, noise and places.
+        generator: of signs, noise, places and fields.
 
     Returns:
         (B, C, H, W) in [0, 1].
@@ -115,7 +121,7 @@ def apply_at(name: str, images: Tensor, strength: Tensor, generator: torch.Gener
         name: a key of ``OPERATIONS``.
         images: (B, C, H, W) floats in [0, 1]; C is 1 or 3.
         strength: (B,) in [0, 1], of a signed operation in [-1, 1].
-        generator: of noise and places.
+        generator: of noise, places and fields.
     """
     result = clamp(OPERATIONS[name].transform(images, strength, generator))
     still = strength.detach() == 0
@@ -205,7 +211,7 @@ class Applied:
     """An operation that was applied to an image, and its magnitude.
 
     Recorded for rendering (``winnow.augmentation.rendering.fixed``), the magnitude carries the sign that was drawn, and
-    an operation that draws noise or a place has the seed of that draw.
+    an operation that draws noise, a place or a field has the seed of that draw.
     """
 
     operation: str
