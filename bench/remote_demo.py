@@ -26,7 +26,7 @@ from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import load_params, read_params
 
-VOTES = "cleanse_influence.votes"
+RULE = "cleanse_influence.by"
 
 
 QUIET = ["--quiet"]
@@ -152,11 +152,12 @@ def _nothing_to_do(repository: Path, environment: Mapping[str, str], terminal: T
 
 
 def _change_a_param(repository: Path, environment: Mapping[str, str], terminal: Terminal) -> None:
-    """One vote more: what must run, the cheapest of it run, and what then must run."""
+    """The first verdict by influence: what must run, that alone run, and what then must run."""
     stage = f"cleanse_influence@{next(iter(load_params('rounds', dict[str, dict[str, str]])))}"
-    votes = read_params(repository / "params.yaml")["cleanse_influence"]["votes"] + 1
-    print(f"\n$ {VOTES}: {votes - 1} -> {votes} in params.yaml", flush=True)
-    with changed_params({VOTES: votes}, repository / "params.yaml"):
+    before = read_params(repository / "params.yaml")["cleanse_influence"]["by"]
+    after = "influence" if before == "support" else "support"
+    print(f"\n$ {RULE}: {before} -> {after} in params.yaml", flush=True)
+    with changed_params({RULE: after}, repository / "params.yaml"):
         terminal.show(["dvc", "status"], repository, environment)
         ran = terminal.show(["dvc", "repro", "--single-item", stage], repository, environment)
         if ran.count("Running stage") != 1:

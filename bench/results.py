@@ -34,6 +34,7 @@ from winnow.pipeline.files import ROOT, write_bytes
 RECORDS = (  # metrics/results/<name>.json in the order of the page
     "embedded-default",
     "embedded-all-arms",
+    "real-whole-method",
     "real-all-arms",
     "real-chained",
     "real-competition",
@@ -60,6 +61,9 @@ and test images together (`winnow/evaluation/intervals.py`). The error reduction
 against the row above; both are paired by seed and test image. Where the whole pipeline was repeated with other seeds,
 figures are means over the repeats, with intervals over repeats and test images. The same commit gives the same bytes on
 one machine; another processor rounds differently and gives slightly different numbers.
+
+Runs of commit f60e14d and before are of version 0.5 or earlier, whose first cleansing dropped by influence and label
+quality and relabelled nothing ([changes](../CHANGELOG.md)).
 
 A part of the method *helps* where the whole interval of its gain lies above 0, *harms* where it lies below; it is
 *non-inferior* by a margin where the lower end is above minus that margin. Anything else is *not shown*.

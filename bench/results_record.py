@@ -13,18 +13,18 @@ from winnow.evaluation.contrasts import shown
 
 METHOD = {  # arm: its training images; each has all that the row above has
     "baseline": "as delivered",
-    "hydra": "harmful images dropped",
+    "hydra": "what the first verdict leaves; until version 0.5 harmful images dropped",
     "hydra-random": "with copies by random operations",
-    "hydra-faa": "with copies by the searched policy",
+    "hydra-faa": "with copies by the found policy",
     "hydra-faa-inversion": "the same, a third of the copies inverted",
-    "full": "cleansed, edge cases added, cleansed again",
+    "full": "the refined dataset: cleansed again, copies of edge cases added, cleansed once more",
 }
 CONTROLS = {  # that tell what a part is worth
-    "quality-drop": "as many dropped as in hydra, those of the lowest label quality",
+    "quality-drop": "until version 0.5: as many dropped as in hydra, those of the lowest label quality",
     "influence-drop": "as many dropped as hydra drops and relabels, those of the lowest removal effect",
-    "hydra-random-chained": "with copies by random operations, as many in a row and limited as the searched policy's",
+    "hydra-random-chained": "with copies by random operations, as many in a row and limited as the found policy's",
     "hydra-affine": "with copies by a mild affine chosen by hand, for scale",
-    "hydra-faa-inversion-cleansed": "what the first cleansing in the representation leaves of hydra-faa-inversion",
+    "hydra-faa-inversion-cleansed": "what cleanse_neighbours leaves of hydra-faa-inversion",
     "full-plain-copies": "full with as many copies of ordinary images in place of those of edge cases",
     "full-without-edge-cases": "full without the copies of edge cases",
     "full-without-inversion": "full without inverted copies",

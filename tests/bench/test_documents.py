@@ -13,6 +13,9 @@ from winnow.__main__ import COMMANDS
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+WIDTH = 120
+GENERATED = {"formats.md", "results.md"}
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 
 
@@ -68,6 +71,26 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert path.exists(), target
         if anchor:
             assert anchor in anchors(path), target
+
+
+@pytest.mark.parametrize(
+    "document",
+    [one for one in [*DOCUMENTS, ROOT / "CHANGELOG.md"] if one.name not in GENERATED],
+    ids=lambda document: document.name,
+)
+def test_lines_of_prose_are_short(document: Path) -> None:
+    """Tables and formulas are lines of any length, and so is code."""
+    prose = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL).splitlines()
+    assert not [line for line in prose if len(line) > WIDTH and not line.startswith(("|", "$$"))]
+
+
+def test_the_method_has_every_stage_in_the_order_of_the_pipeline() -> None:
+    text = (ROOT / "docs/method.md").read_text()
+    titles = [name for title in re.findall(r"^## (.*)$", text, flags=re.MULTILINE) for name in title.split(", ")]
+    assert [name for name in titles if name in STAGES] == STAGES
+    contents = re.findall(r"^\| (\[.*?) \|", text, flags=re.MULTILINE)
+    listed = [name for row in contents for group in re.findall(r"\[(.*?)\]", row) for name in group.split(", ")]
+    assert listed == STAGES
 
 
 def test_the_readme_is_short_and_names_the_test_command() -> None:

@@ -98,26 +98,24 @@ def test_copies_are_never_relabelled() -> None:
 def test_a_class_that_the_classifiers_do_not_know_is_no_new_label() -> None:
     unknown = EVEN.copy()
     unknown[:, 1] = np.nan
-    known = judge_by_planted(
-        np.array([0, 0, 0, 0]),
-        np.arange(4),
-        planted=PLANTED,
-        probability=EVEN,
-        classes=["a", "b", "c"],
-        settings=replace(SETTINGS, relabel=0.0),
-        copies=np.zeros(4, dtype=bool),
-    )
-    without = judge_by_planted(
-        np.array([0, 0, 0, 0]),
-        np.arange(4),
-        planted=PLANTED,
-        probability=unknown,
-        classes=["a", "b", "c"],
-        settings=replace(SETTINGS, relabel=0.0),
-        copies=np.zeros(4, dtype=bool),
-    )
-    assert 1 in {one.label for one in known if one.action == RELABEL}
-    assert 1 not in {one.label for one in without}
+    given = {
+        probability is unknown: {
+            one.label
+            for one in judge_by_planted(
+                np.array([0, 0, 0, 0]),
+                np.arange(4),
+                planted=PLANTED,
+                probability=probability,
+                classes=["a", "b", "c"],
+                settings=replace(SETTINGS, relabel=0.0),
+                copies=np.zeros(4, dtype=bool),
+            )
+            if one.action == RELABEL
+        }
+        for probability in (EVEN, unknown)
+    }
+    assert 1 in given[False]
+    assert 1 not in given[True]
 
 
 def estimated(faults: float, threshold: float) -> Planted:

@@ -34,9 +34,7 @@ def test_verdicts_stand_by_round_and_stage_worst_first_with_their_evidence(run: 
     page = read(run.write().report(evidence=4))
     text = page.text
     assert text.index("harms 6 label-book images") < text.index("harms 2 label-book images")
-    assert (
-        text.index("r1 , cleanse influence") < text.index("r1 , cleanse neighbours") < text.index("r2 , cleanse infl")
-    )
+    assert text.index("r1 , first verdict") < text.index("r1 , second cleansing") < text.index("r2 , first verd")
     assert "25 kept, 2 dropped, 0 relabelled" in text
     assert "support −5, train" in text
     assert "+ 2 more" in text  # six of the label book, four shown
@@ -122,8 +120,8 @@ def test_a_refused_round_is_marked_and_truth_is_told_where_known(run: Run) -> No
     run.gates["r2"] = False
     run.refinement = {"faults": 20, "touched": 10, "precision": 0.9, "recall": 0.45, "f1": 0.6}
     text = read(run.write().report()).text
-    assert "r1 , cleanse final" in text
-    assert "r2 , cleanse final" not in text  # what a refused round said was not done
+    assert "r1 , last cleansing" in text
+    assert "r2 , last cleansing" not in text  # what a refused round said was not done
     assert "those that were faulty 90.0 %" in text
     assert "20 faults among the images" in text
     assert "of the relabelled images" not in text
@@ -270,18 +268,18 @@ def test_what_is_trained_on_every_arm_is_named(run: Run, model: str, frozen: boo
 
 
 def test_estimated_faults_and_what_stopped_at_a_ranking_are_told(run: Run) -> None:
-    assert "Estimated share" not in read(run.write().report()).text
+    assert "Share of faulty images" not in read(run.write().report()).text
     run.refinement = {
         "estimated_faults": 0.042,
         "touched_share": 0.031,
         "stopped": "r1 cleanse_neighbours, r2 cleanse_final",
     }
     text = read(run.write().report()).text
-    assert "Estimated share of faulty images: 4.2 % ; share dropped or relabelled: 3.1 %" in text
+    assert "Share of faulty images as the first verdict estimates it: 4.2 % ; share dropped or relabelled: 3.1 %" in text
     assert text.count("It stopped at a ranking for people") == 2
     stopped = text.index("It stopped at a ranking")
-    assert text.index("r1 , cleanse neighbours") < stopped < text.index("r1 , cleanse final")
-    assert text.index("r2 , cleanse final") < text.rindex("It stopped at a ranking")
+    assert text.index("r1 , second cleansing") < stopped < text.index("r1 , last cleansing")
+    assert text.index("r2 , last cleansing") < text.rindex("It stopped at a ranking")
 
 
 def test_visible_text_is_one_line_and_printable() -> None:

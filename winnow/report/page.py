@@ -35,6 +35,11 @@ BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "gro
 RESIZED = {"letterbox": "letterboxed", "centre": "the centre cropped", "stretch": "stretched"}
 
 
+CLEANSINGS = {  # stage: its heading
+    "cleanse_influence": "first verdict",
+    "cleanse_neighbours": "second cleansing",
+    "cleanse_final": "last cleansing",
+}
 COMPETITION = "competition"  # `model` of data/model.json where the fixed model judges
 
 
@@ -233,8 +238,8 @@ def judge_text(model: Mapping[str, Any]) -> str:
 
 
 def words(name: str) -> str:
-    """A stage's or a file's name as words."""
-    return name.replace("_", " ")
+    """A stage's or a file's name as words; of a cleansing, whose name is older than what it does, its heading."""
+    return CLEANSINGS.get(name, name.replace("_", " "))
 
 
 def is_large(picture: Picture) -> bool:
