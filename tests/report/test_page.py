@@ -275,7 +275,9 @@ def test_estimated_faults_and_what_stopped_at_a_ranking_are_told(run: Run) -> No
         "stopped": "r1 cleanse_neighbours, r2 cleanse_final",
     }
     text = read(run.write().report()).text
-    assert "Share of faulty images as the first verdict estimates it: 4.2 % ; share dropped or relabelled: 3.1 %" in text
+    assert (
+        "Share of faulty images as the first verdict estimates it: 4.2 % ; share dropped or relabelled: 3.1 %" in text
+    )
     assert text.count("It stopped at a ranking for people") == 2
     stopped = text.index("It stopped at a ranking")
     assert text.index("r1 , second cleansing") < stopped < text.index("r1 , last cleansing")
