@@ -10,7 +10,7 @@ quote = '$(subst ','\'',$(1))'
 
 # What a user sets, on the command line or in the environment: taken as it was written, since a path may hold $(...), and
 # not passed on to commands, for which make would expand it. A line break would begin another command.
-GIVEN := SOURCE PRESET SEEDS PROFILE ROUNDS REPEATS ARMS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED
+GIVEN := SOURCE PRESET SEEDS PROFILE ROUNDS REPEATS ARMS TARGETS REMOTE VERIFY REPAIR REV DATASET TESTS UPGRADE KILLS KILL_SEED INPUTS SEED DECIDED PORT
 unexport $(GIVEN)
 define LINE_BREAK
 
@@ -22,7 +22,7 @@ option = $(if $(value $(1)),$(2)=$(call quote,$(value $(1))))
 flag = $(if $(value $(1)),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run reproduce docs compare push pull fsck remote-demo test test-all check coverage hooks lock faults fuzz fidelity results bench clean
+.PHONY: help run apply reproduce tour docs review compare push pull fsck remote-demo test test-all check coverage hooks lock faults fuzz fidelity results bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -45,12 +45,18 @@ $(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
 	$(INSTALL) $<
 	@touch $@
 
-run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH] [PRESET=published]
-	@$(RUN) -m winnow run $(call option,SOURCE,--source) $(call option,PRESET,--preset)
+run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH] [PRESET=published] [DECIDED=1: from your decisions]
+	@$(RUN) -m winnow run $(call option,SOURCE,--source) $(call option,PRESET,--preset) $(call flag,DECIDED,--decided)
 
-reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [PRESET=published] [SEEDS=5] [PROFILE=competition] [ROUNDS=2] [REPEATS=1] [ARMS=all: with controls]
+apply: $(VENV)/.installed ## the decisions of overrides.csv into the refined dataset and its export, in seconds
+	@$(RUN) -m winnow apply
+
+reproduce: $(VENV)/.installed ## the exact table, resumable [SOURCE=PATH] [PRESET=published] [SEEDS=5] [PROFILE=competition] [ROUNDS=1] [REPEATS=1] [ARMS=all: with controls]
 	@$(RUN) -m winnow reproduce $(call option,SOURCE,--source) $(call option,PRESET,--preset) $(call option,SEEDS,--seeds) \
 		$(call option,PROFILE,--profile) $(call option,ROUNDS,--rounds) $(call option,REPEATS,--repeats) $(call option,ARMS,--arms)
+
+tour: $(VENV)/.installed ## a finished dataset in build/tour: report, review, dvc metrics diff
+	@$(RUN) -m winnow tour
 
 docs: $(VENV)/.installed ## regenerate docs/formats.md
 	@$(RUN) -m bench.formats
@@ -60,6 +66,9 @@ compare: $(VENV)/.installed-remote ## metrics and samples here against another r
 	@echo 'metrics that differ:'
 	@$(RUN) -m dvc metrics diff --precision 4 -- $(call quote,$(or $(value REV),main))
 	@echo && $(RUN) -m winnow diff $(call option,DATASET,--dataset) -- $(call quote,$(or $(value REV),main)) || test $$? -eq 1
+
+review: $(VENV)/.installed ## look at images in the browser and decide with a key each [PORT=8000]
+	@$(RUN) -m winnow review $(call option,PORT,--port)
 
 push: $(VENV)/.installed-remote ## dvc push, every checksum verified [TARGETS=...] [REMOTE=NAME] [VERIFY=1: read back]
 	@$(RUN) -m winnow push $(call option,REMOTE,--remote) $(call option,TARGETS,--targets) $(call flag,VERIFY,--verify)

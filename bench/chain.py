@@ -142,14 +142,15 @@ def fill_features(dataset: Path, pixels: Path, card: Card, *, cache: Path, featu
 def cleansed(prepared: Prepared) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Scores, signals and ledger of the default cleansing of a prepared source."""
     chain, source = prepared.chain, prepared.dataset
-    judged = chain.run(stages.ensemble, {"dataset": source})
-    scores = chain.run(stages.value, {"dataset": source, **judged})["scores"]
-    first = chain.run(stages.cleanse_influence, {"dataset": source, "scores": scores, **judged})
+    given = {"dataset": source, "delivered": source}  # the first round's
+    judged = chain.run(stages.ensemble, given)
+    scores = chain.run(stages.value, {**given, **judged})["scores"]
+    first = chain.run(stages.cleanse_influence, {**given, "scores": scores, **judged})
     dataset = first["cleansed"]
     encoders = chain.run(stages.train_encoder, {"dataset": dataset, "networks": judged["networks"]})["encoders"]
     seen = chain.run(stages.embed, {"dataset": dataset, "encoders": encoders})
-    given = {"dataset": dataset, "scores": scores, "earlier": first["verdicts"], "expected": first["estimate"]}
-    second = chain.run(stages.cleanse_neighbours, {**given, **seen})
+    kept = {"dataset": dataset, "scores": scores, "earlier": first["verdicts"], "expected": first["estimate"]}
+    second = chain.run(stages.cleanse_neighbours, {**kept, **seen})
     left = {"dataset": second["cleansed"], "earlier": second["verdicts"], "encoders": encoders, "scores": scores}
     left |= {"classes": seen["classes"], "planted": seen["planted"], "expected": second["estimate"]}
     third = chain.run(stages.cleanse_final, left)
@@ -174,7 +175,7 @@ def finished(repository: Path, folder: Path) -> tuple[Prepared, pa.Table, pa.Tab
         raise SystemExit(f"{', '.join(missing)}: missing; run `dvc repro cleanse_final` in {repository}")
     shared: dict[str, Any] = {"round": name, "user": repository / "models" / "user", "model": data / "model.json"}
     shared |= {option: data / option for option in ("pixels", "features")}
-    shared |= {"overrides": data / "overrides.parquet", "user_signals": data / "predictions"}
+    shared |= {"overrides": data / "decided.parquet", "user_signals": data / "predictions"}
     prepared = Prepared(Chain(folder, shared, params), data / "prepared", data / "truth.parquet", shared["features"])
     tables = [read_table(file, VERDICT_SCHEMA) for file in verdicts]
     scores = read_table(data / name / "value" / "scores.parquet")

@@ -28,6 +28,9 @@ from winnow.evaluation.detection import REFINEMENT
 from winnow.evaluation.gate import GATE
 from winnow.evaluation.seed_files import FIGURES, PREDICTION_COLUMNS
 from winnow.export.corrections import CORRECTIONS
+from winnow.export.datalab import DATALAB
+from winnow.export.fiftyone import FIFTYONE
+from winnow.export.label_studio import LABEL_STUDIO
 from winnow.export.manifest import MANIFEST
 from winnow.intake.ingest import COUNTS
 from winnow.pipeline.files import ROOT, Columns, write_bytes
@@ -115,7 +118,12 @@ FORMATS: tuple[Table | Json, ...] = (
         LEAKS,
     ),
     Table("Truth", "data/truth.parquet", "truth.csv, by id; no rows where the source has none.", TRUTH),
-    Table("Overrides", "data/overrides.parquet", "What must hold of an image by overrides.csv.", OVERRIDES),
+    Table(
+        "Overrides",
+        "data/overrides.parquet",
+        "What must hold of an image by overrides.csv; data/decided.parquet, by decided.csv.",
+        OVERRIDES,
+    ),
     Table(
         "Predictions of the user's own model",
         "data/predictions/classes.parquet",
@@ -191,6 +199,25 @@ FORMATS: tuple[Table | Json, ...] = (
         "data/export/corrections.csv",
         "One row per source image of train or val that was dropped or has another label now, the worst first.",
         CORRECTIONS,
+    ),
+    Table(
+        "Issues for cleanlab",
+        "<file>.parquet",
+        "`winnow export --to datalab`: one row per delivered train and val image. Columns up to `near_duplicate_sets` "
+        "are those of `Datalab.get_issues`.",
+        DATALAB,
+    ),
+    Json(
+        "Samples for FiftyOne",
+        "<folder>/samples.json",
+        "`winnow export --to fiftyone`: fields of each of `samples`, one per delivered train and val image.",
+        FIFTYONE,
+    ),
+    Json(
+        "Tasks for Label Studio",
+        "<folder>/tasks.json",
+        "`winnow export --to label-studio`: a list with a task per delivered train and val image.",
+        LABEL_STUDIO,
     ),
     Json("Model", "data/model.json", "The model that everything is valued, cleansed and judged by.", CARD),
     Json(

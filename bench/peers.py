@@ -109,7 +109,7 @@ def classified(prepared: Prepared, samples: pa.Table, scores: pa.Table) -> tuple
     write_table(earlier, VERDICT_SCHEMA.empty_table())  # nothing was relabelled before
     expected = chain.folder / "expected.json"
     write_json(expected, {})  # and nothing was estimated
-    networks = chain.run(stages.ensemble, {"dataset": dataset})["networks"]
+    networks = chain.run(stages.ensemble, {"dataset": dataset, "delivered": dataset})["networks"]
     encoders = chain.run(stages.train_encoder, {"dataset": dataset, "networks": networks})["encoders"]
     seen = chain.run(stages.embed, {"dataset": dataset, "encoders": encoders})
     given = {"dataset": dataset, "scores": valued, "earlier": earlier, "expected": expected}

@@ -21,6 +21,7 @@ METHOD = {  # arm: its training images; each has all that the row above has
 }
 CONTROLS = {  # that tell what a part is worth
     "quality-drop": "until version 0.5: as many dropped as in hydra, those of the lowest label quality",
+    "baseline-dealt": "the source as it came, trained on its validation images but for ten a class",
     "influence-drop": "as many dropped as hydra drops and relabels, those of the lowest removal effect",
     "hydra-random-chained": "with copies by random operations, as many in a row and limited as the found policy's",
     "hydra-affine": "with copies by a mild affine chosen by hand, for scale",

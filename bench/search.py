@@ -4,12 +4,15 @@ import dataclasses
 import time
 
 import numpy as np
+import torch
 
 from bench.timing import Figure
 from stages.search_policy import Params
+from winnow.pipeline.fields import AtLeastTwo
 from winnow.pipeline.params import load_params
-from winnow.policy_search.label_check import find_limits
+from winnow.policy_search.ensemble_check import find_limits_by_ensemble
 from winnow.policy_search.search import search
+from winnow.representation.network import Encoder
 
 SIDE, CLASSES = 64, 10
 SIZES = (500, 1000, 2000)
@@ -21,6 +24,8 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
     params = load_params("search_policy", Params)
     short = dataclasses.replace(params.search, steps=max(1, params.search.steps // SHARE))
     none = dataclasses.replace(short, steps=1)
+    folds_of_ensemble = load_params("ensemble.folds", AtLeastTwo)
+    states = [Encoder(CLASSES, torch.Generator().manual_seed(fold)).state_dict() for fold in range(folds_of_ensemble)]
     found = []
     for count in SIZES:
         rng = np.random.default_rng(0)
@@ -35,9 +40,11 @@ def measure(*, images: int, rounds: int) -> list[Figure]:
         step = (seconds[2] - seconds[1]) / (short.steps - 1)
         epoch = step * count / short.batch
         names = [str(label) for label in range(CLASSES)]
-        groups = [str(number) for number in range(count)]
+        folds = np.arange(count) // CLASSES % len(states)
         start = time.perf_counter()
-        find_limits(pixels, labels, names, short.operations, params.label_check, groups=groups, seed=0)
+        find_limits_by_ensemble(
+            pixels, labels, names, short.operations, params.label_check, folds=folds, states=states, seed=0
+        )
         check_seconds = time.perf_counter() - start
         whole = seconds[1] + step * params.search.steps
         found += [

@@ -2,7 +2,11 @@
 
 Influence is the evidence that a verdict shows; as published, it decides alone, and drops.
 
-Reads   --dataset     dataset with splits train, val and label_book
+What an earlier round dropped is judged again. Once that is decided, most validation images become training images,
+since few of them can choose an epoch.
+
+Reads   --dataset     dataset that came into the round, with splits train, val and label_book
+        --delivered   dataset that the first round started from, with what an earlier one dropped
         --scores      table: id, one column of removal effects per label-book id, label_quality in [0, 1], others
         --classes     table of the ensemble: id, probability of each class
         --planted     table of the ensemble: label, probability of planted junk
@@ -13,7 +17,7 @@ Reads   --dataset     dataset with splits train, val and label_book
         --overrides   table: id, label, reason, by; they apply whatever the rule says
         --round       name of the round
 Writes  --cleansed    the dataset without the dropped images and without copies of an earlier round, labels as judged
-                      and overridden; image shards are passed on unchanged
+                      and overridden, few validation images a class; image shards are passed on unchanged
         --verdicts    table: one row per train or val image, with the label-book ids that it harms as evidence
         --estimate    JSON: the estimated share of faults, the share touched, and whether it only ranked
         --sheet       PNG for people: what was dropped or relabelled, the least supported first
@@ -31,21 +35,21 @@ import pyarrow as pa
 from winnow.cleansing.cleanse import counts_text
 from winnow.cleansing.influence_rule import harmful_votes
 from winnow.cleansing.planted_rule import Estimate, judge_by_planted, within_estimate
+from winnow.dataset.delivered import read_judged
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import (
     QUALITY_SCHEMA,
     class_names,
     column,
     label_indices,
-    only_source,
     only_splits,
-    read_samples,
 )
 from winnow.dataset.streaming import read_thumbnails
+from winnow.dataset.validation import deal_validation
 from winnow.influence.harm_evidence import evidence_of_harm
 from winnow.model.inputs import read_inputs
 from winnow.pictures.contact_sheet import contact_sheet
-from winnow.pipeline.fields import Count, section
+from winnow.pipeline.fields import Count, NoneOrFew, Seed, section
 from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -56,7 +60,7 @@ from winnow.verdicts.apply import apply_verdicts, settle, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, Verdict
 from winnow.verdicts.overrides import count_text, overrides_on, read_overrides
 
-FALSE_DISCOVERIES = 0.05  # share of the images said to harm more than chance gives that do not
+FALSE_DISCOVERIES = 0.05  # expected share of the images whose harm is called significant that do none
 
 Effects = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -71,6 +75,8 @@ class Params:
     by: Literal["support", "influence"]  # support: by section `support`; influence: as published, by what follows
     votes: Count  # label-book images that must vote against an image before it is dropped
     guard: bool  # demand a negative effect as well; false is the method as published
+    validation: NoneOrFew  # images of a class that stay in val, the others being trained on; 0: all stay
+    seed: Seed  # of their draw
 
 
 def main(
@@ -78,6 +84,7 @@ def main(
     support: Support,
     *,
     dataset: Path,
+    delivered: Path,
     scores: Path,
     classes: Path,
     planted: Path,
@@ -94,18 +101,13 @@ def main(
 ) -> None:
     """Run the stage on the files given."""
     resolved = read_overrides(overrides)
-    samples = only_source(read_samples(dataset))  # a round makes its copies anew
+    samples = read_judged(dataset, delivered)  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
     names = class_names(samples)
     book = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
     effect, p = _effects(scores, suspects["id"].to_pylist(), book)  # (N, M), (N,)
     if params.by == "influence":
-        against = harmful_votes(effect, guard=params.guard)  # (N, M)
-        judged = _by_influence(label_indices(suspects), effect, against, votes=params.votes)
-        harmed = [_voters(one, its, book) for one, its in zip(against, effect, strict=True)]
-        _, found = within_estimate(
-            judged, label_indices(suspects), planted=None, counted=np.ones(len(judged), dtype=bool), stop=np.inf
-        )
+        judged, harmed, found = _by_influence(params, label_indices(suspects), effect, book)
     else:
         everyone = only_splits(samples, "train", "val", "label_book")  # whom the ensemble judged
         measured, probability = read_support(
@@ -127,10 +129,12 @@ def main(
     evidence = [ids if own else [] for ids, own in zip(harmed, free.tolist(), strict=True)]
     table = verdict_table(suspects, final, names, evidence, round_name=round, stage="cleanse_influence")
     write_table(verdicts, table)
-    write_dataset(cleansed, apply_verdicts(samples, table, names), shards_from=[dataset])
+    left = apply_verdicts(samples, table, names)
+    left = deal_validation(left, per_class=params.validation, seed=params.seed)
+    write_dataset(cleansed, left, shards_from=[dataset, delivered])
     write_json(estimate, found.figures())
     changed = table.filter(pa.array(column(table, "action") != KEEP))
-    write_bytes(sheet, _sheet(dataset, changed.slice(0, SHEET_IMAGES)))
+    write_bytes(sheet, _sheet(delivered, changed.slice(0, SHEET_IMAGES)))
     last = [one.action != other.action for one, other in zip(judged, final, strict=True)]
     print(
         f"cleanse_influence: {counts_text(table)}, kept {np.sum(last & free)} as the last of their class"
@@ -138,16 +142,21 @@ def main(
     )
 
 
-def _by_influence(labels: Indices, effect: Effects, against: npt.NDArray[np.bool_], *, votes: int) -> list[Verdict]:
-    """The published rule: enough label-book images vote against an image."""
+def _by_influence(
+    params: Params, labels: Indices, effect: Effects, book: list[str]
+) -> tuple[list[Verdict], list[list[str]], Estimate]:
+    """The published rule, enough label-book images vote against an image; who voted; and no estimate."""
+    against = harmful_votes(effect, guard=params.guard)  # (N, M)
     verdicts = []
     for label, voters, lowest in zip(
         labels.tolist(), against.sum(axis=1).tolist(), effect.min(axis=1).tolist(), strict=True
     ):
         reason = f"harms {voters or 'no'} label-book image{'s' if voters > 1 else ''} beyond min + std"
-        drops = voters >= votes
+        drops = voters >= params.votes
         verdicts.append(Verdict(DROP if drops else KEEP, None if drops else label, reason, lowest))
-    return verdicts
+    counted = np.ones(len(verdicts), dtype=bool)
+    judged, found = within_estimate(verdicts, labels, planted=None, counted=counted, stop=np.inf)
+    return judged, [_voters(one, its, book) for one, its in zip(against, effect, strict=True)], found
 
 
 def _by_support(

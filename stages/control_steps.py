@@ -1,6 +1,7 @@
-"""Make the fair controls of a round's valuation and policy search: `make reproduce ARMS=all` alone.
+"""Make the fair controls of a round's first verdict and policy search: `make reproduce ARMS=all` alone.
 
 Reads   --dataset         dataset as it came into the round
+        --delivered       dataset that the first round started from, with what an earlier one dropped
         --scores          table: id, min (lowest removal effect, lower is worse), and others
         --cleansed        dataset that the first verdict left
         --verdicts        table of that cleansing, which says what people decided
@@ -9,10 +10,13 @@ Reads   --dataset         dataset as it came into the round
         --pixels          arrays of the source images at its size
         --user            folder with the user's own code and weights
 Writes  --influence-drop  the dataset without as many train and val images as the verdict dropped and relabelled, those
-                          of the lowest removal effect; overrides apply as they did there
+                          of the lowest removal effect; overrides, and the deal of validation images, as there
+        --dealt           the images that the round judges, none of them dropped or relabelled, the deal of validation
+                          images as there
         --random-chained  the cleansed dataset with the parents of stage augment copied as often, by a policy of the
                           found one's structure whose operations and magnitudes are drawn at random
-Params  augment.seed, augment.budget, augment.multiple, augment.max_copies, augment.chained, judge.max_images
+Params  cleanse_influence.validation, cleanse_influence.seed, augment.seed, augment.budget, augment.multiple,
+        augment.max_copies, augment.chained, judge.max_images
 """
 
 from pathlib import Path
@@ -25,6 +29,7 @@ from winnow.augmentation.balance import choose_parents, demand_balance, multiple
 from winnow.augmentation.controls import lowest_scored, random_policy
 from winnow.augmentation.copying import Copying
 from winnow.augmentation.policy_file import load_policy
+from winnow.dataset.delivered import read_judged
 from winnow.dataset.images import write_dataset, write_with_copies
 from winnow.dataset.samples import (
     class_names,
@@ -34,10 +39,11 @@ from winnow.dataset.samples import (
     only_splits,
     read_samples,
 )
+from winnow.dataset.validation import deal_validation
 from winnow.model.copies import add_copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import read_inputs
-from winnow.pipeline.fields import Count, Few, Multiple, Seed
+from winnow.pipeline.fields import Count, Few, Multiple, NoneOrFew, Seed
 from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
@@ -48,6 +54,8 @@ ORIGIN = "random_chained"
 
 
 def main(
+    validation: int,
+    deal_seed: int,
     seed: int,
     budget: int,
     multiple: float,
@@ -56,6 +64,7 @@ def main(
     max_images: int,
     *,
     dataset: Path,
+    delivered: Path,
     scores: Path,
     cleansed: Path,
     verdicts: Path,
@@ -64,13 +73,16 @@ def main(
     pixels: Path,
     user: Path,
     influence_drop: Path,
+    dealt: Path,
     random_chained: Path,
 ) -> None:
     """Run the stage on the files given."""
-    samples = only_source(read_samples(dataset))
+    samples = read_judged(dataset, delivered)
     said = read_table(verdicts, VERDICT_SCHEMA)
     left, gone, wanted = _without_lowest(samples, read_table(scores, columns=["id", "min"]), said)
-    write_dataset(influence_drop, left, shards_from=[dataset])
+    for folder, table in ((influence_drop, left), (dealt, samples)):
+        table = deal_validation(table, per_class=validation, seed=deal_seed)
+        write_dataset(folder, table, shards_from=[dataset, delivered])
     inputs, source = read_inputs(model, pixels, pixels), only_source(read_samples(cleansed))
     train = only_splits(source, "train")  # N rows
     if inputs.card.competition:
@@ -129,6 +141,8 @@ def _without_lowest(samples: pa.Table, scores: pa.Table, verdicts: pa.Table) -> 
 
 
 SECTIONS: Sections = {
+    "validation": ("cleanse_influence.validation", NoneOrFew),
+    "deal_seed": ("cleanse_influence.seed", Seed),
     "seed": ("augment.seed", Seed),
     "budget": ("augment.budget", Count),
     "multiple": ("augment.multiple", Multiple),

@@ -1,12 +1,17 @@
-"""Write a dataset as folders of images, for any trainer that reads one folder per class, and a list of corrections.
+"""Write a dataset as folders of images, for any trainer that reads one folder per class, with what describes it.
 
 Reads   --dataset   dataset: train, val and others, with its ledger
         --prepared  dataset as delivered: names and labels of what was dropped, and the parents of copies
         --scores    tables of the valuation, in the order of the rounds; the last that valued an image counts
         --model     the model's card
+        --counts    metrics of prepare
+        --gate      metrics of the last round's gate
+        --estimate  of the first cleansing stage
+        --checked   checked.csv: what people said of the label book
 Writes  --export    folder: train/<class>/<file>, val/<class>/<file>, manifest.parquet (one row per file: id, name,
-                    label, given label, origin, parent, label quality, and the last verdict on it) and corrections.csv
-                    (what was dropped or relabelled, the worst first)
+                    label, given label, origin, parent, label quality, the last verdict on it, and a checksum),
+                    corrections.csv (what was dropped or relabelled, the worst first), README.md (a dataset card as
+                    Hugging Face reads it) and croissant.json (the same for programs, in the Croissant format)
 Params  export, judge.max_images
 
 Source images are written byte for byte as delivered, under their own file names, or, where export.strip_metadata is
@@ -17,28 +22,35 @@ judged. The manifest lies beside train and val, where neither torchvision's Imag
 looks. A class whose name is no safe folder name is called class_<index>; the manifest has both.
 """
 
+import hashlib
+import itertools
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
 from winnow.backbone.card import read_card
-from winnow.dataset.samples import QUALITY_SCHEMA, labels_by_id, only_source, read_samples, train_and_val
+from winnow.dataset.samples import labels_by_id, only_source, read_samples, train_and_val
 from winnow.dataset.streaming import every_image
 from winnow.export.closing import closing
 from winnow.export.copies import copy_format, format_of, rendered_copies
 from winnow.export.corrections import corrections, corrections_csv
-from winnow.export.manifest import manifest, missing_classes
+from winnow.export.croissant import CORRECTIONS, MANIFEST, croissant
+from winnow.export.dataset_card import dataset_card
+from winnow.export.delivered import label_quality, odd_formats
+from winnow.export.facts import Facts, gather
+from winnow.export.manifest import manifest, missing_classes, with_checksums
 from winnow.export.metadata import Metadata
-from winnow.export.names import read_by_all
-from winnow.pipeline.durable import sync_folder
 from winnow.pipeline.fields import Count, section
-from winnow.pipeline.files import fresh_folder, read_table, write_bytes, write_table
+from winnow.pipeline.files import write_bytes, write_table
+from winnow.pipeline.json_files import read_json
+from winnow.pipeline.kept_folder import KeptFolder
 from winnow.pipeline.messages import shown
 from winnow.pipeline.stage import Sections, run_stage
+from winnow.verdicts.checked_csv import label_book_checks
 from winnow.verdicts.ledger import read_ledger
 
 
@@ -48,6 +60,8 @@ class Params:
 
     copies: Literal["auto", "files", "none"]  # auto: files in the competition, none elsewhere
     strip_metadata: bool  # write source images without EXIF, XMP, IPTC and comments; their pixels are not coded anew
+    title: str  # of the dataset, in its card
+    license: str  # of the images, as Hugging Face's Hub or SPDX names it
 
 
 def main(
@@ -58,35 +72,43 @@ def main(
     prepared: Path,
     scores: list[Path],
     model: Path,
+    counts: Path,
+    gate: Path,
+    estimate: Path,
+    checked: Path,
     export: Path,
 ) -> None:
     """Run the stage on the files given."""
-    competition = read_card(model).competition
-    samples = train_and_val(dataset, max_images=max_images if competition else sys.maxsize)
-    if params.copies == "none" or (params.copies == "auto" and not competition):
+    card = read_card(model)
+    samples = train_and_val(dataset, max_images=max_images if card.competition else sys.maxsize)
+    if params.copies == "none" or (params.copies == "auto" and not card.competition):
         samples = only_source(samples)
+    stored = samples if card.competition else only_source(samples)  # as files already; the other copies are rendered
     copies = samples.filter(samples["parent"].is_valid())
-    stored = samples if competition else only_source(samples)  # as files already; the other copies are rendered
+    delivered, refined = read_samples(prepared), read_samples(dataset)
     ledger, quality = read_ledger(dataset), label_quality(scores)
-    formats = dict(_formats(stored, dataset))
-    parents = {} if competition else {one: format_of(b, one) for one, b in every_image(prepared, _parents(copies))}
-    for row in copies.to_pylist():
-        formats[row["id"]] = "PNG" if competition else copy_format(parents[row["parent"]])
+    formats = dict(odd_formats(stored, dataset))
+    if card.competition:
+        formats |= dict.fromkeys(copies["id"].to_pylist(), "PNG")
+    else:
+        formats |= _copy_formats(copies, prepared)
     listed = manifest(samples, ledger, formats=formats, label_quality=quality)
-    files = dict(zip(listed["id"].to_pylist(), listed["file"].to_pylist(), strict=True))
 
-    root, metadata = fresh_folder(export), Metadata(strip=params.strip_metadata)
-    hashes = labels_by_id(stored, "pixel_hash")
-    for identifier, content in every_image(dataset, stored["id"].to_pylist()):
-        kept = metadata.written(content, files[identifier], hashes[identifier])
-        write_bytes(root / files[identifier], kept, sync=False)
-    if parents:
-        for identifier, content in _rendered(copies, prepared, formats):
-            write_bytes(root / files[identifier], content, sync=False)
-    sync_folder(root)
-    corrected = corrections(read_samples(prepared), read_samples(dataset), ledger, quality)
-    write_bytes(root / "corrections.csv", corrections_csv(corrected))
-    write_table(root / "manifest.parquet", listed)  # last, so that a folder with a manifest is a whole export
+    metadata = Metadata(strip=params.strip_metadata)
+    images = _stored(stored, dataset, listed, metadata)
+    if not card.competition:
+        images = itertools.chain(images, _rendered(copies, prepared, formats))
+    listed = with_checksums(listed, _write_images(export, listed, images))
+    corrected = corrections(delivered, refined, ledger, quality)
+    facts = gather(
+        *(listed, delivered, refined, ledger),
+        *(params.title, params.license, card.model),
+        prepare=read_json(counts),
+        gate=read_json(gate),
+        estimate=read_json(estimate),
+        checked=label_book_checks(checked, delivered),
+    )
+    _describe(export, listed, corrected, facts)
     print(f"export: {closing(listed, export, corrected=len(corrected))}")
     for line in metadata.lines():
         print(f"export: {line}")
@@ -96,22 +118,42 @@ def main(
         )
 
 
-def label_quality(scores: list[Path]) -> dict[str, float]:
-    """By id the label quality of the last table that has it."""
-    found: dict[str, float] = {}
-    for path in scores:
-        table = read_table(path, QUALITY_SCHEMA)
-        found |= dict(zip(table["id"].to_pylist(), table["label_quality"].to_pylist(), strict=True))
-    return found
+def _write_images(root: Path, listed: pa.Table, images: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Write images by id to the files that the manifest has for them; the SHA-256 by file."""
+    files, sums = labels_by_id(listed, "file"), {}
+    folder = KeptFolder(root, files.values())
+    for identifier, content in images:
+        folder.write(files[identifier], content)
+        sums[files[identifier]] = hashlib.sha256(content).hexdigest()
+    folder.sync()
+    return sums
 
 
-def _formats(stored: pa.Table, dataset: Path) -> Iterator[tuple[str, str]]:
-    """Id and format of the source images whose own suffix not every loader reads."""
-    source = only_source(stored)
-    names = zip(source["id"].to_pylist(), source["name"].to_pylist(), strict=True)
-    odd = [identifier for identifier, name in names if not read_by_all(name)]
-    for identifier, content in every_image(dataset, odd):
-        yield identifier, format_of(content, identifier)
+def _describe(root: Path, listed: pa.Table, corrected: list[list[str]], facts: Facts) -> None:
+    """Write what describes the images; croissant.json last, since it has checksums of the tables."""
+    write_bytes(root / CORRECTIONS, corrections_csv(corrected))
+    write_table(root / MANIFEST, listed)
+    write_bytes(root / "README.md", dataset_card(facts))
+    contents = {name: (root / name).read_bytes() for name in (CORRECTIONS, MANIFEST)}
+    tables = {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in contents.items()}
+    write_bytes(root / "croissant.json", croissant(facts, listed["file"].to_pylist(), tables))
+
+
+def _stored(stored: pa.Table, dataset: Path, listed: pa.Table, metadata: Metadata) -> Iterator[tuple[str, bytes]]:
+    """Id and file of each image that is a file already."""
+    files, hashes = labels_by_id(listed, "file"), labels_by_id(stored, "pixel_hash")
+    for identifier, content in every_image(dataset, stored["id"].to_pylist()):
+        yield identifier, metadata.written(content, files[identifier], hashes[identifier])
+
+
+def _copy_formats(copies: pa.Table, prepared: Path) -> dict[str, str]:
+    """By id of a copy that is rendered the format of its file, which its parent's has."""
+    wanted = _parents(copies)
+    return {
+        copy: copy_format(format_of(content, parent))
+        for parent, content in every_image(prepared, wanted)
+        for copy, _ in wanted[parent]
+    }
 
 
 def _parents(copies: pa.Table) -> dict[str, list[tuple[str, str]]]:
@@ -132,4 +174,4 @@ def _rendered(copies: pa.Table, prepared: Path, formats: dict[str, str]) -> Iter
 SECTIONS: Sections = {"params": ("export", Params), "max_images": ("judge.max_images", Count)}
 
 if __name__ == "__main__":
-    run_stage(main, __doc__, SECTIONS)
+    run_stage(main, __doc__, SECTIONS, edited_by_people=["checked"])

@@ -11,10 +11,11 @@ Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
         --embeddings  table: id, embedding, x, y; of this round
         --gates       folder with the gate's figures: <round>.json
         --sheets      PNGs of this round, named by their titles
-Writes  --page        HTML; every picture is inside it
+Writes  --page        HTML; every picture is inside it, and one script that filters, sorts, and takes decisions
 Params  report, rounds, compare.controls, compare.margin
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,18 +23,20 @@ import pyarrow.compute as pc
 
 from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
 from winnow.evaluation.contrasts import shown
+from winnow.pictures.embed import Picture
 from winnow.pipeline.fields import Few, NoneOrFew, Share, section
 from winnow.pipeline.files import read_table, write_bytes
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of
+from winnow.report.decisions import source_key
 from winnow.report.figures import Part, class_balance, outcome
 from winnow.report.leaks import read_leaks
 from winnow.report.page import FILES_SHOWN, Known, Plane, Report, Sheet, render
 from winnow.report.pictures import both_sizes, limits, pictures_of, sheet_uri, shown_verdicts
 from winnow.report.plane import PICTURE_BYTES, PIXELS, report_plane
 from winnow.verdicts.fates import fates
-from winnow.verdicts.ledger import LEDGER, by_stage, read_ledger
+from winnow.verdicts.ledger import BEFORE, LEDGER, by_stage, read_ledger
 
 
 @section
@@ -78,6 +81,7 @@ def main(
         balance=class_balance(samples, now),
         chapters=chapters,
         known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)], at_most),
+        source=source_key(given),
         ledger_files=dict.fromkeys(by_stage(ledger), (refined / LEDGER).as_posix()),
         plane=_plane(round, embeddings, prepared, samples, list(rounds), ledger, chapters),
         sheets=[Sheet(round, path.stem, sheet_uri(path.read_bytes())) for path in sheets],
@@ -121,8 +125,12 @@ def _known(
         wanted = (cards | witnesses) - known.keys()
         rows = {row["id"]: row for row in samples.to_pylist() if row["id"] in wanted}
         pictures = both_sizes(folder, cards & rows.keys(), witnesses & rows.keys(), at_most=at_most)
-        known |= {one: Known(row["name"], row["label"], row["split"], *pictures[one]) for one, row in rows.items()}
+        known |= {one: _as_known(row, *pictures[one]) for one, row in rows.items()}
     return known
+
+
+def _as_known(row: Mapping[str, str], picture: Picture, small: Picture) -> Known:
+    return Known(row["name"], row["label"], row["split"], row["given_label"], row["pixel_hash"], picture, small)
 
 
 def _plane(
@@ -138,7 +146,7 @@ def _plane(
     embeddings = read_table(path, columns=["id", "x", "y"])
     ids = set(embeddings["id"].to_pylist())
     delivered = {identifier: label for identifier, label in labels_by_id(samples).items() if identifier in ids}
-    earlier = rounds[: rounds.index(round_name)]
+    earlier = [BEFORE, *rounds[: rounds.index(round_name)]]
     before = fates(delivered, ledger.filter(pc.is_in(ledger["round"], pa.array(earlier, pa.string()))))
     labels = {identifier: image.label or image.given for identifier, image in before.items()}
     return report_plane(

@@ -9,8 +9,9 @@ Reads   --dataset  dataset; of its train split the source images
         --pixels   arrays of the source images at its size, which the search sees as small as its critic does
         --features arrays of their features
         --user     folder with the user's own code and weights
+        --networks folder with the ensemble's classifiers and their folds, by which labels are checked
 Writes  --policy   JSON: sub_policies; operations offered; limits by class of these and of inversion; cut, the report of
-                   the label check; by the judge also the candidate that won, and how many sub-policies a copy takes
+                   the label check; of a candidate also its name, and how many sub-policies a copy takes
         --table    CSV, one row per stage of a sub-policy
         --curve    CSV, one row per step: losses and gradient penalty, means over the searches; no row by the judge
         --trials   CSV, one row per rung and candidate, the best first; no row by the critic
@@ -37,6 +38,7 @@ from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.policy_search.backbone_check import BackboneCheck, find_limits_by_backbone
 from winnow.policy_search.candidates import Candidate, policies_of
+from winnow.policy_search.ensemble_check import find_limits_by_ensemble
 from winnow.policy_search.halving import TRIALS, Trial, winner
 from winnow.policy_search.judged import Halving, search_by_judge
 from winnow.policy_search.label_check import LabelCheck, find_limits
@@ -44,6 +46,7 @@ from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.looks import negative_share, without_unseen_looks
 from winnow.policy_search.search import CURVE, Settings, search
 from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
+from winnow.representation.files import read_networks, with_folds
 from winnow.training.head import HeadProfile
 from winnow.training.network import INPUT_SIZE
 
@@ -80,6 +83,7 @@ def main(
     pixels: Path,
     features: Path,
     user: Path,
+    networks: Path,
     policy: Path,
     table: Path,
     curve: Path,
@@ -91,7 +95,7 @@ def main(
     train = only_splits(only_source(samples), "train")  # N rows
     demand_pairs(samples, dataset)
     inputs, ids = read_inputs(model, pixels, features), train["id"].to_pylist()
-    check = _label_check(params, head, inputs, Extraction(inputs.card, user), dataset, samples)
+    check = _label_check(params, head, inputs, Extraction(inputs.card, user), dataset, samples, networks)
     kept = [name for name in params.search.operations if not params.limits or max(check.limits[name].values()) > 0]
     if not kept:
         raise UserError(
@@ -164,7 +168,13 @@ def _candidates(params: Params, check: LabelCheck, kept: list[str], names: list[
 
 
 def _label_check(
-    params: Params, head: HeadProfile, inputs: Inputs, extraction: Extraction, dataset: Path, samples: pa.Table
+    params: Params,
+    head: HeadProfile,
+    inputs: Inputs,
+    extraction: Extraction,
+    dataset: Path,
+    samples: pa.Table,
+    networks: Path,
 ) -> LabelCheck:
     """The limits of every operation that copies may be made by; none where the label check is off."""
     if not params.limits:
@@ -172,10 +182,7 @@ def _label_check(
     train, classes = only_splits(only_source(samples), "train"), class_names(samples)
     offered, ids, labels = params.search.operations, train["id"].to_pylist(), label_indices(train)
     checked = [*offered, *({INVERSION} - set(offered))]
-    if not inputs.on_features:
-        images, groups = inputs.small(dataset, ids, INPUT_SIZE), train["group"].to_pylist()
-        found = find_limits(images, labels, classes, checked, params.label_check, groups=groups, seed=params.seed)
-    else:
+    if inputs.on_features:
         found = find_limits_by_backbone(
             train.to_pylist(),
             labels,
@@ -189,9 +196,31 @@ def _label_check(
             head=head,
             seed=params.seed,
         )
+    else:
+        images = inputs.small(dataset, ids, INPUT_SIZE)
+        found = _by_networks(params, images, train, classes, checked, networks)
     delivered = only_splits(only_source(samples), "train", "val")["id"].to_pylist()
     share = negative_share(inputs.small(dataset, delivered, INPUT_SIZE))
     return without_unseen_looks(found, share=share, least=params.shown_look)
+
+
+def _by_networks(
+    params: Params,
+    images: npt.NDArray[np.uint8],
+    train: pa.Table,
+    classes: list[str],
+    operations: list[str],
+    networks: Path,
+) -> LabelCheck:
+    """The limits by the ensemble, or by classifiers of their own."""
+    labels, check, seed = label_indices(train), params.label_check, params.seed
+    if check.by == "own":
+        groups = train["group"].to_pylist()
+        return find_limits(images, labels, classes, operations, check, groups=groups, seed=seed)
+    ensemble = read_networks(networks, classes=len(classes))
+    _, folds = with_folds(train, ensemble.folds, networks)  # of every repeat; the first judges
+    states = ensemble.classifiers[0]
+    return find_limits_by_ensemble(images, labels, classes, operations, check, folds=folds[0], states=states, seed=seed)
 
 
 def _summary(check: LabelCheck, kept: list[str]) -> str:

@@ -30,8 +30,8 @@ from winnow.pipeline.files import fresh_folder, write_bytes
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.pipeline.workers import run_jobs
 from winnow.representation.contrastive import Contrast, train_encoder
-from winnow.representation.ensemble import Ensemble, Learning, deal_source, members_of, train_members
-from winnow.representation.files import with_folds, write_networks
+from winnow.representation.ensemble import Ensemble, Learning, by_repeat, deal_source, members_of, train_members
+from winnow.representation.files import folds_by_id, with_folds, write_networks
 from winnow.training.head import HeadProfile
 from winnow.training.training import Profile
 
@@ -86,9 +86,7 @@ def main(
     folds = deal_source(source, ensemble, rng, dataset)  # (R, N)
     if params.dataset == SOURCE_IMAGES:
         learned = source
-    _, dealt = with_folds(
-        learned, dict(zip(source["id"].to_pylist(), folds.T.tolist(), strict=True)), encoders
-    )  # (R, N)
+    _, dealt = with_folds(learned, folds_by_id(source, folds), encoders)  # (R, N)
     members = members_of(dealt, ensemble, rng)
     labels, book = label_indices(learned), column(learned, "split") == "label_book"  # (N,) each
     given, classes = inputs.trained_on(dataset, learned["id"].to_pylist()), len(class_names(samples))
@@ -102,10 +100,7 @@ def main(
         )
     learning = Learning(inputs.card, user, ensemble.network, head, finetune)
     classifiers = train_members(given, labels, book, members, classes, learning)
-    by_kind = {
-        kind: [states[start : start + ensemble.folds] for start in range(0, len(states), ensemble.folds)]
-        for kind, states in (("space", spaces), ("class", classifiers))
-    }
+    by_kind = {"space": by_repeat(spaces, ensemble), "class": by_repeat(classifiers, ensemble)}
     write_networks(encoders, source, folds, by_kind)
     kinds = f"encoders ({params.contrast.loss} loss) and classifiers" if spaces else "classifiers"
     print(f"train_encoder: {len(members)} {kinds} on {len(learned)} images")

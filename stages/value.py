@@ -4,7 +4,8 @@ With a backbone, heads on its features are valued instead of whole networks: exa
 is the support of the ensemble's judgement by planted faults (``winnow.representation.planted_faults``), 0.5 its
 threshold.
 
-Reads   --dataset  dataset with splits train, val and label_book
+Reads   --dataset  dataset that came into the round, with splits train, val and label_book
+        --delivered  dataset that the first round started from, with what an earlier one dropped
         --model    JSON: the model
         --pixels   arrays of the source images at its size
         --features arrays of their features
@@ -29,8 +30,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from winnow.dataset.delivered import read_judged
 from winnow.dataset.folds import deal_folds
-from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.dataset.samples import class_names, column, label_indices, only_splits
 from winnow.influence.harm import measure_harm
 from winnow.influence.head_valuation import value_head
 from winnow.influence.trajectory import Sgd
@@ -118,6 +120,7 @@ def main(
     support: Support,
     *,
     dataset: Path,
+    delivered: Path,
     model: Path,
     pixels: Path,
     features: Path,
@@ -131,7 +134,7 @@ def main(
 ) -> None:
     """Run the stage on the files given."""
     inputs = read_inputs(model, pixels, features)
-    samples = only_source(read_samples(dataset))  # a round starts from the source images
+    samples = read_judged(dataset, delivered)  # a round starts from the source images
     suspects, book = only_splits(samples, "train", "val"), only_splits(samples, "label_book")
     if not len(book):
         raise UserError(

@@ -9,10 +9,16 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {  # name: (module, what it does)
+    "init": ("init", "make a repository of your own, with Winnow as an installed, pinned package"),
+    "tour": ("tour", "look at a finished dataset that comes with a clone: report, review, metrics diff"),
     "run": ("run", "run the pipeline and print its table"),
     "reproduce": ("run", "the full table with more seeds, resumable, with the time left"),
+    "apply": ("apply", "carry the decisions of overrides.csv into the refined set and its export, within seconds"),
     "diff": ("diff", "compare a dataset between two revisions, sample by sample"),
     "why": ("why", "tell one image's story: verdicts, evidence, copies, where it is now"),
+    "export": ("export", "write the judged images for FiftyOne, Label Studio or cleanlab"),
+    "decide": ("decide", "take decisions over from a report's reader, or from another tool, into overrides.csv"),
+    "review": ("review", "look at images in the browser and decide with a key each"),
     "push": ("transfer", "dvc push, every object's checksum verified"),
     "pull": ("transfer", "dvc pull that changes data/ only when everything came whole"),
     "fsck": ("fsck", "hash workspace, cache and remote against dvc.lock; say what is wrong and how to mend it"),
@@ -37,6 +43,7 @@ def main(words: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if words is None else words)
     name = parser.parse_args(given[:1]).command
     importlib.import_module("winnow.commands.site_cache").guard(name)
+    importlib.import_module("winnow.commands.where").demand_pipeline(name)
     importlib.import_module(f"winnow.commands.{COMMANDS[name][0]}").main(name, given[1:])
 
 

@@ -21,7 +21,8 @@ from winnow.intake.source import open_source
 from winnow.intake.user_tables import read_embeddings, read_predictions
 from winnow.pipeline.files import ROOT, read_table, write_table
 from winnow.pipeline.params import load_params, read_params
-from winnow.verdicts.overrides_csv import read_override_rows, resolve_overrides
+from winnow.verdicts.decision_rows import read_decision_rows
+from winnow.verdicts.overrides_csv import resolve_overrides
 
 CLASSES = ("a", "b")
 CELLS = (
@@ -177,7 +178,7 @@ TABLES: dict[str, Table] = {
     ),
     "embeddings.csv": Table(_text(EMBEDDINGS), lambda path: read_embeddings(path, _samples())),
     "overrides.csv": Table(
-        _text(OVERRIDES), lambda path: resolve_overrides(read_override_rows(path), _samples(), "overrides.csv")
+        _text(OVERRIDES), lambda path: resolve_overrides(read_decision_rows(path), _samples(), "overrides.csv")
     ),
     "policy.json": Table(_text(json.dumps(POLICY, indent=2)), load_policy),
     "params.yaml": Table(_text(_settings()), _read_settings),

@@ -57,10 +57,13 @@ class Round:
         self.cleansed = folder / "cleansed"
         write_dataset(self.cleansed, apply_verdicts(samples, table, classes), shards_from=[inputs["dataset"]])
 
-    def run(self, name: str, seed: int = PARAMS.seed) -> tuple[Path, Path]:
-        made = (self.folder / name / "influence_drop", self.folder / name / "random_chained")
+    def run(self, name: str, seed: int = PARAMS.seed, validation: int = 0) -> tuple[Path, Path, Path]:
+        folder = self.folder / name
+        made = (folder / "influence_drop", folder / "random_chained", folder / "dealt")
         with mock.patch.object(extraction, "run_jobs", jobs_here):
             control_steps.main(
+                validation,
+                0,
                 seed,
                 PARAMS.budget,
                 PARAMS.multiple,
@@ -68,11 +71,13 @@ class Round:
                 PARAMS.chained,
                 10000,
                 **self.inputs,
+                delivered=self.inputs["dataset"],
                 scores=self.folder / "scores.parquet",
                 verdicts=self.folder / "verdicts.parquet",
                 cleansed=self.cleansed,
                 influence_drop=made[0],
                 random_chained=made[1],
+                dealt=made[2],
             )
         return made
 
@@ -103,7 +108,7 @@ def lowest(work: Round, rows: set[int], count: int) -> set[str]:
 
 def test_as_many_are_dropped_as_the_verdict_touched_and_those_of_the_lowest_effect(tmp_path: Path) -> None:
     work = Round(line_art(tmp_path, POLICY), tmp_path, BY_RULE)
-    made, _ = work.run("out")
+    made, _, _ = work.run("out")
     before, after = read_samples(work.inputs["dataset"]), read_samples(made)
     gone = set(before["id"].to_pylist()) - set(after["id"].to_pylist())
     assert gone == lowest(work, set(range(16)), 3)
@@ -115,11 +120,23 @@ def test_as_many_are_dropped_as_the_verdict_touched_and_those_of_the_lowest_effe
 
 def test_what_people_decided_holds_and_is_not_counted(tmp_path: Path) -> None:
     work = Round(line_art(tmp_path, POLICY), tmp_path, BY_RULE | BY_PEOPLE)
-    made, _ = work.run("out")
+    made, _, _ = work.run("out")
     ids, after = work.suspects["id"].to_pylist(), read_samples(made)
     labels = dict(zip(after["id"].to_pylist(), after["label"].to_pylist(), strict=True))
     assert labels[ids[0]] == "iii"
     assert set(ids) - set(labels) == {ids[2]} | lowest(work, set(range(16)) - set(BY_PEOPLE), 3)
+
+
+def test_the_deal_of_validation_images_is_that_of_the_verdict(tmp_path: Path) -> None:
+    """On all images, none of which is dropped or relabelled, and on those that influence leaves."""
+    work = Round(line_art(tmp_path, POLICY), tmp_path, BY_RULE)
+    dropped, _, dealt = work.run("out", validation=1)
+    before, after, left = (read_samples(folder) for folder in (work.inputs["dataset"], dealt, dropped))
+    assert after.drop(["split"]).equals(before.drop(["split"]))
+    for samples in (after, left):
+        val = only_splits(samples, "val")
+        assert Counter(val["label"].to_pylist()) == Counter(class_names(samples))
+        assert set(val["id"].to_pylist()) <= set(only_splits(before, "val")["id"].to_pylist())
 
 
 Maker = Callable[[Path, dict[str, Any]], Inputs]
@@ -128,7 +145,7 @@ Maker = Callable[[Path, dict[str, Any]], Inputs]
 @pytest.mark.parametrize("maker", [line_art, photographs])
 def test_the_same_parents_are_copied_equally_often_by_other_operations(tmp_path: Path, maker: Maker) -> None:
     work = Round(maker(tmp_path, POLICY), tmp_path, BY_RULE)
-    _, made = work.run("out")
+    _, made, _ = work.run("out")
     searched = by_augment(work.inputs | {"dataset": work.cleansed}, tmp_path / "augment", PARAMS)["by_policy"]
     mine, theirs = copies_in(made), copies_in(searched)
     assert [row["parent"] for row in mine] == [row["parent"] for row in theirs]

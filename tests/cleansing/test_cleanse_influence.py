@@ -57,9 +57,10 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *, votes: int) -> list[dict[str, object]]:
     main(
-        Params(by="influence", votes=votes, guard=True),
+        Params(by="influence", votes=votes, guard=True, validation=0, seed=0),
         SUPPORT,
         dataset=folder / "in",
+        delivered=folder / "in",
         scores=folder / "scores.parquet",
         classes=folder / "none.parquet",  # by influence the ensemble has no say
         planted=folder / "none.parquet",

@@ -1,6 +1,7 @@
 """The first verdict by the ensemble's support: what is relabelled, dropped and kept, and what overrides do to it."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from stages import cleanse_influence
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs
 from tests.support.profiles import SUPPORT
-from winnow.dataset.samples import read_samples
+from winnow.dataset.images import stored_images, write_dataset
+from winnow.dataset.samples import read_samples, samples_table
 from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.predictions import write_probabilities
@@ -34,6 +36,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.dataset = make_dataset(folder / "in", {"train": 120, "val": 30, "label_book": 6})
+        self.incoming = self.dataset
+        self.validation = 0
         self.samples = read_samples(self.dataset)
         self.ids: list[str] = self.samples["id"].to_pylist()
         rng = np.random.default_rng(0)
@@ -63,9 +67,10 @@ class Project:
     def run(self, overrides: Mapping[str, Override] | None = None) -> dict[str, Row]:
         write_overrides(self.folder / "overrides.parquet", overrides or {})
         cleanse_influence.main(
-            cleanse_influence.Params(by="support", votes=1, guard=True),
+            cleanse_influence.Params(by="support", votes=1, guard=True, validation=self.validation, seed=0),
             SETTINGS,
-            dataset=self.dataset,
+            dataset=self.incoming,
+            delivered=self.dataset,
             scores=self.folder / "scores.parquet",
             classes=self.folder / "classes.parquet",
             planted=self.folder / "planted.parquet",
@@ -167,6 +172,41 @@ def test_overrides_win_and_change_no_other_verdict(project: Project) -> None:
     assert {one: row for one, row in told.items() if one not in said} == {
         one: row for one, row in alone.items() if one not in said
     }
+
+
+def test_what_an_earlier_round_dropped_is_judged_again(project: Project) -> None:
+    """It comes back where its label now stands, with its picture, and goes again where nothing claims it."""
+    alone = project.run()
+    junk, sound = JUNK[0], 60
+    rows = project.samples.to_pylist()
+    earlier = samples_table([row for number, row in enumerate(rows) if number not in (junk, sound)], CLASSES)
+    project.incoming = project.folder / "earlier"
+    write_dataset(project.incoming, earlier, shards_from=[project.dataset])
+    order = [*(number for number in range(156) if number not in (junk, sound)), junk, sound]
+    project.samples = samples_table([rows[number] for number in order], CLASSES)
+    project.probability = project.probability[order]
+    project.write()
+    told = project.run()
+    assert {one: row["action"] for one, row in told.items()} == {one: row["action"] for one, row in alone.items()}
+    assert (told[project.ids[sound]]["action"], told[project.ids[junk]]["action"]) == (KEEP, DROP)
+    left = read_samples(project.folder / "out")["id"].to_pylist()
+    assert project.ids[sound] in left
+    assert list(stored_images(project.folder / "out", [project.ids[sound]])) == [project.ids[sound]]
+
+
+def test_few_validation_images_of_a_class_stay(project: Project) -> None:
+    told, project.validation = project.run(), 4
+    before = read_samples(project.folder / "out")
+    assert project.run() == told  # the deal decides nothing
+    after = read_samples(project.folder / "out")
+    assert after.drop(["split"]).equals(before.drop(["split"]))
+    counts = Counter(zip(after["split"].to_pylist(), after["label"].to_pylist(), strict=True))
+    assert {counts["val", label] for label in CLASSES} == {4}
+    moved = [
+        one != other for one, other in zip(*(table["split"].to_pylist() for table in (before, after)), strict=True)
+    ]
+    assert set(before.filter(pa.array(moved))["split"].to_pylist()) == {"val"}
+    assert set(after.filter(pa.array(moved))["split"].to_pylist()) == {"train"}
 
 
 def test_what_the_ensemble_said_of_other_images_is_refused(project: Project) -> None:

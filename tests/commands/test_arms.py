@@ -46,7 +46,7 @@ def test_with_all_the_controls_are_arms_that_are_made_and_judged(file: Path) -> 
     params = read_params(file)
     assert list(params["compare"]["arms"].items()) == list(BOTH.items())
     assert params["compare"]["judged"] == list(BOTH)
-    assert params["controls"] == {"r1": {"input": "data/prepared"}}  # whose steps the other arms are
+    assert params["controls"] == {"r1": {"input": "data/decided"}}  # whose steps the other arms are
     assert params["compare"]["controls"] == GIVEN["controls"]
     assert comments(file.read_text()) == comments(PARAMS.decode())
     assert "*id" not in file.read_text()  # each value is written out

@@ -169,7 +169,7 @@ def test_each_section_refuses_what_is_none_of_its_numbers(monkeypatch: pytest.Mo
         ),
         (("compare", "contrasts", "more"), ["full", "fuller"], "compare.contrasts.more names fuller, which is none of"),
         (("compare", "margin"), -0.1, "compare.margin must be at least 0.0, got -0.1"),
-        (("controls",), {"r9": {"input": "data/prepared"}}, "controls.r9 must be a round, as rounds has it; write"),
+        (("controls",), {"r9": {"input": "data/decided"}}, "controls.r9 must be a round, as rounds has it; write"),
         (("controls",), {"r1": {"input": "data/refined"}}, "controls.r1 must be a round, as rounds has it; write"),
         (("controls",), ["r1"], "controls must be dict[str, dict[str, str]], got ['r1'] (list)"),
         (("compare", "arms", "a" * 101), "data/refined", "100 of them at most"),
@@ -188,8 +188,8 @@ def test_what_would_fail_after_hours_is_refused_before(tmp_path: Path, place: Pl
         (("compare", "arms", "more"), "data/r1/augment/affine"),
         (("compare", "arms", "more"), "docs"),  # whatever is there; the stage says whether it is a dataset
         (("compare", "controls", "more"), "data/r1/augment/affine"),
-        (("controls",), {"r1": {"input": "data/prepared"}}),
-        (("rounds",), {"r1": {"input": "data/prepared"}, "r2": {"input": "data/r1/gate/dataset"}}),
+        (("controls",), {"r1": {"input": "data/decided"}}),
+        (("rounds",), {"r1": {"input": "data/decided"}, "r2": {"input": "data/r1/gate/dataset"}}),
     ],
 )
 def test_what_goes_well_passes(tmp_path: Path, place: Place, value: Any) -> None:

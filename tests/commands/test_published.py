@@ -80,7 +80,9 @@ def test_one_trajectory_trains_on_every_image_as_it_is_and_takes_each_gradient_w
     inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user_signals")
     judged = {name: tmp_path / name for name in ("classes", "planted")}  # read after the valuation
     with pytest.raises(StoppedError):
-        value.main(section("value", file), HEAD, SUPPORT, dataset=dataset, **inputs, **judged, **written)
+        value.main(
+            section("value", file), HEAD, SUPPORT, dataset=dataset, delivered=dataset, **inputs, **judged, **written
+        )
     ((images, _, _, _, members, _, plan, _),) = seen
     assert len(images) == 18
     assert members.all()
@@ -106,6 +108,7 @@ def test_dropped_is_what_lies_below_min_and_std_of_any_label_book_image_and_noth
         section("cleanse_influence", file),
         SUPPORT,
         dataset=dataset,
+        delivered=dataset,
         classes=tmp_path / "classes.parquet",  # there is none: the ensemble has no say
         planted=tmp_path / "planted.parquet",
         estimate=tmp_path / "estimate.json",
@@ -142,9 +145,9 @@ def test_the_search_has_no_limits_no_label_check_and_as_many_sub_policies_as_pub
         raise StoppedError
 
     monkeypatch.setattr(search_policy, "search", stop)
-    for check in ("find_limits", "find_limits_by_backbone"):
+    for check in ("find_limits", "find_limits_by_ensemble", "find_limits_by_backbone"):
         monkeypatch.setattr(search_policy, check, None)  # calling it would fail
-    written = {name: tmp_path / name for name in ("policy", "table", "curve", "trials", "sheet")}
+    written = {name: tmp_path / name for name in ("networks", "policy", "table", "curve", "trials", "sheet")}
     inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user")
     dataset = make_dataset(tmp_path / "set", {"train": 12, "val": 6, "label_book": 3})
     with pytest.raises(StoppedError):
@@ -302,7 +305,7 @@ def written_by(path: str) -> str:
 
 def test_cleansing_and_augmentation_alternate_from_the_source_to_the_last_row() -> None:
     passed, path = ["gate"], option("gate", "candidate")
-    while path != "data/prepared":
+    while path != "data/decided":
         passed.append(written_by(path))
         path = option(passed[-1], "dataset")
     steps = ["cleanse_influence", "augment", "cleanse_neighbours", "augment_edge_cases", "cleanse_final", "gate"]

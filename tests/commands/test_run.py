@@ -6,6 +6,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
 from tests.support.inputs import competition_card
 from tests.support.processes import on_a_full_disk
-from winnow.commands import edited_params
+from winnow.commands import checks, edited_params
 from winnow.commands.checks import check_classes, check_overrides, check_params
 from winnow.commands.edited_params import changed_params, restore_params
 from winnow.commands.run import (
@@ -24,7 +25,7 @@ from winnow.commands.run import (
     unrolled,
 )
 from winnow.pipeline.messages import UserError
-from winnow.pipeline.params import read_params
+from winnow.pipeline.params import load_params, read_params
 
 PARAMS = (ROOT / "params.yaml").read_bytes()
 
@@ -199,26 +200,26 @@ def test_rounds_follow_each_other_and_the_last_is_published(file: Path) -> None:
         pass
     params = read_params(file)
     assert params["rounds"] == {
-        "r1": {"input": "data/prepared"},
+        "r1": {"input": "data/decided"},
         "r2": {"input": "data/r1/gate/dataset"},
         "r3": {"input": "data/r2/gate/dataset"},
     }
     assert params["refined"]["round"] == "r3"
     with changed_params(unrolled(1), file):
         pass
-    assert read_params(file)["rounds"] == {"r1": {"input": "data/prepared"}}
+    assert read_params(file)["rounds"] == {"r1": {"input": "data/decided"}}
 
 
 def test_overrides_are_made_again_and_checked_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overrides = tmp_path / "overrides.csv"
     check_overrides(overrides)
-    assert overrides.read_text() == "sample,action,label,by,note\n"
+    assert overrides.read_text() == "sample,action,label,by,note,time,hash\n"
     assert "overrides.csv was missing and is made again, empty" in capsys.readouterr().out
     overrides.write_text("sample,action,label,by,note\na,keep\n")
     check_overrides(overrides)
     assert capsys.readouterr().out == ""
     overrides.write_text("sample,action,label,by,note\na,hide\n")
-    with pytest.raises(UserError, match=r"overrides\.csv, line 2: the action must be one of keep, drop, relabel"):
+    with pytest.raises(UserError, match=r"overrides\.csv, line 2: the action must be one of keep, drop, relabel, undo"):
         check_overrides(overrides)
     assert "a,hide" in overrides.read_text()
 
@@ -283,3 +284,19 @@ def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Pat
         check_classes(enough, say("train/i/0.png,drop\n"), model)
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
         check_classes(enough, say("train/i/1.png,drop\n"), model)
+
+
+def test_validation_images_that_will_be_trained_on_count_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six training images a class are within the budget of eight; ten of twenty validation images come to them."""
+
+    def few(name: str, kind: Any) -> Any:
+        return 24 if name == "augment.budget" else load_params(name, kind)
+
+    monkeypatch.setattr(checks, "load_params", few)
+    (tmp_path / "decided.csv").write_text("sample,action,label,by,note\n")
+    given = tmp_path / "decided.csv", competition_card(tmp_path)
+    check_classes(make_dataset(tmp_path / "small", {"train": 18, "val": 30}), *given)
+    with pytest.raises(UserError, match=r"augment\.budget is 24, .* class i has 16 already"):
+        check_classes(make_dataset(tmp_path / "large", {"train": 18, "val": 60}), *given)

@@ -194,6 +194,7 @@ def test_refinement_counts_and_scores(project: Project) -> None:
         "dropped": 2,
         "relabelled": 0,
         "overridden": {"keep": 0, "drop": 0, "relabel": 0},
+        "decisions": {"before": 0, "at_end": 0},
         "faults": 2,
         "touched": 2,
         "precision": 0.5,

@@ -69,7 +69,7 @@ def test_every_train_and_val_image_is_there_once_byte_for_byte(run: Run) -> None
     folder = export(run)
     rows = [row for row in run.refined if row["split"] != "label_book"]
     wanted = {f"{row['split']}/{row['label']}/{own_name(row)}": run.images[row["id"]] for row in rows}
-    assert files(folder) == sorted([*wanted, "corrections.csv", "manifest.parquet"])
+    assert files(folder) == sorted([*wanted, "README.md", "corrections.csv", "croissant.json", "manifest.parquet"])
     assert {name: (folder / name).read_bytes() for name in wanted} == wanted
 
 
@@ -149,7 +149,7 @@ def test_grey_stays_grey_among_coloured_ones(tmp_path: Path) -> None:
 
 
 def test_more_images_than_the_judge_allows_are_refused(run: Run) -> None:
-    count = len(files(export(run))) - 2
+    count = len(files(export(run))) - 4  # the tables, the card and the metadata
     export(run, max_images=count)
     with pytest.raises(
         UserError, match=rf"may hold {count - 1} images .*, got {count}; augment less \(augment.budget\)"
@@ -176,3 +176,16 @@ def test_a_missing_image_is_told(tmp_path: Path) -> None:
     write_dataset(run.path("data/refined"), samples_table(run.refined, run.classes))
     with pytest.raises(UserError, match=r"lacks 27 images, .* run `dvc checkout"):
         export(run)
+
+
+def test_an_export_over_an_earlier_one_is_the_same_as_one_made_anew(run: Run) -> None:
+    first = export(run)
+    untouched = {path: path.stat().st_mtime_ns for path in first.rglob("*.png")}
+    gone, renamed = run.suspects[3], run.suspects[4]
+    run.refined = [row | ({"label": "i"} if row is renamed else {}) for row in run.refined if row is not gone]
+    run.write()
+    (first / "train" / "left behind").write_bytes(b"by somebody")
+    again, anew = export(run), export(run, name="anew")
+    assert digest([again]) == digest([anew])
+    same = [path for path, time in untouched.items() if path.exists() and path.stat().st_mtime_ns == time]
+    assert len(same) >= len(untouched) - 2

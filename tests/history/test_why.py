@@ -120,6 +120,13 @@ def test_a_drop_that_a_refused_round_asked_for_is_told(root: Path) -> None:
     assert text.endswith("now: in data/refined as i, although r1 cleanse_neighbours drops it")
 
 
+def test_an_image_that_a_person_brought_back_is_told(root: Path) -> None:
+    write_verdicts(root, "cleanse_influence", [verdict(NAMES[1], "drop", "i", None, "alone")])
+    write_verdicts(root, "cleanse_neighbours", [verdict(NAMES[1], "keep", "i", "i", "override by mia", by="mia")])
+    text, _ = answer([NAMES[1]], root)
+    assert text.endswith("now: in data/refined as i, brought back by r1 cleanse_neighbours")
+
+
 def test_the_page_shows_the_sample_and_the_evidence(root: Path, tmp_path: Path) -> None:
     second(root)
     answer([HOSTILE[1], "--html", str(tmp_path / "page.html")], root)

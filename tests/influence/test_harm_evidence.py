@@ -22,9 +22,15 @@ def test_the_sentence_counts_what_is_harmed_and_says_whether_chance_gives_it() -
     p = np.full(40, 0.8)
     p[:3] = [0.0004, 0.012, 0.2]
     first, second, third, *_ = evidence_of_harm(effect, labels, p, BOOK, rate=0.05)
-    assert first.sentence == "its influence harms 2 of 3 label-book images, more than chance gives (p below 0.001)"
+    assert (
+        first.sentence
+        == "its influence harms 2 of 3 label-book images, significant at a false-discovery rate of 5% (p below 0.001)"
+    )
     assert (first.harmed, first.sure) == (["q", "p"], True)
-    assert second.sentence == "its influence harms none of 3 label-book images, no more than chance gives (p 0.012)"
+    assert (
+        second.sentence
+        == "its influence harms none of 3 label-book images, not significant at a false-discovery rate of 5% (p 0.012)"
+    )
     assert (second.harmed, second.sure) == ([], False)
     assert third.sentence.endswith("(p 0.200)")
 

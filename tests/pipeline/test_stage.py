@@ -185,7 +185,7 @@ import winnow.pipeline.stage as edge
 from winnow.pipeline.stage import run_stage
 from stages import mine
 
-edge.ROOT = Path.cwd()
+edge.CODE = Path.cwd()
 read = iter([1, 2 if sys.argv[-1] == "params" else 1])
 edge.load_params = lambda *_: next(read)
 

@@ -13,7 +13,7 @@ from winnow.augmentation.policy import Policy, Step
 from winnow.pipeline.messages import UserError
 from winnow.policy_search import judged
 from winnow.policy_search.halving import winner
-from winnow.policy_search.judged import TEMPERATURES, Halving, held_out_logits, scores, search_by_judge
+from winnow.policy_search.judged import TEMPERATURES, Halving, ShortRun, held_out_logits, scores, search_by_judge
 from winnow.training.training import Labelled, Profile, Trained, train
 
 SETTINGS = Halving(sub_policies=4, images=100, folds=2, copies=2, rungs=[3, 9], batch=8, learning_rate=0.001)
@@ -103,9 +103,8 @@ def test_a_model_is_trained_on_the_other_images_and_their_copies_alone(monkeypat
 
     monkeypatch.setattr(judged, "train", capture)
     told = []
-    logits = held_out_logits(
-        Labelled(images, labels), members, ["a", "b"], POLICIES["mild"], SETTINGS, 7, 5, lambda: told.append(1)
-    )
+    run = ShortRun(Labelled(images, labels), members, ["a", "b"], POLICIES["mild"], SETTINGS, updates=7, seed=5)
+    logits = held_out_logits(run, lambda: told.append(1))
     assert logits.shape == (4, 2)
     ((data, profile, seed),) = seen
     assert levels(data.images) == [20 * row for row in [*range(6), *np.repeat(range(6), 2)]]
@@ -120,15 +119,15 @@ def searched(
     *,
     settings: Halving = SETTINGS,
     groups: Sequence[str] = (),
-) -> tuple[list[list[tuple[Any, ...]]], list[Any]]:
-    """The jobs of each rung and the trials, where every image gets the score of its candidate."""
-    rungs: list[list[tuple[Any, ...]]] = []
+) -> tuple[list[list[ShortRun]], list[Any]]:
+    """The runs of each rung and the trials, where every image gets the score of its candidate."""
+    rungs: list[list[ShortRun]] = []
 
-    def here(function: object, jobs: Sequence[tuple[Any, ...]], *, steps: int, label: str) -> list[np.ndarray]:
+    def here(function: object, jobs: Sequence[tuple[ShortRun]], *, steps: int, label: str) -> list[np.ndarray]:
         assert function is judged.held_out
-        rungs.append(list(jobs))
+        rungs.append([run for (run,) in jobs])
         names = {id(policy): name for name, policy in POLICIES.items()}
-        return [np.full((~job[1]).sum(), answer[names[id(job[3])]]) for job in jobs]
+        return [np.full((~run.members).sum(), answer[names[id(run.policy)]]) for run in rungs[-1]]
 
     monkeypatch.setattr(judged, "run_jobs", here)
     images, labels = np.zeros((30, 8, 8, 1), dtype=np.uint8), np.arange(30) % 2
@@ -148,16 +147,16 @@ def test_all_candidates_have_the_same_folds_and_seeds_and_every_rung_others(monk
         (2, "mild", pytest.approx(0.5)),
     ]
     assert (len(first), len(second)) == (6, 4)
-    for jobs, updates in ((first, 3), (second, 9)):
+    for runs, updates in ((first, 3), (second, 9)):
         for fold in range(2):
-            same = jobs[fold::2]
-            assert len({job[1].tobytes() for job in same}) == 1  # members
-            assert {(job[5], job[6]) for job in same} == {(updates, same[0][6])}
-        assert (jobs[0][1] != jobs[1][1]).all()  # each image is held out once
-        inside, outside = ({row // 3 for row in np.flatnonzero(jobs[0][1] == there)} for there in (True, False))
+            same = runs[fold::2]
+            assert len({run.members.tobytes() for run in same}) == 1
+            assert {(run.updates, run.seed) for run in same} == {(updates, same[0].seed)}
+        assert (runs[0].members != runs[1].members).all()  # each image is held out once
+        inside, outside = ({row // 3 for row in np.flatnonzero(runs[0].members == there)} for there in (True, False))
         assert not inside & outside  # groups stay together
-    assert first[0][6] != second[0][6]
-    assert (first[0][1] != second[0][1]).any()
+    assert first[0].seed != second[0].seed
+    assert (first[0].members != second[0].members).any()
 
 
 def test_the_milder_of_two_that_are_equally_good_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +167,7 @@ def test_the_milder_of_two_that_are_equally_good_wins(monkeypatch: pytest.Monkey
 def test_a_large_source_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = dataclasses.replace(SETTINGS, images=12)
     (first, _), _ = searched(monkeypatch, dict.fromkeys(POLICIES, 0.5), settings=settings)
-    assert {len(job[0].labels) for job in first} == {12}
+    assert {len(run.data.labels) for run in first} == {12}
 
 
 def test_images_that_are_all_alike_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from winnow.transforms.operations import OPERATIONS
 from winnow.transforms.views import Ranges
 
 CHECK = Check(
+    by="own",
     folds=2,
     images_per_class=100,
     least_images=10,

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from stages import search_policy
+from stages import ensemble, search_policy
 from stages.search_policy import Params, main
 from tests.support.datasets import CLASSES, make_dataset
 from tests.support.inputs import competition_inputs
-from tests.support.profiles import HEAD, LABEL_CHECK
+from tests.support.profiles import ENSEMBLE, FINETUNE, HEAD, LABEL_CHECK
 from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.samples import read_samples, samples_table
 from winnow.model.inputs import Inputs
@@ -74,7 +74,7 @@ def run(folder: Path, dataset: Path, params: Params = PARAMS) -> Path:
         "trials": "trials.csv",
         "sheet": "sheet.png",
     }
-    inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user")
+    inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user", "networks")
     main(params, HEAD, dataset=dataset, **inputs, **{key: folder / name for key, name in names.items()})
     return folder
 
@@ -102,6 +102,33 @@ def test_the_stage_writes_a_policy_and_what_people_look_at(tmp_path: Path) -> No
         assert sheet.format == "PNG"
     torch.manual_seed(5)  # the global state is not what draws
     assert digest([run(tmp_path / "again", dataset)]) == digest([out])
+
+
+def judged_by_ensemble(dataset: Path) -> None:
+    """What the stage ensemble leaves beside a dataset."""
+    inputs = competition_inputs(dataset.parent, "model", "pixels", "features", "user", "networks")
+    written = {name: dataset.parent / f"{name}.parquet" for name in ("classes", "planted")}
+    ensemble.main(ENSEMBLE, HEAD, FINETUNE, dataset=dataset, delivered=dataset, **inputs, **written)
+
+
+def test_by_the_ensemble_no_classifier_is_trained_for_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 24, "val": 6, "label_book": 3})
+    judged_by_ensemble(dataset)
+    monkeypatch.setattr(search_policy, "find_limits", None)  # calling it would fail
+    params = replace(PARAMS, by="fixed", label_check=replace(LABEL_CHECK, by="ensemble"))
+    out = run(tmp_path / "first", dataset, params)
+    policy = load_policy(out / "policy.json")
+    assert set(policy.limits) == {*OFFERED, "invert"}
+    assert {row["images"] for row in policy.cut} == {8}
+    assert digest([run(tmp_path / "again", dataset, params)]) == digest([out])
+    few = read_samples(dataset).slice(0, 20)
+    write_table(dataset / "samples.parquet", few)  # the verdict dropped the others
+    run(tmp_path / "fewer", dataset, params)
+    other = make_dataset(tmp_path / "other", {"train": 24}, seed=1)
+    with pytest.raises(UserError, match=r"has no fold of image .* and 23 others; run `dvc repro`"):
+        run(tmp_path / "unknown", other, params)
 
 
 def test_by_the_judge_the_policy_is_that_of_the_candidate_that_won(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The page: what it says, that it says it safely, and that nothing is missing where a source has nothing to say."""
 
 import base64
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -13,9 +15,18 @@ from tests.support.refusals import refused_params
 from tests.support.runs import Run, arms, verdict
 from winnow.dataset.images import encode_png
 from winnow.pictures.embed import picture_uri
-from winnow.report.page import headline, visible
+from winnow.report.decisions import read_script, source_key
+from winnow.report.page import headline
+from winnow.report.text import visible
 
+STAGES = [("first", "verdict"), ("second", "cleansing"), ("last", "cleansing")]
 NASTY = "<script>alert(1)</script>\"'`&amp;\n\u202e名 {{ 7*7 }}"
+
+
+def scripts(page: Path) -> list[str]:
+    """What stands in the script elements, byte for byte."""
+    html = page.read_bytes().decode("utf-8")
+    return re.findall(r"<script[^>]*>(.*?)</script>", html, flags=re.DOTALL)
 
 
 def test_the_headline_and_the_counts_are_those_of_the_data(run: Run) -> None:
@@ -53,6 +64,46 @@ def test_verdicts_stand_by_round_and_stage_worst_first_with_their_evidence(run: 
     assert len(gone) == 1
 
 
+def test_the_script_knows_every_card_exactly_in_the_order_of_the_page(tmp_path: Path) -> None:
+    name = "<b>\u2028</script> \r\n"
+    run = Run(tmp_path, classes=[name, "ii", "iii"], file_name=f"{{number}} {name}")
+    first, second, third, *_ = run.suspects
+    run.verdicts["r1", "cleanse_influence"] = [
+        verdict(first, "drop", support=-2.0),
+        verdict(second, "drop", support=float("nan")),
+    ]
+    run.verdicts["r1", "cleanse_final"] = [verdict(third, "relabel", label_after=name), verdict(first, "drop")]
+    data, _ = scripts(run.write().report())
+    assert json.loads(data) == {
+        "source": source_key(row["id"] for row in run.suspects),
+        "classes": [name, "ii", "iii"],
+        "columns": ["sample", "action", "label", "by", "note", "time", "hash"],
+        "stages": [f"{one}, {stage} {what}" for one in ("r1", "r2") for stage, what in STAGES],
+        "images": [[row["id"], row["name"], row["given_label"], row["pixel_hash"]] for row in (first, second, third)],
+        "cards": [
+            [0, 0, "drop", first["label"], None, -2.0],
+            [1, 0, "drop", second["label"], None, None],
+            [0, 2, "drop", first["label"], None, 0.0],
+            [2, 2, "relabel", third["label"], name, 0.0],
+        ],
+    }
+
+
+def test_an_image_has_one_place_to_link_to_its_last_card(run: Run) -> None:
+    twice = run.suspects[0]
+    run.verdicts["r1", "cleanse_final"] = [verdict(twice, "drop")]
+    page = read(run.write().report())
+    links = [one for one in page.all("a") if one.get("class") == "link"]
+    assert [one.get("id") for one in links if one["href"] == f"#image-{twice['id']}"] == [None, f"image-{twice['id']}"]
+    assert sorted(str(one["id"]) for one in links if "id" in one) == sorted({str(one["href"])[1:] for one in links})
+
+
+def test_a_page_without_cards_has_no_script(tmp_path: Path) -> None:
+    page = read(Run(tmp_path, gates={"r1": False}).write().report())
+    assert not page.all("script")
+    assert not [one for one in page.all("div") if one.get("id") in ("tools", "bar")]
+
+
 def test_a_group_is_capped_and_says_how_many_more_and_where(run: Run) -> None:
     run.verdicts["r2", "cleanse_final"] = [
         verdict(row, "drop", support=float(number), reason=f"number {number};")
@@ -81,8 +132,10 @@ def test_what_the_source_says_is_text_and_never_markup(tmp_path: Path) -> None:
     run.rejected = [{"name": NASTY, "reason": NASTY}]
     run.leaks = [{"id": "a", "name": NASTY, "split": "train", "label": NASTY, "kept_in": "val"}]
     run.comparison[NASTY] = run.comparison.pop("arm2")
-    page = read(run.write().report())
-    assert not page.all("script")
+    path = run.write().report()
+    page = read(path)
+    assert page.all("script") == [{"type": "application/json", "id": "data"}, {}]
+    assert scripts(path)[1] == read_script().text
     assert not [key for _, attributes in page.elements for key in attributes if key.startswith("on")]
     shown = "<script>alert(1)</script>\"'`&amp;\\n\\u202e名 {{ 7*7 }}"
     assert page.text.count(shown) > 10
@@ -91,7 +144,8 @@ def test_what_the_source_says_is_text_and_never_markup(tmp_path: Path) -> None:
 
 
 def test_the_page_needs_nothing_but_itself(run: Run) -> None:
-    html = run.write().report().read_text(encoding="utf-8")
+    page_file = run.write().report()
+    html = page_file.read_text(encoding="utf-8")
     page = Page(html)
     for tag, attributes in page.elements:
         for key in ("src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"):
@@ -99,7 +153,18 @@ def test_the_page_needs_nothing_but_itself(run: Run) -> None:
             assert value is None or value.startswith(("data:", "#")), (tag, key, value[:80])
     (style,) = re.findall(r"<style>(.*?)</style>", html, flags=re.DOTALL)
     assert not re.search(r"url\(|@import|@font-face", style)
-    assert "default-src 'none'; img-src data:;" in html
+    (policy,) = [str(one["content"]) for one in page.all("meta") if "http-equiv" in one]
+    digest = base64.b64encode(hashlib.sha256(scripts(page_file)[1].encode()).digest()).decode()
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        f"script-src 'sha256-{digest}'",
+        "img-src data:",
+        "style-src 'unsafe-inline'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
     assert all(set(image) & {"alt"} and image["alt"] for image in page.all("img"))
     assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
     assert page.all("html") == [{"lang": "en"}]
@@ -189,7 +254,7 @@ def test_every_part_has_its_arms_its_gain_and_its_reading(run: Run) -> None:
     assert "valuation arm1 arm0 +0.100 +0.050 to +0.150 helps inversion arm2 arm1 −0.020 −0.030 to −0.010 harms" in text
     assert "+0.000 −0.008 to +0.008 non-inferior by 0.01 edge cases arm2 arm0 +0.010 −0.010 to +0.030 not shown" in text
     assert "\u202e" not in page.text
-    assert not page.all("script")
+    assert len(page.all("script")) == 2
     kinds = [one.get("class") for one in page.all("g")]
     assert kinds[:7] == [None, None, "good", "good", "bad", None, None]  # three arms, four parts
     assert {"href": "#parts"} in page.all("a")

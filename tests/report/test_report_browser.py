@@ -30,7 +30,7 @@ def test_no_complaint_no_request_and_the_title_is_ours(page: Path, tmp_path: Pat
     assert "<title>Winnow: what was done to the data" in seen.dom
     assert "50 % fewer errors" in seen.dom
     assert seen.dom.count('data-label="reading">not shown') == 2
-    assert "<script" not in seen.dom
+    assert seen.dom.count("<script") == 2  # the cards as the script knows them, and the script
     assert seen.dom.count('class="card drop"') == 5
     assert seen.pixels.shape == (900, 1280, 3)
     assert seen.pixels.min() < 60  # something is written

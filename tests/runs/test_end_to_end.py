@@ -93,7 +93,11 @@ def test_contracts_hold(done: Workspace) -> None:
             assert (done.folder / f"models/judge/{arm}/seed-{seed}.safetensors").exists()
 
 
-@pytest.mark.parametrize("one", [one for one in FORMATS if isinstance(one, Table)], ids=lambda one: one.title)
+# What a command writes where its user says is no output of a stage.
+OUTPUTS = [one for one in FORMATS if isinstance(one, Table) and "/" in one.path]
+
+
+@pytest.mark.parametrize("one", OUTPUTS, ids=lambda one: one.title)
 def test_tables_have_the_columns_that_docs_formats_names(done: Workspace, one: Table) -> None:
     path = re.sub("<[a-z]+>", "*", one.path.replace("<dataset>", "data/refined"))
     files = sorted(done.folder.glob(path))
@@ -170,15 +174,31 @@ def test_a_changed_rule_reruns_only_what_depends_on_it(done: Workspace) -> None:
     assert done.status() == {}
 
 
-def test_an_override_reruns_the_cleansing_and_no_valuing(done: Workspace) -> None:
+def test_an_override_runs_the_last_stages_alone(done: Workspace) -> None:
     samples = pq.read_table(done.folder / "data/prepared/samples.parquet").to_pylist()
     named = next(row["id"] for row in samples if row["split"] == "train")
     with (done.folder / "overrides.csv").open("a") as file:
         file.write(f"{named},drop,,mia,\n")
     assert set(done.status()) == {"overrides"}
-    run_here(done, "overrides")
-    reading = {f"{name}@r1" for name in ("cleanse_influence", "cleanse_neighbours", "cleanse_final", "gate")}
-    assert set(done.status()) == {"overrides", *reading}
+    before = (done.folder / "data/export/manifest.parquet").read_bytes()
+    output = done.run(sys.executable, "-m", "winnow", "apply").stdout
+    assert re.findall(r"python -m stages\.(\w+)", output) == ["overrides", "refined", "export"]
+    assert named not in read_samples(done.folder / "data/refined")["id"].to_pylist()
+    assert (done.folder / "data/export/manifest.parquet").read_bytes() != before
+    assert set(done.status()) == {"arm@full", "summarise", "report"}
+    assert "nothing had changed" in done.run(sys.executable, "-m", "winnow", "apply").stdout
+
+
+def test_decisions_that_a_run_takes_as_input_reach_everything_after_prepare(done: Workspace) -> None:
+    assert (done.folder / "data/decided/samples.parquet").read_bytes() == (
+        done.folder / "data/prepared/samples.parquet"
+    ).read_bytes()
+    samples = pq.read_table(done.folder / "data/prepared/samples.parquet").to_pylist()
+    named = next(row["name"] for row in samples if row["split"] == "train")
+    (done.folder / "decided.csv").write_text(f"sample,action,label,by,note\n{named},drop,,mia,\n")
+    run_here(done, "decided")
+    assert {"decided", "ensemble@r1", "value@r1", "cleanse_influence@r1", "gate@r1"} <= set(done.status())
+    assert not {"refined", "arm@baseline"} & set(done.status())
 
 
 LAST = ["refined", "export", "arm@full", "judge", "summarise", "report"]  # after the last round, whichever that is
@@ -265,10 +285,10 @@ def test_a_source_anywhere_is_prepared_and_checked_before_the_long_stages(done: 
     file = done.folder / "dvc.yaml"
     pipeline = yaml.safe_load(file.read_text())
     for name, stage in pipeline["stages"].items():
-        stage.get("do", stage)["frozen"] = name not in ("synthesise", "prepare", "overrides")
+        stage.get("do", stage)["frozen"] = name not in ("synthesise", "prepare", "overrides", "decided")
     file.write_text(yaml.safe_dump(pipeline, sort_keys=False))
     output = check_run(done, elsewhere)
-    assert re.findall(r"Running stage '(.+?)'", output) == ["prepare", "overrides"]
+    assert re.findall(r"Running stage '(.+?)'", output) == ["prepare", "overrides", "decided"]
 
 
 @pytest.mark.campaign

@@ -105,7 +105,8 @@ PLACED = "data/r1/embed"
         (f"{PLACED}/planted.parquet", lambda old: old[:-20], "cleanse_final@r1", "planted.parquet"),
         ("data/r1/value/scores.parquet", lambda old: b"PAR1", "cleanse_influence@r1", "scores.parquet"),
         (f"{PLACED}/neighbours.parquet", lambda old: b"PAR1", "cleanse_neighbours@r1", "neighbours.parquet"),
-        ("data/overrides.parquet", lambda old: UNPICKLED, "gate@r1", "overrides.parquet"),
+        ("data/overrides.parquet", lambda old: UNPICKLED, "refined", "overrides.parquet"),
+        ("data/decided.parquet", lambda old: UNPICKLED, "gate@r1", "decided.parquet"),
     ],
 )
 def test_a_tampered_input_stops_the_stage_with_a_reason(

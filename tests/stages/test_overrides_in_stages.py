@@ -1,4 +1,4 @@
-"""Overrides in the stages: applied first, left alone by every later verdict, and not lost at the gate."""
+"""People's decisions in the stages of a round: left alone by every verdict, and not lost at the gate."""
 
 import itertools
 from collections.abc import Callable
@@ -79,9 +79,10 @@ class Project:
 
     def influence(self, dataset: Path, out: str, harmful: str = "abdeq") -> dict[str, Row]:
         cleanse_influence.main(
-            cleanse_influence.Params(by="influence", votes=1, guard=True),
+            cleanse_influence.Params(by="influence", votes=1, guard=True, validation=0, seed=0),
             profiles.SUPPORT,
             dataset=dataset,
+            delivered=dataset,
             scores=self.scores(dataset, harmful),
             classes=self.folder / "none.parquet",  # influence alone decides
             planted=self.folder / "none.parquet",

@@ -33,6 +33,7 @@ def scores_of(folder: Path, dataset: Path, seed: int) -> pa.Table:
         load_params("head", HeadProfile),
         profiles.SUPPORT,
         dataset=dataset,
+        delivered=dataset,
         classes=folder / "classes.parquet",
         planted=folder / "planted.parquet",
         scores=folder / "scores.parquet",

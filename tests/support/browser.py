@@ -40,6 +40,14 @@ class Seen:
     pixels: npt.NDArray[np.uint8]  # (H, W, 3)
 
 
+def find_browser() -> str:
+    """Path of an installed Chromium; skips where there is none."""
+    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed (Debian: apt-get install chromium)")
+    return program
+
+
 def visit(page: Path, folder: Path, *, width: int, height: int = 900, dark: bool = False) -> Seen:
     """Open a page; skips where there is no Chromium.
 
@@ -50,9 +58,7 @@ def visit(page: Path, folder: Path, *, width: int, height: int = 900, dark: bool
         height: of the window.
         dark: whether the reader prefers a dark scheme.
     """
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed (Debian: apt-get install chromium)")
+    program = find_browser()
     folder.mkdir(parents=True)
     log, shot = folder / "net.json", folder / "shot.png"
     command = [

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,11 @@ loaded = [load_dataset("imagefolder", data_dir=folder, cache_dir=cache), load_da
 print(json.dumps([{name: seen(split) for name, split in one.items()} for one in loaded]))
 """
 PHOTOGRAPHS = "timm:tf_efficientnet_lite0"
+METRICS: Mapping[str, Mapping[str, Any]] = {
+    "counts": {"label_book_verified": True},
+    "gate": {"accepted": True, "gain": {"mean": 0.02, "low": -0.01, "high": 0.05}},
+    "estimate": {"estimated_faults": 0.1, "expected_left": 0.0073, "touched": 0.11, "stopped": False},
+}
 
 
 def exported(
@@ -42,20 +47,35 @@ def exported(
     max_images: int = 1000,
     scores: Sequence[Path] = (),
     strip_metadata: bool = False,
+    title: str = "Refined images",
+    licence: str = "unknown",
+    metrics: Mapping[str, Mapping[str, Any]] | None = None,
+    checked: str = "",
 ) -> Path:
-    """Run the stage; the folder that it wrote."""
+    """Run the stage; the folder that it wrote.
+
+    Of the metrics that it reads, those of METRICS are replaced that ``metrics`` has. ``checked`` is the rows of
+    checked.csv.
+    """
+    said = folder.with_name(f"{folder.name}-checked.csv")
+    said.write_text(f"sample,action,label,by,note\n{checked}")
     half = (0.5, 0.5, 0.5)
     card = Card(model, "auto", "none", 64, "letterbox", True, half, half, "bilinear", True, "a test")
     path = folder.with_name(f"{folder.name}-model.json")
     write_json(path, card.to_json())
+    files = {name: folder.with_name(f"{folder.name}-{name}.json") for name in METRICS}
+    for name, file in files.items():
+        write_json(file, (metrics or {}).get(name, METRICS[name]))
     main(
-        Params(copies, strip_metadata),
+        Params(copies, strip_metadata, title, licence),
         max_images,
         dataset=dataset,
         prepared=prepared,
         scores=list(scores),
         model=path,
         export=folder,
+        checked=said,
+        **files,
     )
     return folder
 

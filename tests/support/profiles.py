@@ -37,6 +37,7 @@ NETWORK = Training(
 )
 ENSEMBLE = Ensemble(seed=0, folds=2, repeats=1, junk=8, network=NETWORK)
 LABEL_CHECK = Check(
+    by="own",
     folds=2,
     images_per_class=8,
     least_images=2,

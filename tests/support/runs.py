@@ -88,7 +88,12 @@ class Run:
                     "label": label,
                     "given_label": label,
                 }
-                row |= {"origin": "source", "parent": None, "pixel_hash": name, "channels": pixels.shape[-1]}
+                row |= {
+                    "origin": "source",
+                    "parent": None,
+                    "pixel_hash": sample_id("", png) * 2,
+                    "channels": pixels.shape[-1],
+                }
                 row |= {"width": 16, "height": 16, "group": row["id"]}
                 self.samples.append(row)
                 self.images[row["id"]] = png

@@ -20,10 +20,11 @@ from winnow.intake import source
 from winnow.model import extraction
 from winnow.pipeline import files, workers
 from winnow.pipeline.params import load_params
-from winnow.policy_search import backbone_check, judged, label_check, search
+from winnow.policy_search import backbone_check, ensemble_check, judged, label_check, search
 from winnow.representation import ensemble, heads, out_of_fold
 
-WITH_JOBS = (workers, extraction, ensemble, heads, out_of_fold, label_check, backbone_check, judged, search)
+CHECKS = (label_check, ensemble_check, backbone_check)
+WITH_JOBS = (workers, extraction, ensemble, heads, out_of_fold, *CHECKS, judged, search)
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:

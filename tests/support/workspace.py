@@ -13,7 +13,7 @@ import yaml
 from dvc.repo import Repo
 
 from tests.support.imports import ROOT
-from winnow.verdicts.overrides_csv import HEADER
+from winnow.verdicts.decision_rows import HEADER
 
 TINY: dict[str, Any] = {
     "synthesise.train_counts": [9, 8, 8, 8, 8, 8, 8, 8, 8, 8],
@@ -94,7 +94,8 @@ class Workspace:
             if (ROOT / name).exists() and not name.startswith("metrics/") and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, folder / name)
-        (folder / "overrides.csv").write_text(",".join(HEADER) + "\n")  # ours may name images of another source
+        for name in ("overrides.csv", "decided.csv", "checked.csv"):  # ours may name images of another source
+            (folder / name).write_text(",".join(HEADER) + "\n")
         self.set_params(changes)
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.run("git", "config", "user.email", "test@example.org")

@@ -128,9 +128,13 @@ def test_every_epoch_visits_every_image_once_in_a_new_order(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("curve", "chosen"), [([0.2, 0.5, 0.5, 0.4], 2), ([0.3, 0.3, 0.3], 1), ([0.1, 0.2, 0.3], 3), ([0.0, 0.0], 1)]
+    ("curve", "first", "last"),
+    [([0.2, 0.5, 0.5, 0.4], 2, 3), ([0.3, 0.3, 0.3], 1, 3), ([0.1, 0.2, 0.3], 3, 3), ([0.0, 0.0], 1, 2)],
 )
-def test_the_first_best_epoch_is_chosen(monkeypatch: pytest.MonkeyPatch, curve: list[float], chosen: int) -> None:
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_of_the_best_epochs_the_first_is_chosen_or_the_last_where_the_rate_falls(
+    monkeypatch: pytest.MonkeyPatch, curve: list[float], first: int, last: int, schedule: Any
+) -> None:
     snapshots: list[dict[str, torch.Tensor]] = []
 
     def planted(model: FixedModel, *_: object) -> float:
@@ -138,7 +142,8 @@ def test_the_first_best_epoch_is_chosen(monkeypatch: pytest.MonkeyPatch, curve: 
         return curve[len(snapshots) - 1]
 
     monkeypatch.setattr(judge, "_accuracy", planted)
-    found = train_on_cpu(labelled(9), labelled(3), profile(epochs=len(curve)))
+    chosen = first if schedule == "constant" else last
+    found = train_on_cpu(labelled(9), labelled(3), profile(epochs=len(curve), schedule=schedule))
     assert found.best_epoch == chosen
     assert [epoch.val_accuracy for epoch in found.curve] == curve
     weights = found.model.state_dict()

@@ -36,6 +36,14 @@ def test_the_last_verdict_that_made_it_so_decides_and_a_later_keep_confirms() ->
     assert [len(fate.verdicts) for fate in told.values()] == [2, 2, 1, 0]
 
 
+def test_a_later_round_may_keep_what_an_earlier_one_dropped() -> None:
+    told = fates({"a": "i", "b": "i"}, ledger(("a", "drop", None), ("b", "drop", None), ("a", "keep", "i")))
+    assert {key: (fate.label, fate.touched, stages(fate)) for key, fate in told.items()} == {
+        "a": ("i", False, (None, "2")),
+        "b": (None, True, ("1", None)),
+    }
+
+
 def test_the_label_in_the_dataset_counts_where_it_is_known() -> None:
     """The second verdict on each is of a round that the gate refused."""
     rows = ledger(("a", "relabel", "ii"), ("a", "drop", None), ("b", "keep", "i"), ("b", "relabel", "ii"))

@@ -55,7 +55,7 @@ class Policy:
     limits: Limits = field(default_factory=dict)
     cut: tuple[Mapping[str, Any], ...] = ()  # report of the label check, one row per finding
     chained: int | None = None  # sub-policies that a copy takes; None: as whoever draws says
-    candidate: str | None = None  # of the halving, the one that won; None: found by the critic
+    candidate: str | None = None  # that won by the judge, or that was taken without a search; None: by the critic
 
     def limit(self, operation: str, label: str) -> float:
         """The largest magnitude that a class's label survives; 1 where the label check has not judged it."""

@@ -24,8 +24,8 @@ POLICY = {  # key of policy.json: meaning
     "cut[].recognised": "share of them recognised under the operation; null without images",
     "cut[].more_often_taken_for": "the class whose predictions rise the most; null where none rises",
     "cut[].verdict": "survives, cut, not judged, refused for all, or look not shown (too few delivered images have it)",
-    "chained": "sub-policies that a copy takes, whatever augment.chained is; if found by the judge",
-    "candidate": "the one of search_policy.candidates that won; if found by the judge",
+    "chained": "sub-policies that a copy takes, whatever augment.chained is; of a candidate's policy alone",
+    "candidate": "the one of search_policy.candidates: that won by the judge, or that search_policy.fixed names",
 }
 
 

@@ -26,7 +26,7 @@ SIGNALS: Columns = {
     "id": (pa.string(), "of a train or val image that no override drops or relabels"),
     "neighbours": (pa.float64(), "share of its neighbours that have its label"),
     "classifier": (pa.float32(), "out-of-fold probability of its label; NaN where no classifier was trained on it"),
-    "label_quality": (pa.float64(), "by the valuation; NaN where it has none"),
+    "label_quality": (pa.float64(), "of stage value: support by the ensemble of the round; NaN for a copy"),
     "support": (pa.float64(), "of its label, by which the verdict was given"),
 }
 SHEET_IMAGES, SHEET_COLUMNS, TILE = 160, 16, 64
@@ -69,7 +69,7 @@ def cleanse(
         samples: source images and copies, N rows.
         near: neighbours of every row, as rows of ``samples``.
         probability: (N, K) of each class, by classifiers that were not trained on the image.
-        label_quality: by the valuation, by id of a source image; it is written beside the other signals.
+        label_quality: of stage value, by id of a source image; it is written beside the other signals.
         rule: when an image is dropped or relabelled; of the planted rule, the k of the neighbours that are evidence.
         overrides: by id; each applies to the image and its copies, whatever the verdict of the rule.
         round_name: for the verdict table.

@@ -14,11 +14,13 @@ from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from voluptuous import Invalid
 
 from winnow.pipeline.files import ROOT, write_bytes, write_csv
+from winnow.pipeline.installed import demand_same_code
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import PARAMS, load_params, read_params
+from winnow.pipeline.repository import CODE
 from winnow.pipeline.stage import Sections
 
-OVERRIDES = ROOT / "overrides.csv"
+OVERRIDES, DECIDED, CHECKED = (ROOT / name for name in ("overrides.csv", "decided.csv", "checked.csv"))
 USER = ROOT / "models/user"
 LOCK, PIPELINE = ROOT / "dvc.lock", ROOT / "dvc.yaml"
 
@@ -58,12 +60,14 @@ def readable(content: bytes) -> bool:
 
 def check_repository() -> None:
     """Stop before anything long if the repository's own files do not allow a run."""
+    demand_same_code()
     check_merged()
     check_lock()
     check_sections()
     check_params()
     check_model()
-    check_overrides()
+    for file in (OVERRIDES, DECIDED, CHECKED):
+        check_overrides(file)
 
 
 def check_source(source: str) -> None:
@@ -92,16 +96,16 @@ def check_model(file: Path = PARAMS) -> None:
 
 
 def check_overrides(file: Path = OVERRIDES) -> None:
-    """Stop before anything long if the overrides cannot be read; a missing file is made again, without any."""
-    from winnow.verdicts.overrides_csv import HEADER, read_override_rows
+    """Stop before anything long if people's decisions cannot be read; a missing file is made again, without any."""
+    from winnow.verdicts.decision_rows import HEADER, read_decision_rows
 
     if not file.exists():
         write_csv(file, HEADER, [])
         print(f"run: {file.name} was missing and is made again, empty; `git checkout {file.name}` brings rows back")
-    read_override_rows(file)
+    read_decision_rows(file)
 
 
-def check_merged(files: Sequence[Path] = (PARAMS, LOCK)) -> None:
+def check_merged(files: Sequence[Path] = (PARAMS, PIPELINE, LOCK)) -> None:
     """Stop if a merge left its marks in a file that DVC reads."""
     for file in files:
         content = b"\n" + file.read_bytes() if file.is_file() else b""
@@ -136,7 +140,8 @@ def check_sections(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
     text = pipeline.read_text(encoding="utf-8")
     stages = read_params(pipeline)["stages"]
     bodies = [stage.get("do", stage) for stage in stages.values()]
-    known = {name.split(".")[0] for body in bodies for name in body.get("params", [])}
+    read = [name for body in bodies for name in body.get("params", []) if isinstance(name, str)]  # not of other files
+    known = {name.split(".")[0] for name in read}
     known |= set(re.findall(r"\$\{(\w+)", text)) - {"key", "item"}
     for section in read_params(params):
         if section not in known:
@@ -148,7 +153,7 @@ def check_params(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
     from winnow.backbone.choice import request_of
     from winnow.commands.consistency import check_consistency
 
-    for file in sorted((ROOT / "stages").glob("[a-z]*.py")):
+    for file in sorted((CODE / "stages").glob("[a-z]*.py")):
         sections: Sections = importlib.import_module(f"stages.{file.stem}").SECTIONS
         for section, kind in sections.values():
             load_params(section, kind, params)
@@ -157,18 +162,21 @@ def check_params(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
 
 
 def check_classes(
-    dataset: Path = ROOT / "data/prepared", overrides: Path = OVERRIDES, model: Path = ROOT / "data/model.json"
+    dataset: Path = ROOT / "data/prepared", decided: Path = DECIDED, model: Path = ROOT / "data/model.json"
 ) -> None:
-    """Stop before any training if an override is invalid, or the classes cannot be augmented."""
+    """Stop before any training if a decision is invalid, or the classes that they leave cannot be augmented."""
     from winnow.augmentation.balance import demand_balance, demand_pairs
     from winnow.backbone.card import read_card
     from winnow.dataset.samples import read_samples
+    from winnow.dataset.validation import deal_validation
+    from winnow.pipeline.fields import NoneOrFew, Seed
     from winnow.verdicts.apply import with_overrides
-    from winnow.verdicts.overrides_csv import read_overrides_csv
+    from winnow.verdicts.overrides_csv import overrides_of, read_overrides_csv
 
-    samples, _ = with_overrides(
-        read_samples(dataset), read_overrides_csv(overrides, dataset), round_name="", stage="overrides"
-    )
+    decisions = overrides_of(read_overrides_csv(decided, dataset))
+    samples, _ = with_overrides(read_samples(dataset), decisions, round_name="", stage="decided")
+    validation = load_params("cleanse_influence.validation", NoneOrFew)
+    samples = deal_validation(samples, per_class=validation, seed=load_params("cleanse_influence.seed", Seed))
     demand_pairs(samples, dataset)
     if read_card(model).competition:
         budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))

@@ -12,7 +12,7 @@ from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, plain, shown
 from winnow.pipeline.params import load_params, read_params
 
-TAKEN = ("prepared", "test", "refined", "arms", "export")  # names below data/ that a round cannot have
+TAKEN = ("prepared", "decided", "test", "refined", "arms", "export")  # names below data/ that a round cannot have
 LONGEST = 100  # characters of a name that becomes a folder
 
 

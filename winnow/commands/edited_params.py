@@ -44,19 +44,7 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS, *, keep: boo
         yield
         return
     before = file.read_bytes()
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096  # a long line stays one line
-    document = yaml.load(before.decode())
-    for key, value in changes.items():
-        *sections, last = key.split(".")
-        section = document
-        for name in sections:
-            section = section[name]
-        _set(section, last, value)
-    text = io.StringIO()
-    yaml.dump(document, text)
-    ours = text.getvalue().encode()
+    ours = edited_text(before.decode(), changes).encode()
     if not keep:
         write_json(KEPT, {"before": before.decode(), "ours": hashlib.sha256(ours).hexdigest()})
     write_bytes(file, ours)
@@ -71,6 +59,23 @@ def changed_params(changes: Mapping[str, Any], file: Path = PARAMS, *, keep: boo
             print(f"run: {file.name} was edited meanwhile and is not restored; this run had set {', '.join(changes)}")
         if not keep:
             KEPT.unlink(missing_ok=True)
+
+
+def edited_text(text: str, changes: Mapping[str, Any]) -> str:
+    """The text of a params file with some values changed, by dotted key; its comments and layout stay."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # a long line stays one line
+    document = yaml.load(text)
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        section = document
+        for name in sections:
+            section = section[name]
+        _set(section, last, value)
+    sink = io.StringIO()
+    yaml.dump(document, sink)
+    return sink.getvalue()
 
 
 def _set(section: Any, key: str, value: Any) -> None:

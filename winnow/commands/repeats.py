@@ -22,7 +22,16 @@ from winnow.pipeline.messages import UserError
 
 FOLDER, SUMMARY = ROOT / "metrics/repeats", ROOT / "metrics/repeats.json"
 SAME = ("synthesise", "prepare")  # sections whose seeds make the source and its splits: the same in every repeat
-CODE = ("winnow", "stages", "dvc.yaml", "overrides.csv", "models/user", "requirements.txt")  # what outputs depend on
+CODE = (
+    "winnow",
+    "stages",
+    "winnow.lock",  # stands for the code in a repository of the user's own
+    "dvc.yaml",
+    "overrides.csv",
+    "decided.csv",
+    "models/user",
+    "requirements.txt",
+)  # what outputs depend on
 APART = 1000  # between the seeds of two repeats
 
 

@@ -1,11 +1,12 @@
 """Run the pipeline as ``make run`` and ``make reproduce`` do.
 
-    winnow run [--source PATH] [--preset published]
-    winnow reproduce [--source PATH] [--preset published] [--seeds 5] [--profile competition] [--rounds 2] [--repeats 1]
+    winnow run [--source PATH] [--preset published] [--decided]
+    winnow reproduce [--source PATH] [--preset published] [--seeds 5] [--profile competition] [--rounds 1] [--repeats 1]
                      [--arms all]
 
-params.yaml, overrides.csv and a source that is named are checked before anything else happens, and the classes before
-any training. The options are written into params.yaml, which keeps its comments and is restored if the run fails. An
+params.yaml, people's decisions and a source that is named are checked before anything else happens, and the classes
+before any training. With ``--decided`` the run starts from the decisions of overrides.csv, which it copies to
+decided.csv. The options are written into params.yaml, which keeps its comments and is restored if the run fails. An
 option wins over what a preset (a file of presets/) says.
 ``reproduce`` takes the whole method, presets/winnow.yaml, where params.yaml is as delivered. It judges every arm of
 compare.arms, with ``--arms all`` the fair controls of compare.controls too; a run that was stopped continues where it
@@ -29,6 +30,7 @@ from typing import Any
 
 from winnow.commands.arms import METHOD, chosen_arms
 from winnow.commands.checks import check_classes, check_params, check_repository, check_source
+from winnow.commands.decided import take_decisions
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
 from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
 from winnow.evaluation.comparison_table import Parts, comparison_text
@@ -50,11 +52,11 @@ class RunFailedError(UserError):
     """``dvc repro`` ended with an error, which it has already reported."""
 
 
-def stored_source(given: str, caller: Path) -> str:
+def stored_source(given: str, caller: Path, root: Path = ROOT) -> str:
     """The source as params.yaml holds it: a path in the repository, or given as relative, is relative to it."""
-    if Path(given).is_absolute() and not Path(os.path.normpath(given)).is_relative_to(ROOT):
+    if Path(given).is_absolute() and not Path(os.path.normpath(given)).is_relative_to(root):
         return given
-    return os.path.relpath(caller / given, ROOT)
+    return os.path.relpath(caller / given, root)
 
 
 def home_warning(source: str, home: Path, root: Path = ROOT) -> str:
@@ -117,7 +119,7 @@ def dvc(*arguments: str) -> None:
 
 def unrolled(rounds: int) -> dict[str, Any]:
     """Changes to params.yaml for so many rounds, each of which starts from what the one before passed on."""
-    inputs = ["data/prepared", *(f"data/r{number}/gate/dataset" for number in range(1, rounds))]
+    inputs = ["data/decided", *(f"data/r{number}/gate/dataset" for number in range(1, rounds))]
     named = {f"r{number}": {"input": given} for number, given in enumerate(inputs, start=1)}
     return {"rounds": named, "refined.round": f"r{rounds}"}
 
@@ -136,10 +138,12 @@ def main(command: str, words: Sequence[str]) -> None:
     )
     parser.add_argument("--source", default="", help="a folder or a zip of labelled images")
     parser.add_argument("--preset", default="", help="a name from presets/: params that are changed together")
+    if command == "run":
+        parser.add_argument("--decided", action="store_true", help="start from the decisions of overrides.csv")
     if command == "reproduce":
         parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to SEEDS - 1")
         parser.add_argument("--profile", default="competition", help="a name from judge.profiles")
-        parser.add_argument("--rounds", type=int, default=2, help="how often the method is repeated")
+        parser.add_argument("--rounds", type=int, default=1, help="how often the method is repeated")
         parser.add_argument("--repeats", type=int, default=1, help="whole pipelines, each from seeds of its own")
         parser.add_argument("--arms", default=METHOD, help="method, or all: the fair controls too")
     options = parser.parse_args(words)
@@ -186,15 +190,24 @@ def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
             asked = {**preset, **changes}
             run_repeats(options.repeats, functools.partial(_run_once, asked), read_params(), asked)
         else:
-            _run_once({**preset, **changes}, {})
+            _run_once({**preset, **changes}, {}, decided=command == "run" and options.decided)
     return changes
 
 
-def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any]) -> None:
-    """Run the pipeline with params changed, and with the seeds of a repeat, which do not stay in params.yaml."""
+def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any], *, decided: bool = False) -> None:
+    """Run the pipeline with params changed, and with the seeds of a repeat, which do not stay in params.yaml.
+
+    Args:
+        changes: by dotted key.
+        seeds: likewise.
+        decided: start from the decisions of overrides.csv.
+    """
     with changed_params({**changes, **seeds}, keep=not seeds):
         check_params()  # once more, as changed
         dvc("repro", "overrides")
+        if decided:
+            take_decisions()
+        dvc("repro", "decided")
         check_classes()
         dvc("repro")
 

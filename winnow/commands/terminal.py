@@ -36,8 +36,13 @@ def run_command(name: str, answer: Callable[[], tuple[str, int]]) -> NoReturn:
     sys.exit(code)
 
 
-def write_page(path: Path, content: bytes) -> None:
-    """Write a page for people.
+def write_page(path: Path, content: bytes, *, option: str = "--html") -> None:
+    """Write a page or a picture for people.
+
+    Args:
+        path: of the file.
+        content: of it.
+        option: that named the file.
 
     Raises:
         UserError: the place cannot be written to.
@@ -45,7 +50,7 @@ def write_page(path: Path, content: bytes) -> None:
     try:
         write_bytes(path, content)
     except OSError as error:
-        raise UserError(f"--html {path} cannot be written ({error.strerror}); name another file") from None
+        raise UserError(f"{option} {path} cannot be written ({error.strerror}); name another file") from None
 
 
 def aligned(rows: list[tuple[str, ...]], *, indent: str = "  ") -> list[str]:

@@ -81,7 +81,8 @@ def where_now(story: Story, dataset: str) -> str:
     if not story.exists:
         return f"{dropped}; {dataset} is not in the workspace: run `dvc repro`, or name another with --dataset"
     if story.fate.label is not None:
-        although = f", although {drop.where} drops it" if drop else ""
+        back = story.fate.restoring
+        although = f", brought back by {back.where}" if back else f", although {drop.where} drops it" if drop else ""
         return f"in {dataset} as {plain(story.fate.label)}{although}"
     return f"not in {dataset}, {dropped}"
 

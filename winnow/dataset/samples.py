@@ -25,8 +25,8 @@ SAMPLES: Columns = {
     "given_label": (pa.string(), "class as delivered"),
     "origin": (
         pa.string(),
-        "source, or what made the copy: random, faster_autoaugment, inversion, affine, edge_case; of fair controls, "
-        "random_chained and plain",
+        "source, or what made the copy: random, faster_autoaugment (the policy, whoever found it), inversion, affine, "
+        "edge_case; of fair controls, random_chained and plain",
     ),
     "parent": (pa.string(), "id of the source image that a copy was made from; null for a source image"),
     "operations": (

@@ -98,9 +98,10 @@ def _overridden(refinement: Mapping[str, Any]) -> list[str]:
     counts = refinement.get("overridden") or {}
     if not any(counts.values()):
         return []
-    return [
-        f"Overridden by people: {counts['keep']:,} kept, {counts['drop']:,} dropped, {counts['relabel']:,} relabelled."
-    ]
+    when = refinement.get("decisions", {})
+    told = f" ({when['before']:,} before the first round, {when['at_end']:,} at the end)" if any(when.values()) else ""
+    words = f"{counts['keep']:,} kept, {counts['drop']:,} dropped, {counts['relabel']:,} relabelled"
+    return [f"Overridden by people: {words}{told}."]
 
 
 def _truth(refinement: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from winnow.dataset.samples import column, labels_by_id
 from winnow.verdicts.fates import Fate, fates
-from winnow.verdicts.ledger import DROP, KEEP, PIPELINE, RELABEL, by_stage
+from winnow.verdicts.ledger import DECIDED, DROP, KEEP, PIPELINE, REFINED, RELABEL, by_stage
 
 ACTIONS = (KEEP, DROP, RELABEL)
 
@@ -17,14 +17,16 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
     "images": "train and val images as delivered",
     "dropped": "of these, dropped in the end",
     "relabelled": "of these, with another class than delivered in the end",
-    "overridden.<action>": "images that an override keeps, drops or relabels",
+    "overridden.<action>": "images that people keep, drop or relabel",
+    "decisions.before": "images that people decided on before the first round (decided.csv)",
+    "decisions.at_end": "images whose overrides were applied at the end, to what the rounds left (overrides.csv)",
     "faults": "images whose true class is not the one delivered, or that show no class",
     "touched": "images dropped or relabelled, counted over those whose truth is known",
     "precision": "share of the touched images that are faults; 0 when none was touched",
     "recall": "share of the faults that were touched",
     "f1": "harmonic mean of the two",
     "relabels_right": "share of the relabelled images that now have their true class",
-    "ranking_auc": "chance that the valuation ranks a fault below a sound image",
+    "ranking_auc": "chance that label_quality of data/<round>/value/scores.parquet ranks a fault below a sound image",
     "ranking_average_precision": "average precision of the same ranking",
     "signals.<signal>.ranking_auc": "the same for each signal of the cleansing by neighbours alone, and their mean",
     "signals.<signal>.ranking_average_precision": "likewise",
@@ -54,12 +56,19 @@ def count_actions(actions: Iterable[str]) -> dict[str, int]:
 
 
 def count_overridden(fate: Mapping[str, Fate]) -> dict[str, int]:
-    """How many images people overrode, by what the override did; an image that it kept was never changed by it."""
+    """How many images people decided on, by what their last word makes of the label delivered."""
     done = []
     for image in fate.values():
-        actions = [verdict.action for verdict in image.verdicts if verdict.by != PIPELINE]
-        done += [next((action for action in actions if action != KEEP), KEEP)] if actions else []
+        for verdict in [one for one in image.verdicts if one.by != PIPELINE][-1:]:
+            same = verdict.label_after in (None, image.given)
+            done.append(DROP if verdict.action == DROP else KEEP if same else RELABEL)
     return count_actions(done)
+
+
+def count_decisions(ledger: pa.Table) -> dict[str, int]:
+    """How many images people decided on before the first round, and at the end."""
+    stages = column(ledger, "stage")
+    return {"before": int((stages == DECIDED).sum()), "at_end": int((stages == REFINED).sum())}
 
 
 def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> dict[str, float | int]:
@@ -140,7 +149,10 @@ def refine(
     """
     given = labels_by_id(samples, "given_label")
     known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
+    changed = ledger.filter(pa.array((column(ledger, "stage") == DECIDED) & (column(ledger, "action") != KEEP)))
     quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
+    for identifier in changed["id"].to_pylist():  # it was valued under the label that a person gave
+        quality.pop(identifier, None)
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for (round_name, stage), table in by_stage(ledger).items():
         source = np.isin(column(table, "id"), list(given))
@@ -153,6 +165,7 @@ def refine(
         "dropped": sum(image.label is None for image in fate.values()),
         "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
         "overridden": count_overridden(fate),
+        "decisions": count_decisions(ledger),
         **against_truth(fate, known),
         **ranking_against_truth(quality, given, known),
         **_signals_against_truth(signals, given, known),

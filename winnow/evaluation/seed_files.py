@@ -38,7 +38,8 @@ FIGURES = {  # key of <metrics>/seed-<s>.json: meaning
     "n_train": "training images",
     "n_val": "validation images",
     "n_test": "test images",
-    "best_epoch": "epoch chosen, counted from 1: the first of the best validation accuracy",
+    "best_epoch": "epoch chosen, counted from 1: of the best validation accuracy; of several the first, with a cosine "
+    "schedule the last",
     "val_accuracy": "validation accuracy at that epoch",
     "curve[].train_loss": "by epoch: mean training loss",
     "curve[].val_accuracy": "by epoch: validation accuracy",

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
-from winnow.augmentation.rendering import read_steps, render
 from winnow.dataset.images import encode_png
 from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, check_header, decode, quiet
 from winnow.pipeline.messages import UserError
@@ -48,6 +47,11 @@ def rendered_copies(
     Raises:
         UserError: the parent's bytes are damaged, or a record is incomplete.
     """
+    from winnow.augmentation.rendering import (
+        read_steps,
+        render,
+    )  # PyTorch: seconds, which an export without copies saves
+
     try:
         with quiet():
             pixels = decode(content, max_pixels=PIXEL_LIMIT)  # (H, W, C)

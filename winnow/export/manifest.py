@@ -19,6 +19,7 @@ MANIFEST: Columns = {
     "round": (pa.string(), "round of the last verdict on the image; null, as what follows, where there was none"),
     "stage": (pa.string(), "stage of that verdict"),
     **{name: VERDICTS[name] for name in ("action", "reason", "support")},
+    "sha256": (pa.string(), "of the file's bytes, hex"),
 }
 MANIFEST_SCHEMA = schema_of(MANIFEST)
 
@@ -35,7 +36,8 @@ def manifest(
         label_quality: by id, where it was valued.
 
     Returns:
-        A table of MANIFEST_SCHEMA. The verdict is the last that left the sample as it is.
+        A table of MANIFEST_SCHEMA. The verdict is the last that left the sample as it is. The checksums are null: they
+        are known when the files are written (``with_checksums``).
     """
     folders = folder_names(class_names(samples))
     fate = fates(labels_by_id(samples, "given_label"), ledger, labels_by_id(samples))
@@ -55,6 +57,12 @@ def manifest(
         found["label_quality"] = label_quality.get(identifier)
         listed.append({name: found.get(name) for name in MANIFEST_SCHEMA.names})
     return pa.Table.from_pylist(listed, schema=MANIFEST_SCHEMA)
+
+
+def with_checksums(listed: pa.Table, sums: Mapping[str, str]) -> pa.Table:
+    """The manifest with the SHA-256 of every file, by its path."""
+    column = pa.array([sums[file] for file in listed["file"].to_pylist()], pa.string())
+    return listed.set_column(listed.schema.get_field_index("sha256"), MANIFEST_SCHEMA.field("sha256"), column)
 
 
 def missing_classes(samples: pa.Table) -> Iterator[tuple[str, str]]:

@@ -9,22 +9,26 @@ its checksum, which DVC does only where the remote's ``verify`` is set; a damage
 import contextlib
 import functools
 import hashlib
-import logging
 import os
 import posixpath
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
+from winnow.history.repository import open_repository, outputs_of, readable
 from winnow.history.version_0_1 import other_name
 from winnow.pipeline.checksums import DamagedError
 from winnow.pipeline.files import open_parquet
 from winnow.pipeline.messages import UserError, shown
 
 WORKSPACE = "workspace"  # as DVC names it
+
+
+class AbsentError(UserError):
+    """Data is neither here nor on the remote, or the remote cannot be read."""
 
 
 class Revision(Protocol):
@@ -47,8 +51,12 @@ class Revision(Protocol):
         """Where the bytes of a data file lie on this machine, pulled if they can be.
 
         Raises:
-            UserError: they are not here and cannot be had.
+            AbsentError: they are not here and cannot be had.
+            UserError: nothing of that name is known.
         """
+
+    def committed(self, path: str) -> bytes | None:
+        """The bytes of a file that git has, not DVC; None where there is none."""
 
 
 def open_revision(name: str, root: Path) -> Revision:
@@ -104,8 +112,8 @@ class Workspace:
     @functools.cached_property
     def outputs(self) -> Mapping[str, str | None]:
         """As dvc.yaml and dvc.lock are now, committed or not."""
-        with _readable(self.name, self._root):
-            return _outputs(_repository(self._root))
+        with readable(self.name, self._root):
+            return outputs_of(open_repository(self._root))
 
     def files(self, folder: str) -> list[str]:
         """What the folder holds."""
@@ -118,7 +126,12 @@ class Workspace:
             return file
         if _holder(path, self.outputs) is None:
             raise UserError(f"{path} is not in the workspace, and {_unnamed(self, path)}")
-        raise UserError(f"{path} is not in the workspace; run `dvc repro`, or `dvc pull` where it was made elsewhere")
+        raise AbsentError(f"{path} is not in the workspace; run `dvc repro`, or `dvc pull` where it was made elsewhere")
+
+    def committed(self, path: str) -> bytes | None:
+        """As it lies on disk, committed or not."""
+        file = self._root / path
+        return file.read_bytes() if file.is_file() else None
 
 
 class Commit:
@@ -128,13 +141,13 @@ class Commit:
         from dvc.api import DVCFileSystem
 
         self.name = name
-        with _readable(name, root):
-            self._here = _repository(root)  # whose cache and remote are asked
-            commit = _repository(root, rev=name or "no name", config={"core": {"remote": ""}})
+        with readable(name, root):
+            self._here = open_repository(root)  # whose cache and remote are asked
+            commit = open_repository(root, rev=name or "no name", config={"core": {"remote": ""}})
             self._tree = DVCFileSystem(repo=commit)
             if not self._tree.exists("dvc.lock"):
                 raise UserError(f"{name} has no dvc.lock; name a commit in which `dvc repro` has run")
-            self.outputs = _outputs(commit)
+            self.outputs = outputs_of(commit)
 
     def files(self, folder: str) -> list[str]:
         """What the folder's list of files names."""
@@ -146,6 +159,10 @@ class Commit:
         with self._listed(path):
             info = self._tree.info(path)
         return self._object(info["dvc_info"]["md5"], path)
+
+    def committed(self, path: str) -> bytes | None:
+        """As the commit has it."""
+        return bytes(self._tree.read_bytes(path)) if self._tree.isfile(path) else None
 
     @contextlib.contextmanager
     def _listed(self, path: str) -> Iterator[None]:
@@ -181,7 +198,7 @@ class Commit:
         if file.exists():
             return file
         again = f"check out {self.name} and run `dvc repro`"
-        raise UserError(
+        raise AbsentError(
             f"{self.name}: {path} is not in the cache nor on the remote {remote}; "
             f"run `dvc push` where it was made, or {again}"
             if remote
@@ -198,54 +215,10 @@ class Commit:
                 self._here.cloud.pull([HashInfo("md5", md5)])
         except Exception as error:  # each kind of remote raises its own library's errors
             words = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(
+            raise AbsentError(
                 f"{self.name}: {path} is not in the cache, and the remote {remote} could not be read ({words}); "
                 "try `dvc pull`, which says more"
             ) from None
-
-
-def _repository(root: Path, **options: Any) -> Any:
-    """The repository as DVC opens it, without a word."""
-    from dvc.repo import Repo
-
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # what is missing is told once, here
-    return Repo(str(root), **options)
-
-
-def _outputs(repository: Any) -> dict[str, str | None]:
-    outs = [out for out in repository.index.outs if out.use_cache]
-    return {"/".join(out.index_key[1]): out.hash_info.value if out.hash_info else None for out in outs}
-
-
-@contextlib.contextmanager
-def _readable(name: str, root: Path) -> Iterator[None]:
-    """What DVC says of a revision that it cannot open, as one sentence with a remedy."""
-    from dvc.config import ConfigError
-    from dvc.exceptions import DvcException, NotDvcRepoError
-    from dvc.scm import RevError, SCMError
-
-    try:
-        yield
-    except RevError:
-        raise UserError(
-            f"{shown(name)} is no commit, branch, tag or experiment here; "
-            "`git branch --all` and `dvc exp list` name them"
-        ) from None
-    except SCMError:
-        raise UserError(
-            "this is no git repository, so that it has no revisions to compare; run it in a clone"
-        ) from None
-    except NotDvcRepoError:
-        if (root / ".dvc").is_dir():
-            raise UserError(f"{name} has no dvc.lock; name a commit in which `dvc repro` has run") from None
-        raise UserError("this is no DVC repository: it has no .dvc; run it in a clone of one") from None
-    except ConfigError as error:
-        raise UserError(f".dvc/config cannot be read ({error}); mend it with `dvc config`") from None
-    except DvcException as error:
-        words = " ".join(str(error).replace(f"{os.path.relpath(root)}/", "").split())
-        raise UserError(
-            f"{name}: DVC cannot read the pipeline ({words}); mend that file, or bring it back with `git checkout`"
-        ) from None
 
 
 def _holder(path: str, known: Container[str]) -> str | None:

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from winnow.dataset.samples import column
+from winnow.verdicts.decision_rows import UNNAMED
 from winnow.verdicts.ledger import PIPELINE
-from winnow.verdicts.overrides_csv import UNNAMED
 
 # Datasets below data/<round>/, and what version 0.1 called them.
 RENAMED = {

@@ -20,7 +20,7 @@ class Evidence:
 
     sentence: str
     harmed: list[str]  # ids of the label book, the worst harmed first
-    sure: bool  # more harm than chance gives, at the false-discovery rate
+    sure: bool  # significant at the false-discovery rate
 
 
 def evidence_of_harm(
@@ -43,13 +43,15 @@ def evidence_of_harm(
     standard = standardised(effect, labels)
     harmed = (standard <= DEVIATION) & (effect < 0)  # (N, M)
     sure = surely_harmful(p, rate=rate)
-    return [_evidence(*row, book) for row in zip(standard, harmed, p.tolist(), sure.tolist(), strict=True)]
+    return [_evidence(*row, book, rate) for row in zip(standard, harmed, p.tolist(), sure.tolist(), strict=True)]
 
 
-def _evidence(standard: Array, harmed: npt.NDArray[np.bool_], p: float, sure: bool, book: Sequence[str]) -> Evidence:
+def _evidence(
+    standard: Array, harmed: npt.NDArray[np.bool_], p: float, sure: bool, book: Sequence[str], rate: float
+) -> Evidence:
     places = np.flatnonzero(harmed)
     worst = places[np.argsort(standard[places], kind="stable")]
-    chance = "more than chance gives" if sure else "no more than chance gives"
+    told = f"{'significant' if sure else 'not significant'} at a false-discovery rate of {rate:.0%}"
     shown = f"p {p:.3f}" if p >= LEAST_SHOWN else f"p below {LEAST_SHOWN}"
-    sentence = f"its influence harms {len(worst) or 'none'} of {len(book)} label-book images, {chance} ({shown})"
+    sentence = f"its influence harms {len(worst) or 'none'} of {len(book)} label-book images, {told} ({shown})"
     return Evidence(sentence, [book[j] for j in worst], sure)

@@ -30,7 +30,7 @@ from winnow.intake import decoder
 from winnow.intake.budget import Budget, available_memory
 from winnow.intake.decoder import ALONE, BUG, COPIES, FAULT, PIXEL_BYTES, READ, ROOM, Answer
 from winnow.pictures.decode import CRASHING, TOO_LONG, TOO_MUCH
-from winnow.pipeline.files import ROOT
+from winnow.pipeline.repository import CODE
 
 SECONDS = 20.0  # of processor time an image; more of them where it has more megapixels. JPEG 2000 takes 0.3 s for one
 
@@ -73,7 +73,7 @@ class _Child:
         arguments = [str(theirs.fileno()), str(os.getpid()), str(max_pixels), job]
         self.process = subprocess.Popen(
             [sys.executable, "-m", decoder.__name__, *arguments],
-            cwd=ROOT,
+            cwd=CODE,
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from winnow.pipeline.checksums import DamagedError, sealed_array, sealed_parquet, verify
 from winnow.pipeline.durable import Part, link_file, replace_file
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError, failure_of_the_machine
+from winnow.pipeline.repository import find_root
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = find_root()
 
 Columns = Mapping[str, tuple[pa.DataType, str]]  # of a table: by name the type, and the meaning for docs/formats.md
 
@@ -221,14 +222,20 @@ def fresh_folder(folder: Path) -> Path:
     return folder
 
 
-def digest(paths: Iterable[Path]) -> str:
+def digest(paths: Iterable[Path], *, without: Path | None = None) -> str:
     """Hex digest over names and contents of files and folders: equal when every byte below them is.
 
     Python's own caches and hidden files do not count, as .dvcignore has it.
+
+    Args:
+        paths: of files and folders.
+        without: a folder below them that does not count either.
     """
     total = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if without is not None and file.is_relative_to(without):
+                continue
             if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith("."):
                 total.update(f"{file.relative_to(path)}\0".encode())
                 with file.open("rb") as opened:

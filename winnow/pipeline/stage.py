@@ -15,10 +15,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from winnow.pipeline.durable import sweep
-from winnow.pipeline.files import ROOT
+from winnow.pipeline.installed import demand_same_code
 from winnow.pipeline.lifeline import end_with_dvc
 from winnow.pipeline.messages import UserError, failure_of_the_machine
 from winnow.pipeline.params import load_params
+from winnow.pipeline.repository import CODE
 
 # By positional argument of a stage's main, its section of params.yaml and the section's type.
 Sections = Mapping[str, tuple[str, Any]]
@@ -43,6 +44,7 @@ def run_stage(
     try:
         options = _options(main, description)
         end_with_dvc()
+        demand_same_code()
         _sweep({name: value for name, value in options.items() if name not in edited_by_people})
         params = {name: load_params(section, kind) for name, (section, kind) in sections.items()}
         edited = _edits(sections, params, [*_own_modules(), *(options[name] for name in edited_by_people)])
@@ -85,7 +87,7 @@ def _sweep(options: Mapping[str, Any]) -> None:
 def _own_modules() -> list[Path]:
     """The project's modules that are loaded."""
     files = (Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
-    return sorted({file for file in files if any(file.is_relative_to(ROOT / code) for code in ("winnow", "stages"))})
+    return sorted({file for file in files if any(file.is_relative_to(CODE / code) for code in ("winnow", "stages"))})
 
 
 def _edits(sections: Sections, params: Mapping[str, Any], files: Sequence[Path]) -> Callable[[], str | None]:

@@ -21,6 +21,7 @@ less sure without making it worse, and the judge counts right answers alone (tem
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -113,12 +114,13 @@ def search_by_judge(
                 f"{len(np.unique(belonging))} training images that differ; lower it, or set search_policy.by to critic"
             )
         seeds = own.integers(2**31, size=settings.folds).tolist()
-        jobs = [
-            (data, folds != fold, list(classes), policies[name], settings, updates, seeds[fold])
+        runs = [
+            ShortRun(data, folds != fold, list(classes), policies[name], settings, updates, seeds[fold])
             for name in names
             for fold in range(settings.folds)
         ]
-        steps = sum(settings.profile(updates).epochs_on((1 + settings.copies) * int(job[1].sum())) for job in jobs)
+        jobs = [(run,) for run in runs]
+        steps = sum(settings.profile(updates).epochs_on((1 + settings.copies) * int(run.members.sum())) for run in runs)
         answers = run_jobs(held_out, jobs, steps=steps, label=f"{len(names)} candidates by the judge: epochs")
         parts = [answers[start : start + settings.folds] for start in range(0, len(answers), settings.folds)]
         return [float(np.concatenate(part).mean()) for part in parts]
@@ -126,66 +128,49 @@ def search_by_judge(
     return halve({name: strength(policy) for name, policy in policies.items()}, score, settings.rungs)
 
 
-def held_out(
-    data: Labelled,
-    members: npt.NDArray[np.bool_],
-    classes: Sequence[str],
-    policy: Policy,
-    settings: Halving,
-    updates: int,
-    seed: int,
-    tick: Callable[[], None],
-) -> npt.NDArray[np.float64]:
-    """The scores of the images that are held out, after training on the others and their copies; a job for a worker.
+@dataclass(frozen=True)
+class ShortRun:
+    """A candidate's training without one fold."""
 
-    Args:
-        data: (N) images with their labels.
-        members: (N,) those that are trained on; the n others are asked about.
-        classes: K names.
-        policy: of the copies.
-        settings: of the training.
-        updates: of the training.
-        seed: of draws, weights and orders.
-        tick: called once an epoch.
+    data: Labelled  # N images with their labels
+    members: npt.NDArray[np.bool_]  # (N,) those that are trained on; the n others are asked about
+    classes: Sequence[str]  # K names
+    policy: Policy  # of the copies
+    settings: Halving  # of the training
+    updates: int  # of the training
+    seed: int  # of draws, weights and orders
 
-    Returns:
-        (n,) in [0, 1].
+
+def held_out(run: ShortRun, tick: Callable[[], None]) -> npt.NDArray[np.float64]:
+    """(n,) scores in [0, 1] of the images that are held out, after training on the others and their copies.
+
+    A job for a worker; ``tick`` is called once an epoch.
     """
-    logits = held_out_logits(data, members, classes, policy, settings, updates, seed, tick)
-    return scores(logits, data.labels[~members])
+    return scores(held_out_logits(run, tick), run.data.labels[~run.members])
 
 
-def held_out_logits(
-    data: Labelled,
-    members: npt.NDArray[np.bool_],
-    classes: Sequence[str],
-    policy: Policy,
-    settings: Halving,
-    updates: int,
-    seed: int,
-    tick: Callable[[], None],
-) -> npt.NDArray[np.float64]:
+def held_out_logits(run: ShortRun, tick: Callable[[], None]) -> npt.NDArray[np.float64]:
     """(n, K) what ``held_out`` scores."""
-    generator = torch.Generator().manual_seed(seed)
-    images, labels = data.images[members], data.labels[members]
-    parents = np.repeat(images, settings.copies, axis=0)  # (M, H, W, C)
-    of_parents = np.repeat(labels, settings.copies)
-    draw = from_policy(policy, chained=1)  # a candidate's policy says itself how many are chained
-    copies = make_copies("", draw, parents, [classes[label] for label in of_parents.tolist()], generator).pixels
+    generator = torch.Generator().manual_seed(run.seed)
+    images, labels = run.data.images[run.members], run.data.labels[run.members]
+    parents = np.repeat(images, run.settings.copies, axis=0)  # (M, H, W, C)
+    of_parents = np.repeat(labels, run.settings.copies)
+    draw = from_policy(run.policy, chained=1)  # a candidate's policy says itself how many are chained
+    copies = make_copies("", draw, parents, [run.classes[label] for label in of_parents.tolist()], generator).pixels
     given = Labelled(np.concatenate([images, copies]), np.concatenate([labels, of_parents]))
     device = pick_device()
     trained = train(
         given,
         None,
-        classes=len(classes),
-        profile=settings.profile(updates),
-        seed=seed,
+        classes=len(run.classes),
+        profile=run.settings.profile(run.updates),
+        seed=run.seed,
         device=device,
         tick=tick,
         network=_judge,
     )
     with torch.inference_mode():
-        parts = torch.split(preprocess(data.images[~members]), EVALUATION_BATCH)
+        parts = torch.split(preprocess(run.data.images[~run.members]), EVALUATION_BATCH)
         return torch.cat([trained.model(part.to(device)).cpu() for part in parts]).double().numpy()
 
 

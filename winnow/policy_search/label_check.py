@@ -3,14 +3,15 @@
 A classifier that was not trained on an image classifies it untouched and under each operation at each magnitude of a
 grid; what is measured is the fall of a class's own recognition, on paired images, with a one-sided confidence bound.
 
-A classifier that never saw a strong shear would fail on any, which would show nothing about the label. So it is trained
-on images of which a share is under one of the operations, at a magnitude from the whole range: what an operation does
-to all classes alike (a slant, white on black) is learnt from all of them together. The share is small, so that a
-class's own new shape is not memorised against its appearance: a mirrored IV is taken for a VI, an upside-down V for no
-known class, a numeral pushed off the page for a narrower one. Inversion changes no shape and takes
-longer to learn, so its share is larger; where it makes one class look like another of similar size, the recognition of
-both falls (beyond three times the size, the larger class may be recognised all the same). Light views of every image
-remove what would distinguish mirrored from untouched images otherwise, such as the slant of the hand.
+With ``by: ensemble`` that classifier is a network of the ensemble (``ensemble_check``). With ``by: own`` classifiers
+are trained for it, here. One that never saw a strong shear might fail on any, which would show nothing about the
+label. So it is trained on images of which a share is under one of the operations, at a magnitude from the whole range:
+what an operation does to all classes alike (a slant, white on black) is learnt from all of them together. The share is
+small, so that a class's own new shape is not memorised against its appearance: a mirrored IV is taken for a VI, an
+upside-down V for no known class, a numeral pushed off the page for a narrower one. Inversion changes no shape and
+takes longer to learn, so its share is larger; where it makes one class look like another of similar size, the
+recognition of both falls (beyond three times the size, the larger class may be recognised all the same). Light views
+of every image remove what would distinguish mirrored from untouched images otherwise, such as the slant of the hand.
 """
 
 import math
@@ -65,7 +66,7 @@ def find_limits(
     there are images, operations and magnitudes.
     """
     rng = np.random.default_rng(seed)
-    chosen = _at_most(labels, check.images_per_class, rng)
+    chosen = at_most(labels, check.images_per_class, rng)
     images, labels = images[chosen], labels[chosen]
     folds = deal_folds(labels, [groups[row] for row in chosen], folds=check.folds, rng=rng)
     seeds = rng.integers(2**31, size=check.folds).tolist()
@@ -81,7 +82,7 @@ def find_limits(
     return decide(taken_for, labels, classes, operations, check)
 
 
-def _at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
+def at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
     """Ascending indices of at most ``count`` samples of each class."""
     parts = [rng.permutation(np.flatnonzero(labels == label))[:count] for label in np.unique(labels)]
     return np.sort(np.concatenate(parts))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,9 +49,14 @@ def demand_rising(magnitudes: Sequence[float]) -> None:
 class Check:
     """How labels are checked; the params that are passed to every worker."""
 
-    folds: AtLeastTwo  # classifiers; each judges the images that it was not trained on
+    by: Literal["ensemble", "own"]  # the round's ensemble, or classifiers trained for it; with a backbone heads
     images_per_class: AtLeastTwo  # at most so many are drawn per class, so that the cost does not grow with the source
     least_images: AtLeastTwo  # a class with fewer is not judged by itself
+    magnitudes: Magnitudes  # judged, ascending, in (0, 1]; the last is the whole range
+    tolerance: BelowOne  # share of its recognition that a class may lose
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that it loses more, before a magnitude is cut
+    # Of classifiers of its own.
+    folds: AtLeastTwo  # classifiers; each judges the images that it was not trained on
     epochs: Epochs
     batch: Batch
     learning_rate: Rate  # of Adam, at its highest; a half cosine takes it to 0
@@ -59,9 +64,6 @@ class Check:
     share: OpenShare
     look_share: Annotated[float, Field(gt=0, lt=MOST)]  # of an operation with a ``look`` of its own
     views: Ranges  # light affine of every training view
-    magnitudes: Magnitudes  # judged, ascending, in (0, 1]; the last is the whole range
-    tolerance: BelowOne  # share of its recognition that a class may lose
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # that it loses more, before a magnitude is cut
 
     def __post_init__(self) -> None:
         demand_rising(self.magnitudes)
@@ -95,15 +97,36 @@ def judge_fold(
     generator = torch.Generator().manual_seed(seed)
     model = _train(images[members], labels[members], classes, operations, check, generator, tick)
     held = images[~members]
-    result = np.empty((len(operations), 1 + len(check.magnitudes), len(held)), dtype=np.int64)
-    result[:, 0] = _answers(model, held)
+    return taken_for_under(held, lambda shown: _answers(model, shown), operations, check.magnitudes, generator, tick)
+
+
+def taken_for_under(
+    images: Pixels,
+    answers: Callable[[Pixels], Indices],
+    operations: Sequence[str],
+    magnitudes: Sequence[float],
+    generator: torch.Generator,
+    tick: Callable[[], None],
+) -> Indices:
+    """(operations, 1 + magnitudes, n) the class that each image is taken for; untouched first.
+
+    Args:
+        images: (n, H, W, C).
+        answers: (n,) the class that each of n images is taken for.
+        operations: to be judged.
+        magnitudes: ascending.
+        generator: of signs, noise and fields.
+        tick: called once an operation.
+    """
+    result = np.empty((len(operations), 1 + len(magnitudes), len(images)), dtype=np.int64)
+    result[:, 0] = answers(images)
     for row, name in enumerate(operations):
-        before = held
-        for place, magnitude in enumerate(check.magnitudes, start=1):
-            shown = apply_to_pixels(name, held, np.full(len(held), magnitude), generator)
+        before = images
+        for place, magnitude in enumerate(magnitudes, start=1):
+            shown = apply_to_pixels(name, images, np.full(len(images), magnitude), generator)
             # An all-or-nothing operation gives the same images at every magnitude.
             same = np.array_equal(shown, before)
-            result[row, place] = result[row, place - 1] if same else _answers(model, shown)
+            result[row, place] = result[row, place - 1] if same else answers(shown)
             before = shown
         tick()
     return result

@@ -1,10 +1,10 @@
 """The report as one page: figures and pictures in, HTML out, nothing fetched when it is read.
 
 Names and labels are text from anywhere. The template escapes every one of them, ``visible`` shows what would be
-invisible or would turn the line around, and the page's own policy forbids scripts and any request.
+invisible or would turn the line around. The page's own policy allows one script, by its digest, and forbids every other
+one and any request. Without the script all is there to be read.
 """
 
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from winnow.pictures.embed import Picture
 from winnow.report.chapters import Chapter
-from winnow.report.figures import MINUS, ClassCount, Outcome, Part, gain_figure, interval_figure
+from winnow.report.decisions import anchors, page_data, read_script
+from winnow.report.figures import ClassCount, Outcome, Part, gain_figure, interval_figure
+from winnow.report.text import figure, judge_text, model_text, percent, support, visible, words
 
 TEMPLATE = "page.html.j2"
 
@@ -32,17 +34,6 @@ FILES_SHOWN = 25  # rejected files and leaks, each
 BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "group": "an image of the same group"}
 
 
-RESIZED = {"letterbox": "letterboxed", "centre": "the centre cropped", "stretch": "stretched"}
-
-
-CLEANSINGS = {  # stage: its heading
-    "cleanse_influence": "first verdict",
-    "cleanse_neighbours": "second cleansing",
-    "cleanse_final": "last cleansing",
-}
-COMPETITION = "competition"  # `model` of data/model.json where the fixed model judges
-
-
 CLASSES_OPEN = 40  # a longer table of classes begins folded
 
 
@@ -53,6 +44,8 @@ class Known:
     name: str
     label: str
     split: str
+    given: str  # label as delivered
+    pixel_hash: str
     picture: Picture  # of its card
     small: Picture  # where it is evidence
 
@@ -134,6 +127,7 @@ class Report:
     balance: Sequence[ClassCount]
     chapters: Sequence[Chapter]
     known: Mapping[str, Known]  # by id
+    source: str  # key of the source, under which a browser keeps decisions
     ledger_files: Mapping[tuple[str, str], str]  # where each chapter's whole table is
     plane: Plane
     sheets: Sequence[Sheet]
@@ -167,7 +161,7 @@ def render(report: Report) -> bytes:
         "judge": judge_text,
         "belonging": lambda kind: BELONGING.get(kind, kind),
     }
-    arm = refined_arm(report)
+    arm, classes = refined_arm(report), [row.label for row in report.balance]
     page = environment.get_template(TEMPLATE).render(
         report=report,
         last_arm=arm,
@@ -177,6 +171,9 @@ def render(report: Report) -> bytes:
         cards_open=CARDS_OPEN,
         files_shown=FILES_SHOWN,
         classes_open=CLASSES_OPEN,
+        script=read_script(),
+        data=page_data(report.chapters, report.known, classes=classes, source=report.source),
+        anchors=anchors(report.chapters),
         widest=max((max(row.before, row.source + row.copies) for row in report.balance), default=0) or 1,
     )
     return page.encode("utf-8", "backslashreplace")
@@ -196,50 +193,6 @@ def headline(row: Mapping[str, Any]) -> str:
     if reduction["low"] > 0:
         return "better"
     return "worse" if reduction["high"] < 0 else "unclear"
-
-
-def visible(text: str) -> str:
-    """The text with control characters, and those that turn or hide text, written out; nothing else changes."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
-def percent(share: float, *, sign: bool = False, digits: int = 1) -> str:
-    """A share as per cent."""
-    return f"{100 * share:{'+' if sign else ''}.{digits}f} %".replace("-", MINUS)
-
-
-def figure(value: float, *, sign: bool = False) -> str:
-    """Three decimals."""
-    return f"{value:{'+' if sign else ''}.3f}".replace("-", MINUS)
-
-
-def support(value: float | None) -> str:
-    """Three significant digits; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.3g}".replace("-", MINUS)
-
-
-def model_text(model: Mapping[str, Any]) -> str:
-    """The model that judges, what it starts from and what it sees, in words."""
-    pixels, weights = model["pixels"], model.get("weights")
-    parts = [
-        str(model["model"]),
-        f"weights {weights}" if weights and weights != "none" else "trained from scratch",
-        *(["frozen"] if model["frozen"] else []),
-        f"{pixels} x {pixels} pixels, {RESIZED.get(model['resize'], model['resize'])}",
-    ]
-    return ", ".join(parts)
-
-
-def judge_text(model: Mapping[str, Any]) -> str:
-    """What every arm trains, within a sentence."""
-    if model["model"] == COMPETITION:
-        return "the competition's fixed model"
-    return f"a linear head on {model['model']}" if model["frozen"] else f"{model['model']}, fine-tuned,"
-
-
-def words(name: str) -> str:
-    """A stage's or a file's name as words; of a cleansing, whose name is older than what it does, its heading."""
-    return CLEANSINGS.get(name, name.replace("_", " "))
 
 
 def is_large(picture: Picture) -> bool:

@@ -97,6 +97,11 @@ def members_of(dealt: Indices, ensemble: Ensemble, rng: np.random.Generator) -> 
     return [Member(row != fold, int(rng.integers(2**31))) for row in dealt for fold in range(ensemble.folds)]
 
 
+def by_repeat(states: Sequence[dict[str, Tensor]], ensemble: Ensemble) -> list[list[dict[str, Tensor]]]:
+    """The states of ``members_of`` by repeat and fold."""
+    return [list(states[start : start + ensemble.folds]) for start in range(0, len(states), ensemble.folds)]
+
+
 def train_members(
     given: npt.NDArray[np.generic],
     labels: Indices,

@@ -116,6 +116,11 @@ def _other_weights(path: Path) -> UserError:
     return UserError(f"{path} holds other weights than ensemble and train_encoder write; {back}")
 
 
+def folds_by_id(source: pa.Table, folds: Indices) -> Folds:
+    """The (R, N) folds of N source images by id."""
+    return dict(zip(source["id"].to_pylist(), folds.T.tolist(), strict=True))
+
+
 def with_folds(samples: pa.Table, dealt: Folds, encoders: Path) -> tuple[Indices, Indices]:
     """(N,) row of each sample's source image, and (R, N) its fold by repeat.
 

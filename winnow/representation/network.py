@@ -7,6 +7,7 @@ residual network of our own; with K outputs that are not normalised it is a clas
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,10 @@ class Training:
     learning_rate: Rate
     weight_decay: Weight
     views: PairViews
+
+    def shortened(self, share: float) -> "Training":
+        """The same for a share of the epochs, at least one."""
+        return replace(self, epochs=max(1, round(share * self.epochs)))
 
 
 def train_on_views(

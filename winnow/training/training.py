@@ -134,7 +134,10 @@ def train(
     network: Network = FixedModel,
     as_batches: AsBatches = FixedInputs,
 ) -> Trained:
-    """The network after training, with the weights of the first epoch of the best validation accuracy.
+    """The network after training, with the weights of the epoch of the best validation accuracy.
+
+    Of epochs alike the first, as the competition's trainer saved it; the last where the learning rate falls, since few
+    validation images are often alike, and the later weights have settled.
 
     Adam on the batch's mean cross-entropy; every epoch visits every image once in a new order, and the last batch
     may be smaller. Running averages of batch norm are part of the weights chosen.
@@ -168,7 +171,8 @@ def train(
         loss = _train_epoch(model, batches, optimiser, profile, number, epochs, generator)
         accuracy = math.nan if held_out is None else _accuracy(model, held_out, profile.precision)
         curve.append(Epoch(loss, accuracy))
-        if held_out is not None and (best is None or accuracy > best[0]):
+        tie_won = profile.schedule == "cosine" and best is not None and accuracy == best[0]
+        if held_out is not None and (best is None or accuracy > best[0] or tie_won):
             best = (accuracy, number, copy.deepcopy(model))
         tick()
     if best is None:

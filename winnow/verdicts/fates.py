@@ -35,6 +35,13 @@ class Fate:
         """The last verdict that left it under the label that it has, a verdict to keep it included."""
         return _last(one for one in self.verdicts if one.action != DROP and one.label_after == self.label)
 
+    @property
+    def restoring(self) -> VerdictRow | None:
+        """The verdict that brought it back: the first after the last that dropped it; None where none did."""
+        drop = self.last(None)
+        after = self.verdicts[self.verdicts.index(drop) + 1 :] if drop and self.label is not None else ()
+        return next(iter(after), None)
+
     def last(self, label: str | None) -> VerdictRow | None:
         """The last verdict that gave the image a label, or, without a label, that dropped it."""
         if label is None:
@@ -68,6 +75,9 @@ def verdicts_on(ledger: pa.Table, ids: Iterable[str]) -> dict[str, tuple[Verdict
 
 
 def _left(label: str, verdicts: Iterable[VerdictRow]) -> str | None:
-    """The label after the verdicts; None when dropped."""
-    change = _last(one for one in verdicts if one.action != KEEP)
-    return label if change is None else None if change.action == DROP else change.label_after
+    """The label after the verdicts; None when dropped. What was dropped comes back where a later verdict keeps it."""
+    left: str | None = label
+    for one in verdicts:
+        if one.action != KEEP or left is None:
+            left = None if one.action == DROP else one.label_after
+    return left

@@ -15,11 +15,13 @@ from winnow.dataset.samples import column
 from winnow.pipeline.files import Columns, read_table, schema_of, write_table
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
+BEFORE, DECIDED = "r0", "decided"  # round and stage of the decisions that a whole run takes as input
+REFINED = "refined"  # stage of the overrides applied at the end
 PIPELINE = "winnow"  # `by` of the verdicts that no person gave
 
 VERDICTS: Columns = {
     "id": (pa.string(), "of the image judged"),
-    "round": (pa.string(), "round of the verdict"),
+    "round": (pa.string(), "round of the verdict; r0: before the first"),
     "stage": (pa.string(), "stage that gave it"),
     "action": (pa.string(), "keep, drop or relabel"),
     "label_before": (pa.string(), "class before the verdict"),

@@ -1,0 +1,284 @@
+"""The review page for everybody: phone, dark, keyboard alone, screen reader, two tabs, ten thousand images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser
+
+from tests.support.driver import Visitor, boxes, chromium, open_tab, rows_of, visiting
+from tests.support.review_stub import Stub, make_items, serving
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+FINGER = 44  # CSS pixels, the least that a finger hits
+DIALOGS = {"chooser": "r", "help": "?"}
+FOCUSED = "document.activeElement.id || document.activeElement.className || document.activeElement.dataset.task"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Stub:
+    tasks = {"refine": make_items(40), "label_book": [], "test": []}
+    for place, one in enumerate(make_items(3, why=["label book"])):
+        tasks["label_book"].append(one | {"id": f"b{place:015x}"})
+    return Stub(tmp_path / "overrides.csv", tasks)
+
+
+@pytest.fixture
+def visitor(browser: Browser, stub: Stub) -> Iterator[Visitor]:
+    with serving(stub) as address, visiting(browser, address) as made:
+        yield made
+        assert made.complaints == []
+
+
+def actions(stub: Stub) -> list[str]:
+    return [row[1] for row in rows_of(stub.overrides.read_text(encoding="utf-8"))]
+
+
+def test_another_tab_learns_what_was_decided_and_both_decide(browser: Browser, stub: Stub) -> None:
+    with serving(stub) as address, visiting(browser, address) as one:
+        two = open_tab(one.page.context.new_page(), address)
+        one.press("k")
+        one.wait_until_saved()
+        two.look_around()
+        two.wait_for_text("#fate", "Decided: kept")
+        assert two.text("#last") == "✓ mia decided just now: kept."
+        two.press("s", "d")
+        two.wait_until_saved()
+        one.look_around()
+        one.wait_for_text("#progress-text", "2 of 40 decided")
+        one.press("u")  # what this tab decided last, or what is shown decided
+        one.wait_until_saved()
+        two.look_around()
+        two.wait_for_text("#progress-text", "1 of 40 decided")
+        assert len(actions(stub)) == 3
+        assert one.complaints == two.complaints == []
+
+
+def test_a_decision_on_another_picture_that_arrives_is_shown_as_such(visitor: Visitor, stub: Stub) -> None:
+    visitor.wait_for_picture()
+    stub.decide({"id": f"{0:016x}", "action": "drop", "label": None, "note": ""}, by="tom")
+    stub.rows[-1]["stale"] = "ab" * 16
+    visitor.look_around()
+    visitor.wait_for_text("#fate", "The file changed since its decision. Decide again.")
+    visitor.page.wait_for_function("() => document.querySelectorAll('#stage img').length === 2")
+    assert visitor.text("#progress-text") == "0 of 40 decided"
+
+
+def test_the_label_book_is_counted_until_all_is_seen(visitor: Visitor) -> None:
+    script = """async ([sampled, share, later]) => {
+        const { drawProgress } = await import("/static/view.js");
+        drawProgress(1, 9, "label_book", { sampled, of: 9, faults: 2, share, low: null, high: null, later });
+        return document.getElementById("estimate").textContent;
+    }"""
+    assert visitor.page.evaluate(script, [4, None, 0]) == "Wrong: 2, 4 of 9 images seen"
+    assert visitor.page.evaluate(script, [9, 2 / 9, 0]) == "Wrong: 2 (22 % of all), 9 of 9 images seen"
+    assert "3 more count once those before are decided" in visitor.page.evaluate(script, [4, None, 3])
+
+
+def test_ten_thousand_images_are_a_short_page(browser: Browser, tmp_path: Path) -> None:
+    stub = Stub(tmp_path / "overrides.csv", {"refine": make_items(10_000)})
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        assert visitor.page.locator("*").count() < 700
+        assert visitor.page.locator("#list [role=option]").count() < 40
+        visitor.page.evaluate("document.querySelector('#list').scrollTop = 1e9")
+        visitor.page.wait_for_selector("#row-9999")
+        assert visitor.page.locator("#row-9999").get_attribute("aria-posinset") == "10000"
+        assert "image 09999.jpg" in visitor.text("#row-9999")
+        visitor.page.click("#row-9999")
+        assert visitor.wait_for_picture() == f"{9999:016x}"
+        visitor.press("k")
+        visitor.wait_until_saved()
+        assert rows_of(stub.overrides.read_text())[0][0] == f"{9999:016x}"
+        assert visitor.page.locator("*").count() < 700
+        visitor.page.focus("#list")
+        visitor.page.keyboard.press("Home")
+        assert visitor.wait_for_picture() == f"{0:016x}"
+        visitor.page.keyboard.press("ArrowDown")
+        assert visitor.wait_for_picture() == f"{1:016x}"
+        assert visitor.page.locator("#list").get_attribute("aria-activedescendant") == "row-1"
+        assert visitor.complaints == []
+
+
+def test_everything_has_a_name_for_a_screen_reader(visitor: Visitor, stub: Stub) -> None:
+    visitor.page.wait_for_selector("#evidence .thumb")
+    assert visitor.unnamed() == []
+    assert "Image 1 of 40, train/glass/image 00000.jpg" in visitor.text("#live")
+    for dialog, key in DIALOGS.items():
+        visitor.press(key)
+        assert visitor.page.locator(f"#{dialog}[open]").count() == 1
+        assert visitor.unnamed() == []
+        visitor.page.keyboard.press("Escape")
+    visitor.page.click("#evidence .thumb >> nth=0")
+    visitor.page.wait_for_selector("#peek[open] img")
+    assert visitor.unnamed() == []
+    visitor.page.keyboard.press("Escape")
+    visitor.page.evaluate("document.querySelector('#stage img').alt = ''")
+    visitor.page.evaluate("document.querySelector('#keep').replaceChildren()")
+    assert "button" in visitor.unnamed()  # the check finds what has no name
+
+
+def test_the_tabulator_reaches_every_control_in_the_order_seen(visitor: Visitor, stub: Stub) -> None:
+    visitor.page.wait_for_selector("#evidence .thumb")
+    reached: list[str] = []
+    for _ in range(60):
+        visitor.page.keyboard.press("Tab")
+        name = visitor.page.evaluate(FOCUSED)
+        if reached and name == reached[0]:
+            break
+        reached.append(name)
+    head = ["skip-link", "refine", "label_book", "apply-open", "help-open", "filter", "open-only", "list", "zoom"]
+    wanted = [*head, "label", "keep", "drop", "relabel", "back", "undo", "skip", "note", "thumb"]
+    assert [name for name in dict.fromkeys(reached) if name in wanted] == wanted
+
+
+def test_the_focus_stays_where_the_hand_is(visitor: Visitor, stub: Stub) -> None:
+    visitor.wait_for_picture()
+    visitor.page.focus("#labels button >> nth=1")
+    for place in (0, 1):
+        assert visitor.wait_for_picture() == f"{place:016x}"
+        visitor.page.keyboard.press("Enter")
+    visitor.wait_until_saved()
+    assert (
+        visitor.page.evaluate("[...document.querySelectorAll('#labels button')].indexOf(document.activeElement)") == 1
+    )
+    visitor.page.focus("[data-task=refine]")
+    visitor.press("k")
+    visitor.wait_until_saved()
+    assert visitor.page.evaluate("document.activeElement.dataset.task") == "refine"
+    assert actions(stub) == ["keep", "keep", "keep"]  # the second label is the one delivered
+
+
+def test_the_buttons_do_what_the_keys_do(visitor: Visitor, stub: Stub) -> None:
+    for button in ("#keep", "#drop", ".label >> nth=0", "#skip", "#back", "#drop", "#undo"):
+        visitor.wait_for_picture()
+        visitor.page.click(button)
+    visitor.wait_until_saved()
+    assert actions(stub) == ["keep", "drop", "relabel", "drop", "undo"]
+
+
+def test_a_phone_shows_it_without_scrolling_sideways_and_fingers_hit(browser: Browser, stub: Stub) -> None:
+    with serving(stub) as address, visiting(browser, address, **PHONE, color_scheme="dark") as visitor:
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
+        low = min(min(box.values()) for box in boxes(visitor, "header button, #choices button"))
+        assert low >= FINGER
+        assert visitor.page.locator("#note").is_visible()
+        visitor.page.fill("#note", "by thumb")
+        visitor.page.tap("#drop")
+        assert visitor.wait_for_picture() == f"{1:016x}"
+        visitor.page.tap("#queue-open")
+        visitor.page.tap("#row-5")
+        assert visitor.wait_for_picture() == f"{5:016x}"
+        assert not visitor.page.locator("#queue").is_visible()
+        swipe(visitor, -200)
+        assert visitor.wait_for_picture() == f"{6:016x}"
+        swipe(visitor, 200)
+        assert visitor.wait_for_picture() == f"{5:016x}"
+        visitor.wait_until_saved()
+        assert actions(stub) == ["drop"]
+        assert "by thumb" in stub.overrides.read_text(encoding="utf-8")
+        assert visitor.complaints == []
+
+
+def swipe(visitor: Visitor, across: int) -> None:
+    """A finger on the picture, moved sideways."""
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    for kind, points in (
+        ("touchStart", [{"x": 195, "y": 300}]),
+        ("touchMove", [{"x": 195 + across, "y": 305}]),
+        ("touchEnd", []),
+    ):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.detach()
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("light", (251, 250, 247)), ("dark", (23, 22, 20))])
+def test_it_follows_the_scheme(
+    browser: Browser, stub: Stub, tmp_path: Path, scheme: str, paper: tuple[int, ...]
+) -> None:
+    with serving(stub) as address, visiting(browser, address, color_scheme=scheme, reduced_motion="reduce") as visitor:
+        visitor.page.screenshot(path=tmp_path / "shot.png")
+        pixels = np.asarray(Image.open(tmp_path / "shot.png").convert("RGB"))
+        assert tuple(pixels[-4, 400]) == paper
+        assert visitor.page.evaluate("getComputedStyle(document.querySelector('.fill')).transitionDuration") == "0s"
+
+
+def test_a_changed_image_is_shown_as_it_was_and_as_it_is(browser: Browser, stub: Stub) -> None:
+    decision = {"action": "drop", "label": None, "by": "tom", "time": "2026-01-01T00:00:00.000000+00:00"}
+    stub.tasks["refine"][0].update(decision=decision, stale=True, seen="ab" * 16)
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        assert visitor.page.locator("#stage img").count() == 2
+        assert any(f"seen={'ab' * 16}" in path for path in stub.log)
+        assert "The file changed since its decision. Decide again." in visitor.text("#fate")
+        assert visitor.text("#progress-text") == "0 of 40 decided"
+        visitor.press("k", "ArrowLeft")
+        assert visitor.wait_for_picture() == f"{0:016x}"
+        assert visitor.page.locator("#stage img >> visible=true").count() == 1
+        visitor.wait_until_saved()
+        assert actions(stub) == ["keep"]
+
+
+def test_the_label_book_is_checked_in_its_own_words(visitor: Visitor, stub: Stub) -> None:
+    visitor.page.click("[data-task=label_book]")
+    visitor.wait_for_text("#question", "Is the label right?")
+    visitor.wait_for_text("#keep", "Right")
+    visitor.press("k", "d")
+    visitor.wait_until_saved()
+    visitor.wait_for_text("#progress-text", "2 of 3 decided")
+    assert visitor.text("[data-task=label_book] .fine") == "2 of 3"
+    assert actions(stub) == ["keep", "drop"]
+
+
+def test_a_link_opens_its_image_and_what_the_run_lacks_is_named(browser: Browser, stub: Stub) -> None:
+    stub.gaps = {
+        "missing": ["data/r1/embed/neighbours.parquet"],
+        "unknown_rows": {"overrides.csv": 2, "checked.csv": 0},
+    }
+    with serving(stub) as address, visiting(browser, f"{address}#task=label_book&id=b{2:015x}") as visitor:
+        assert visitor.wait_for_picture() == f"b{2:015x}"
+        assert "#" not in visitor.page.url
+        lines = visitor.page.locator("#gaps li").all_text_contents()
+        assert lines == [
+            "data/r1/embed/neighbours.parquet is not there; the queue does without it.",
+            "overrides.csv: 2 rows about images that are not in this dataset.",
+        ]
+        assert visitor.complaints == []
+
+
+def test_a_picture_of_the_evidence_is_enlarged_and_leads_to_its_image(visitor: Visitor, stub: Stub) -> None:
+    visitor.page.click("#evidence [aria-label^='neighbour'] >> nth=3")
+    visitor.page.wait_for_selector("#peek[open] img")
+    visitor.page.click("#peek-go")
+    assert visitor.wait_for_picture() == f"{3:016x}"
+    assert actions(stub) == []
+
+
+def test_zoom_enlarges_and_goes_back_with_the_next_image(visitor: Visitor, stub: Stub) -> None:
+    width = "document.querySelector('#now img').clientWidth"
+    visitor.wait_for_picture()
+    fitted = visitor.page.evaluate(width)
+    visitor.press("z")
+    assert visitor.page.evaluate(width) > 2 * fitted
+    assert visitor.page.locator("#zoom").get_attribute("aria-pressed") == "true"
+    visitor.press("s")
+    visitor.wait_for_picture()
+    assert visitor.page.evaluate(width) == fitted
+
+
+def test_apply_shows_its_log_and_the_queue_anew(visitor: Visitor, stub: Stub) -> None:
+    visitor.press("d")
+    visitor.wait_until_saved()
+    visitor.page.click("#apply-open")
+    with visitor.page.expect_response(lambda answer: "/api/queue?task=refine" in answer.url):
+        visitor.page.click("#apply-start")
+    visitor.wait_for_text("#apply-state", "Done")
+    assert "export" in visitor.text("#apply-log")
+    visitor.page.keyboard.press("Escape")
+    assert visitor.wait_for_picture() == f"{1:016x}"  # the place is kept

@@ -1,0 +1,117 @@
+"""The page against the server itself: rows of overrides.csv and checked.csv, and a server that is killed."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.driver import chromium, rows_of, visiting
+from tests.support.reviews import Run
+from winnow.pipeline.files import ROOT
+from winnow.verdicts.decision_rows import read_decision_rows
+
+SERVE = """
+import secrets, sys
+from pathlib import Path
+from winnow.review.applying import Applying
+from winnow.review.server import serve
+from winnow.review.session import Session
+if sys.argv[3]:
+    secrets.token_urlsafe = lambda _: sys.argv[3]
+root = Path(sys.argv[1])
+serve(Session(root, by="mia"), Applying(root), port=int(sys.argv[2]), browser=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path / "run", train=110, val=10)
+
+
+@contextmanager
+def serving(root: Path, port: int = 0, token: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address that the server prints, and its process, which is killed at the end."""
+    command = [sys.executable, "-c", SERVE, str(root), str(port), token]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1], process
+        finally:
+            process.kill()
+
+
+def test_a_hundred_decisions_by_keys_are_rows_of_overrides_csv_in_their_order(browser: Browser, run: Run) -> None:
+    keys = "kd" * 49 + "du"
+    with serving(run.root) as (address, _), visiting(browser, address) as visitor:
+        shown = []
+        for key in keys:
+            shown.append(visitor.wait_for_picture())
+            visitor.press(key)
+        visitor.wait_until_saved()
+        place = visitor.wait_for_picture()
+        assert visitor.text("#progress-text") == "98 of 120 decided"
+        visitor.page.reload()
+        assert visitor.wait_for_picture() == place
+        assert visitor.text("#progress-text") == "98 of 120 decided"
+        assert visitor.complaints == []
+    actions = ["keep" if key == "k" else "drop" for key in keys[:-1]] + ["undo"]
+    names = {identifier: name for name, identifier in run.ids.items()}
+    shown[-1] = shown[-2]  # undo is about the decision before
+    rows = read_decision_rows(run.overrides)
+    assert [row.action for row in rows] == actions
+    assert [row.sample for row in rows] in ([names[one] for one in shown], shown)
+    assert len(set(shown[:-1])) == 99
+    assert {row.by for row in rows} == {"mia"}
+
+
+def test_a_killed_server_loses_nothing_and_its_successor_takes_what_waited(browser: Browser, run: Run) -> None:
+    with serving(run.root, token="same") as (address, process), visiting(browser, address) as visitor:
+        visitor.press("k", "d")
+        visitor.wait_until_saved()
+        shown = visitor.wait_for_picture()
+        process.kill()
+        process.wait()
+        assert [row.action for row in read_decision_rows(run.overrides)] == ["keep", "drop"]
+        visitor.page.keyboard.press("d")
+        visitor.wait_for_text("#trouble", "The server does not answer.")
+        visitor.wait_for_text("#trouble", "1 decision not saved yet")
+        port = int(address.split(":")[2].split("/")[0])
+        with serving(run.root, port, "same"):
+            visitor.wait_until_saved()
+            visitor.page.reload()
+            visitor.wait_for_picture()
+            assert visitor.text("#progress-text") == "3 of 120 decided"
+    assert [row.action for row in read_decision_rows(run.overrides)] == ["keep", "drop", "drop"]
+    names = {identifier: name for name, identifier in run.ids.items()}
+    assert rows_of(run.overrides.read_text())[-1][0] == names[shown]
+
+
+def test_relabel_and_the_label_book_reach_their_files(browser: Browser, run: Run) -> None:
+    with serving(run.root) as (address, _), visiting(browser, address) as visitor:
+        visitor.wait_for_picture()
+        given = visitor.text("#fate .strong")
+        other = next(one for one in visitor.page.locator("#labels .word").all_text_contents() if one != given)
+        visitor.page.click(f"#labels button:has-text('{other}')")
+        visitor.wait_until_saved()
+        visitor.page.click("[data-task=label_book]")
+        visitor.wait_for_text("#question", "Is the label right?")
+        visitor.press("k")
+        visitor.wait_until_saved()
+        visitor.page.click("[data-task=test]")
+        visitor.wait_for_text("#where", "of 6")
+        visitor.press("d")
+        visitor.wait_until_saved()
+        assert visitor.complaints == []
+    assert [(row.action, row.label) for row in read_decision_rows(run.overrides)] == [("relabel", other)]
+    checked = read_decision_rows(run.root / "checked.csv")
+    assert [row.action for row in checked] == ["keep", "drop"]

@@ -1,0 +1,99 @@
+"""What stands beside an image in the review: verdicts, neighbours, trusted images that it harms, typical images."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, Near, Outcome, Records
+
+LIKELY = 3  # labels
+TYPICAL = 6  # images of a class
+INFLUENCE = "cleanse_influence"  # the stage whose evidence are trusted images
+HARMED = 8  # trusted images
+
+
+class Evidence:
+    """Of the images of a run."""
+
+    def __init__(self, records: Records, nearest: Callable[[str], Near]) -> None:
+        """Evidence.
+
+        Args:
+            records: of the run.
+            nearest: neighbours of an image of train, val or label book that the round did not embed.
+        """
+        self._records, self._nearest = records, nearest
+        self._typical = _typical(records)
+
+    def of(self, image: Image, outcome: Outcome) -> dict[str, Any]:
+        """As the page shows it: a test image has none but typical images of its class.
+
+        Args:
+            image: any.
+            outcome: of the run now.
+        """
+        images = self._records.images
+        verdicts = outcome.verdicts.get(image.id, ())
+        # The evidence of the other stages are neighbours, which may be of the label book as well.
+        harmed = dict.fromkeys(one for verdict in verdicts if verdict.stage == INFLUENCE for one in verdict.evidence)
+        return {
+            "verdicts": [
+                {
+                    "where": one.where,
+                    "action": one.action,
+                    "label": one.label_after,
+                    "reason": one.reason,
+                    "by": one.by,
+                }
+                for one in verdicts
+            ],
+            "neighbours": [
+                {"id": one, "label": images[one].piped or images[one].given, "similarity": round(similarity, 4)}
+                for one, similarity in self._neighbours(image)
+                if one in images
+            ],
+            "harmed": [
+                {"id": one, "label": images[one].given}
+                for one in harmed
+                if one in images and images[one].task == LABEL_BOOK
+            ][:HARMED],
+            "typical": {
+                label: [one for one in self._typical[label] if one != image.id][:TYPICAL]
+                for label in self._compared(image, outcome)
+            },
+        }
+
+    def _neighbours(self, image: Image) -> Near:
+        return () if image.task == TEST_SET else image.neighbours or self._nearest(image.id)
+
+    def _compared(self, image: Image, outcome: Outcome) -> list[str]:
+        """The labels of which typical images are shown: the one now, the one delivered, and the likely ones."""
+        label = outcome.labels.get(image.id, image.given)
+        named = [label, image.given, *(one["label"] for one in likely(image, self._records.classes))]
+        return list(dict.fromkeys(named))
+
+
+def likely(image: Image, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """The likeliest labels with their probabilities out of fold, the likeliest first; none where they are unknown.
+
+    Args:
+        image: any.
+        classes: K names, in the order of the probabilities.
+    """
+    if image.first is None:
+        return []
+    ranked = sorted(zip(image.first, classes, strict=True), key=lambda pair: -pair[0])
+    return [{"label": name, "probability": round(value, 3)} for value, name in ranked[:LIKELY]]
+
+
+def _typical(records: Records) -> Mapping[str, Sequence[str]]:
+    """By class its images that the ensemble is surest of, out of fold, one of a group of near-duplicates."""
+    ranked: dict[str, list[tuple[float, Image]]] = {name: [] for name in records.classes}
+    for one in records.images.values():
+        if one.task == REFINE and one.piped is not None and one.first is not None:
+            ranked[one.piped].append((one.first[records.classes.index(one.piped)], one))
+    typical = {}
+    for name, found in ranked.items():
+        found.sort(key=lambda pair: (-pair[0], pair[1].id))
+        alone = {one.group or one.id: one.id for _, one in reversed(found)}
+        typical[name] = [one.id for _, one in found if alone[one.group or one.id] == one.id][: TYPICAL + 1]
+    return typical

@@ -1,0 +1,244 @@
+"""One run under review: its queues with the decisions, and the estimates that follow from them."""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from winnow.pictures.decode import UnreadableError
+from winnow.review.decisions import Decisions
+from winnow.review.estimate import count_faults, estimate_faults
+from winnow.review.evidence import Evidence
+from winnow.review.items import fixed, shown
+from winnow.review.nearest import Nearest
+from winnow.review.pictures import Pictures
+from winnow.review.queue import Place, build_queues
+from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, read_records
+from winnow.review.refined import Refined
+from winnow.review.shards import Shards
+from winnow.verdicts.decision_rows import UNDO
+from winnow.verdicts.decisions import Decision
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL
+
+OVERRIDES, CHECKED = "overrides.csv", "checked.csv"
+TITLES = {
+    REFINE: "Training and validation images",
+    LABEL_BOOK: "Label book",
+    TEST_SET: "Sample of the test images",
+}
+ACTIONS = (KEEP, DROP, RELABEL, UNDO)
+MOST_NOTE = 2000  # characters
+
+
+class InvalidError(ValueError):
+    """A request that makes no sense; the message is one sentence."""
+
+
+class Session:
+    """A run under review; safe to use from several threads."""
+
+    def __init__(self, root: Path, *, by: str) -> None:
+        """Read the run.
+
+        Args:
+            root: the repository.
+            by: name of the person, of the rows that are written here.
+
+        Raises:
+            UserError: the run lacks its datasets, or a file is damaged.
+        """
+        self._by = by
+        self.records = read_records(root)
+        self.shards = Shards(root)
+        self.pictures = Pictures(self.shards.content, root)
+        self._queues = build_queues(self.records)
+        self._refined = Refined(root, self.records.images)
+        ids = [one.id for one in self.records.images.values() if one.task != TEST_SET]
+        self._evidence = Evidence(self.records, Nearest(root, ids).of)
+        self._journal: list[str] = []
+        images = list(self.records.images.values())
+        overrides, checked = (
+            Decisions(
+                root / name,
+                [one for one in images if (one.task == REFINE) == (name == OVERRIDES)],
+                self.records.classes,
+                by=by,
+                journal=self._journal,
+            )
+            for name in (OVERRIDES, CHECKED)
+        )
+        self._files = {REFINE: overrides, LABEL_BOOK: checked, TEST_SET: checked}
+        self._items = {
+            task: [self._fixed(place, self._files[task]) for place in queue.places]
+            for task, queue in self._queues.items()
+        }
+        self._ids = {task: frozenset(one["id"] for one in items) for task, items in self._items.items()}
+
+    def image(self, identifier: str) -> Image:
+        """The image of an id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self.records.images[identifier]
+
+    def state(self) -> dict[str, Any]:
+        """The classes, the person, the tasks with how far they are, and the estimate of the faults left.
+
+        Raises:
+            UserError: a file of decisions cannot be read.
+        """
+        tasks = [
+            {
+                "name": task,
+                "title": TITLES[task],
+                "items": len(queue.places),
+                "decided": self._decided(task),
+                "estimate": self.estimate(task),
+            }
+            for task, queue in self._queues.items()
+        ]
+        return {
+            "classes": list(self.records.classes),
+            "by": self._by,
+            "tasks": tasks,
+            "estimate": self.estimate(REFINE),
+            "since": len(self._journal),
+            "missing": list(self.records.missing),
+            "replaced": [*self._files[REFINE].replaced, *self._files[TEST_SET].replaced],
+            "unknown_rows": {OVERRIDES: self._files[REFINE].unknown, CHECKED: self._files[TEST_SET].unknown},
+        }
+
+    def queue(self, task: str) -> dict[str, Any]:
+        """The images of a task, in the order in which people are asked about them.
+
+        Raises:
+            InvalidError: there is no such task.
+            UserError: the file of decisions cannot be read.
+        """
+        self._check_task(task)
+        decisions = self._files[task].now()
+        labels = self._refined.now().labels
+        return {"items": [self._item(one, decisions.get(one["id"]), labels) for one in self._items[task]]}
+
+    def evidence(self, identifier: str) -> dict[str, Any]:
+        """What stands beside an image."""
+        return self._evidence.of(self.image(identifier), self._refined.now())
+
+    def decide(
+        self,
+        task: str,
+        identifier: str,
+        action: str,
+        label: str | None,
+        note: str,
+        *,
+        taken: str | None = None,
+        restored: str | None = None,
+    ) -> dict[str, Any]:
+        """Store a decision; when this returns, it is as lasting as the disk.
+
+        With undo, ``taken`` is the time of the row that is taken back, which must still count, and ``restored`` that of
+        the row which it had overwritten and which counts again; None: whichever counts, and none.
+
+        Raises:
+            OvertakenError: another row counts by now; nothing was written.
+            InvalidError: the task, the image, the action or the label is none; nothing was written.
+            UserError: the file of decisions cannot be read or written; nothing was written.
+        """
+        self._check_task(task)
+        image = self.records.images.get(identifier)
+        if image is None or image.task != task:
+            raise InvalidError(f"there is no image {identifier[:40]!r} in the task {task}; load the page again")
+        if action not in ACTIONS:
+            raise InvalidError(f"the action must be one of {', '.join(ACTIONS)}, got {action[:40]!r}")
+        if (action == RELABEL) != (label is not None):
+            raise InvalidError("a label goes with relabel, and with nothing else")
+        if label is not None and label not in self.records.classes:
+            raise InvalidError(f"{label[:40]!r} is no class of this source")
+        if len(note) > MOST_NOTE:
+            raise InvalidError(f"the note may have {MOST_NOTE} characters, got {len(note)}")
+        file = self._files[task]
+        before = action == UNDO and identifier in file.now()
+        if action == UNDO and taken is not None:
+            decision = file.take_back(identifier, taken, restored=restored)
+        else:
+            decision = file.decide(identifier, action, label, note)
+        return {
+            **self._as_now(decision),
+            "undone": before,
+            "estimate": self.estimate(task),
+            "decided": self._decided(task),
+        }
+
+    def keep_seen(self, identifier: str) -> None:
+        """Keep a small picture of an image that was decided on; where the disk refuses it, the decision stays."""
+        image = self.image(identifier)
+        with contextlib.suppress(OSError, UnreadableError):
+            self.pictures.keep_seen(image.folder, identifier, image.pixel_hash)
+
+    def changes(self, since: int) -> dict[str, Any]:
+        """The decisions that changed, here or elsewhere, and the number to give at the next call.
+
+        Args:
+            since: the number that the state or an earlier call gave; another server's gives all changes.
+
+        Raises:
+            UserError: a file of decisions cannot be read.
+        """
+        decisions = {task: file.now() for task, file in self._files.items()}
+        now = len(self._journal)
+        ids = dict.fromkeys(self._journal[since if 0 <= since <= now else 0 : now])
+        found = {one: decisions[self.records.images[one].task].get(one) for one in ids}
+        told = {one: self._as_now(decision) for one, decision in found.items()}
+        return {
+            "decisions": {one: new["decision"] for one, new in told.items()},
+            "stale": {one: new["seen"] for one, new in told.items() if new["stale"]},  # the picture then, if kept
+            "since": now,
+        }
+
+    def estimate(self, task: str) -> dict[str, Any]:
+        """The share of faults by the sample of a task, of the images decided until now as they are."""
+        queue = self._queues.get(task)
+        if queue is None:
+            return estimate_faults([], {}).figures()
+        decisions = self._files[task].now()
+        faults = {
+            one: decisions[one].label != self._claimed(self.records.images[one])
+            for one in queue.sample
+            if one in decisions and not decisions[one].stale
+        }
+        # The label book is asked about in the order of doubt: what was seen of it is no random sample.
+        estimated = count_faults if task == LABEL_BOOK else estimate_faults
+        return estimated(queue.sample, faults).figures()
+
+    def _claimed(self, image: Image) -> str | None:
+        """The label that the decision is held against."""
+        return image.piped
+
+    def _decided(self, task: str) -> int:
+        decisions = self._files[task].now()
+        return len(decisions.keys() & self._ids[task])
+
+    def _check_task(self, task: str) -> None:
+        if task not in self._queues:
+            raise InvalidError(f"the task must be one of {', '.join(self._queues)}, got {task[:40]!r}")
+
+    def _fixed(self, place: Place, file: Decisions) -> dict[str, Any]:
+        image = self.records.images[place.id]
+        return fixed(image, place.why, self.records.classes, file.name_of(image))
+
+    def _item(self, fixed: dict[str, Any], decision: Decision | None, labels: Mapping[str, str]) -> dict[str, Any]:
+        """An image of a queue as it is now."""
+        label = fixed["given"] if fixed["split"] == TEST_SET else labels.get(fixed["id"])
+        return {**fixed, "label": label, **self._as_now(decision)}
+
+    def _as_now(self, decision: Decision | None) -> dict[str, Any]:
+        """A decision with whether the picture changed since, and which one was seen, if it was kept."""
+        stale = decision is not None and decision.stale
+        seen = decision.row.hash if decision is not None and stale else ""
+        return {
+            "decision": shown(decision),
+            "stale": stale,
+            "seen": seen if seen and self.pictures.has_seen(seen) else None,
+        }

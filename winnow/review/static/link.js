@@ -1,0 +1,168 @@
+// What goes between the page and the server: decisions out, what others decided in, and words for what fails.
+
+import { ask, Refused } from "./api.js";
+import { forget } from "./evidence.js";
+import { Outbox } from "./outbox.js";
+import { download } from "./rescue.js";
+import { count, MARKS, spoken, visible } from "./text.js";
+import * as view from "./view.js";
+
+const POLL = 2000; // milliseconds between looks at what others decided
+
+/** A sentence for a request that failed while so many decisions wait. */
+export function troubleWords(error, waiting = 0) {
+  if (!(error instanceof Refused)) {
+    return "The server does not answer. Is winnow review still running? The page tries again by itself.";
+  }
+  if (error.status !== 401 && error.status !== 403) return error.message;
+  return (
+    "The server refuses the address of this page; it was probably started anew. " +
+    (waiting ? "Download the decisions, and then open" : "Open") +
+    " the address that it printed in this tab."
+  );
+}
+
+export class Link {
+  inTrouble = false;
+  #review;
+  #since = null;
+  #polling = false;
+  #resting = []; // what waits until every decision was answered
+  #touched = new Set(); // ids answered since the last look at the changes began
+
+  constructor(review) {
+    this.#review = review;
+    const send = ({ task, id, action, label, note, taken, restored }) =>
+      ask("/api/decisions", { task, id, action, label, note, taken, restored });
+    this.outbox = new Outbox(send, {
+      change: () => this.changed(),
+      saved: (entry, answer) => this.saved(entry, answer),
+      refused: (entry, error) => this.refused(entry, error),
+      trouble: (error) => this.trouble(error),
+    });
+  }
+
+  changed() {
+    view.drawSaved(this.waiting, this.inTrouble);
+    if (!this.waiting) for (const go of this.#resting.splice(0)) go();
+  }
+
+  /** Until every decision was answered, but no longer than `most` milliseconds: the decision goes first. */
+  rest(most) {
+    if (!this.waiting) return Promise.resolve();
+    return new Promise((go) => {
+      this.#resting.push(go);
+      setTimeout(go, most);
+    });
+  }
+
+  /** How many decisions were not answered yet. */
+  get waiting() {
+    return this.outbox.entries.length;
+  }
+
+  /** Send what an earlier visit left, and look from now on at what others decide. */
+  start() {
+    this.#since ??= this.#review.state.since;
+    this.outbox.retry();
+    setInterval(() => document.hidden || this.poll(), POLL);
+    document.addEventListener("visibilitychange", () => document.hidden || this.poll());
+  }
+
+  saved(entry, answer) {
+    const item = this.#review.byId.get(entry.id);
+    this.#touched.add(entry.id);
+    const task = this.#review.state.tasks.find((one) => one.name === entry.task);
+    Object.assign(task, { decided: answer.decided, estimate: answer.estimate });
+    this.answered(entry, answer.decision);
+    if (item) {
+      item.decision = answer.decision;
+      item.stale = answer.stale ?? false;
+      item.seen = answer.seen ?? null;
+      this.settle(item);
+    } else this.#review.drawCounts();
+    if (this.waiting) return;
+    this.#review.say(
+      `${MARKS[entry.action]} ${visible(entry.name)}: ${spoken(entry, entry.task !== "refine")}, saved.`,
+    );
+  }
+
+  refused(entry, error) {
+    const item = this.#review.byId.get(entry.id);
+    this.answered(entry, null);
+    if (item) this.settle(item);
+    const words = `Not saved: ${entry.name}, ${spoken(entry)}. ${error.message}`;
+    view.drawTrouble(words, { Dismiss: () => view.drawTrouble(null) });
+  }
+
+  /** Let those that wait name the row that an entry became. */
+  answered(entry, decision) {
+    this.#review.made.answered(entry, decision, this.outbox.entries);
+    this.outbox.keep();
+  }
+
+  settle(item) {
+    item.pending = this.outbox.waiting(item.id);
+    forget(item.id);
+    this.#review.refresh(item);
+    this.#review.drawCounts();
+  }
+
+  /** Say why decisions wait, or, with null, that nothing is wrong any more. */
+  trouble(error) {
+    this.inTrouble = error !== null;
+    view.drawSaved(this.waiting, this.inTrouble);
+    if (!error) {
+      view.drawTrouble(null);
+      this.#since = "0"; // another server counts anew
+      this.#review.fillGaps();
+      return undefined;
+    }
+    const waiting = this.waiting;
+    const left = waiting ? ` ${count(waiting, "decision")} not saved yet.` : "";
+    const words = troubleWords(error, waiting);
+    const rescue = this.rescue();
+    const again = { "Try again now": () => (waiting ? this.outbox.retry() : this.poll()) };
+    return view.drawTrouble(words + left, { ...again, ...rescue });
+  }
+
+  /** A button a task that has decisions which wait: those on training images go to another file than checks. */
+  rescue() {
+    const tasks = [...new Set(this.outbox.entries.map((entry) => entry.task))];
+    const save = (task) => () => download(this.outbox.entries, task);
+    const words = (task) => (tasks.length === 1 ? "Download them" : `Download them: ${view.TITLES[task] ?? task}`);
+    return Object.fromEntries(tasks.map((task) => [words(task), save(task)]));
+  }
+
+  async poll() {
+    if (this.#polling) return;
+    this.#polling = true;
+    this.#touched.clear();
+    try {
+      const told = await ask(`/api/changes?since=${encodeURIComponent(this.#since)}`);
+      this.#since = told.since;
+      this.hear(told.decisions, told.stale ?? {});
+      if (!this.waiting && this.inTrouble) this.trouble(null);
+    } catch (error) {
+      if (!this.waiting) this.trouble(error);
+    }
+    this.#polling = false;
+  }
+
+  /** Take over what another tab, person or editor decided; of stale ones `stale` has the picture seen then, or null. */
+  hear(decisions, stale) {
+    for (const [id, decision] of Object.entries(decisions)) {
+      const item = this.#review.byId.get(id);
+      if (!item || item.pending || this.#touched.has(id)) continue;
+      if (["time", "action", "label"].every((key) => item.decision?.[key] === decision?.[key])) continue;
+      const isStale = Object.hasOwn(stale, id);
+      const isOther = item.stale !== isStale || item.seen !== (stale[id] ?? null);
+      Object.assign(item, { decision, stale: isStale, seen: stale[id] ?? null });
+      this.settle(item);
+      if (item !== this.#review.current) continue;
+      if (isOther) this.#review.show(item); // both pictures, or one again
+      if (!decision) this.#review.say("The decision was just undone elsewhere.");
+      else this.#review.say(`${MARKS[decision.action]} ${visible(decision.by)} decided just now: ${spoken(decision)}.`);
+    }
+  }
+}

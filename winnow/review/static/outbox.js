@@ -1,0 +1,92 @@
+// Decisions on their way to the server: sent one after the other, kept until each was answered.
+
+import { Refused } from "./api.js";
+
+const STORE = "winnow-review-outbox"; // of this tab; a reload sends what was left
+const WAITS = [500, 1000, 2000, 4000]; // milliseconds before the next attempt; the last one repeats
+
+/** Statuses that say nothing against the decision: the page's address is refused, or overrides.csv cannot be read now. */
+const PASSING = new Set([401, 403, 409]);
+const isFinal = (error) => error instanceof Refused && error.status < 500 && !PASSING.has(error.status);
+
+export class Outbox {
+  #send;
+  #on;
+  #attempts = 0;
+  #running = false;
+  #timer = null;
+
+  /**
+   * send: posts an entry and returns the answer.
+   * on: { change(), saved(entry, answer), refused(entry, error), trouble(error | null) }
+   */
+  constructor(send, on) {
+    this.#send = send;
+    this.#on = on;
+    this.entries = JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
+  }
+
+  /** Queue an entry behind those that wait. */
+  add(entry) {
+    this.entries.push(entry);
+    this.keep();
+    this.#pump();
+  }
+
+  /** The last entry that waits for an image. */
+  waiting(id) {
+    return this.entries.findLast((entry) => entry.id === id);
+  }
+
+  /** Try again now. */
+  retry() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#pump();
+  }
+
+  /** Store the entries as they are now. */
+  keep() {
+    sessionStorage.setItem(STORE, JSON.stringify(this.entries));
+    this.#on.change();
+  }
+
+  async #pump() {
+    if (this.#running || this.#timer !== null) return;
+    this.#running = true;
+    while (this.entries.length) {
+      const [entry] = this.entries;
+      const [answer, error] = await this.#attempt(entry);
+      if (error && !isFinal(error)) {
+        this.#later(error);
+        break;
+      }
+      this.entries.shift();
+      this.keep();
+      this.#recovered();
+      if (error) this.#on.refused(entry, error);
+      else this.#on.saved(entry, answer);
+    }
+    this.#running = false;
+  }
+
+  async #attempt(entry) {
+    try {
+      return [await this.#send(entry), null];
+    } catch (error) {
+      return [null, error];
+    }
+  }
+
+  #recovered() {
+    if (this.#attempts) this.#on.trouble(null);
+    this.#attempts = 0;
+  }
+
+  #later(error) {
+    const wait = WAITS[Math.min(this.#attempts, WAITS.length - 1)];
+    this.#attempts += 1;
+    this.#timer = setTimeout(() => this.retry(), wait);
+    this.#on.trouble(error);
+  }
+}

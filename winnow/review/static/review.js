@@ -1,0 +1,276 @@
+// The page of `winnow review`: one image, one key, one durable decision.
+
+import { ask } from "./api.js";
+import { Applying, Chooser, isOpen, peek, prepareDialogs } from "./dialogs.js";
+import { evidenceOf, forget, showEvidence } from "./evidence.js";
+import { listenForKeys } from "./keys.js";
+import { Link, troubleWords } from "./link.js";
+import { Made } from "./made.js";
+import { prefetch, Stage } from "./stage.js";
+import { make, MARKS, percent, spoken, visible } from "./text.js";
+import * as view from "./view.js";
+import { VirtualList } from "./virtual_list.js";
+
+const ROW = 56; // pixels, as in review.css
+const PATIENCE = 150; // milliseconds that the evidence waits for the answer to a decision
+const AHEAD = 2; // pictures fetched before they are wanted
+const by = (id) => document.getElementById(id);
+const remembered = (key) => JSON.parse(sessionStorage.getItem(`winnow-review-${key}`) ?? "null");
+const remember = (key, value) => sessionStorage.setItem(`winnow-review-${key}`, JSON.stringify(value));
+
+/** An image is open while nobody decided about it as it is now. */
+const isOpenItem = (item) => (item.pending ? item.pending.action === "undo" : !item.decision || item.stale);
+
+/** After the next frame was painted. */
+const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+
+class Review {
+  items = [];
+  byId = new Map();
+  order = []; // of the items that pass the filter
+  current = null;
+  task = null;
+  turn = 0; // of the tasks opened
+  made = new Made();
+
+  constructor() {
+    this.stage = new Stage(by("stage"), by("zoom"), (step) => this.step(step));
+    this.chooser = new Chooser();
+    this.list = new VirtualList(by("list"), ROW, {
+      fill: (row, index) => view.fillRow(row, this.order[index], [this.order[index - 1], this.order[index + 1]]),
+      picture: (row, index) => view.rowPicture(row, this.order[index]),
+      pick: (index) => this.show(this.order[index]),
+    });
+    this.link = new Link(this);
+    this.applying = new Applying(
+      (ok) => ok && this.attempt(() => this.reload()),
+      () => this.link.waiting,
+    );
+  }
+
+  // ---- loading
+
+  async start() {
+    const link = new URLSearchParams(location.hash.slice(1)); // #task=refine&id=...
+    await this.reload(link.get("task"), link.get("id"));
+    if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+    this.link.start();
+  }
+
+  async reload(task, id) {
+    this.state = await ask("/api/state");
+    view.drawGaps(this.state);
+    const names = this.state.tasks.map((one) => one.name);
+    const wanted = [task, this.task, remembered("task")].find((name) => names.includes(name));
+    await this.openTask(wanted ?? names[0], id);
+  }
+
+  async openTask(name, id) {
+    const turn = (this.turn += 1);
+    const { items } = await ask(`/api/queue?task=${encodeURIComponent(name)}`);
+    if (turn !== this.turn) return; // another task was asked for meanwhile
+    forget();
+    this.task = name;
+    remember("task", name);
+    this.items = items;
+    this.byId = new Map(items.map((item) => [item.id, item]));
+    for (const item of items) item.pending = this.link.outbox.waiting(item.id);
+    this.drawCounts();
+    const { why = "", openOnly = false } = remembered(`filter-${name}`) ?? {};
+    view.drawFilter(items, why);
+    by("open-only").checked = openOnly;
+    this.filter(this.byId.get(id ?? remembered(`place-${name}`)));
+  }
+
+  /** Take the items that pass the filter; they stay in the list when a decision is made. */
+  filter(start) {
+    const why = by("filter").value;
+    const openOnly = by("open-only").checked;
+    remember(`filter-${this.task}`, { why, openOnly });
+    this.order = this.items.filter(
+      (item) =>
+        (item === start || !openOnly || isOpenItem(item)) &&
+        (!why || item.why === why || (why === "stale" && item.stale) || item === start),
+    );
+    this.list.reset(this.order.length);
+    this.show(start ?? this.order.find(isOpenItem) ?? this.order[0] ?? null);
+  }
+
+  drawCounts() {
+    const decided = this.items.filter((item) => item.decision && !item.stale).length;
+    const task = this.state.tasks.find((one) => one.name === this.task);
+    Object.assign(task, { decided, items: this.items.length });
+    view.drawTasks(this.state.tasks, this.task, (name) => this.attempt(() => this.openTask(name)));
+    view.drawProgress(decided, this.items.length, this.task, task.estimate);
+  }
+
+  // ---- showing
+
+  async show(item) {
+    if (item !== this.current) by("note").value = "";
+    this.current = item;
+    for (const id of ["keep", "drop", "relabel", "back", "skip", "note"]) by(id).disabled = !item;
+    if (!item)
+      return view.drawNothing(this.items.length ? "No image passes the filter." : "There is nothing to look at here.");
+    remember(`place-${this.task}`, item.id);
+    by("work").dataset.id = item.id;
+    this.redraw();
+    this.list.select(this.order.indexOf(item));
+    this.announce(item);
+    const evidence = evidenceOf(item.id);
+    this.lacksEvidence = false;
+    by("evidence").setAttribute("aria-busy", "true");
+    if (!(await this.stage.show(item))) return;
+    await painted(); // the picture first
+    await this.link.rest(PATIENCE);
+    if (this.current !== item) return;
+    this.fetchAhead();
+    try {
+      const told = await evidence;
+      if (this.current === item) this.drawEvidence(item, told);
+    } catch (error) {
+      if (this.current !== item) return;
+      this.lacksEvidence = true;
+      by("evidence").replaceChildren(make("p", { class: "fine" }, `The evidence could not be read: ${error.message}`));
+    }
+  }
+
+  drawEvidence(item, told) {
+    const twins = item.group === null ? [] : this.items.filter((other) => other.group === item.group && other !== item);
+    showEvidence(by("evidence"), item, told, twins, (id, words) => {
+      const other = this.byId.get(id);
+      peek(id, words, other ? () => this.show(other) : null);
+    });
+    by("evidence").setAttribute("aria-busy", "false");
+  }
+
+  redraw() {
+    const item = this.current;
+    view.drawItem(item, this.order.indexOf(item), this.order.length, this.task);
+    view.drawLabels(item, (label) => this.relabel(label));
+  }
+
+  announce(item) {
+    const likely = item.likely
+      .slice(0, 3)
+      .map((one, index) => `${index + 1} ${visible(one.label)} ${percent(one.probability)}`);
+    const fate =
+      item.label === null ? "dropped" : item.label === item.given ? "kept" : `relabelled ${visible(item.label)}`;
+    by("live").textContent =
+      `Image ${this.order.indexOf(item) + 1} of ${this.order.length}, ${visible(item.name)}, ${visible(item.why)}. Delivered as ${visible(item.given)}, ${fate}. Likeliest: ${likely.join(", ")}.`;
+  }
+
+  fetchAhead() {
+    let from = this.current;
+    for (let step = 0; step < AHEAD; step += 1) {
+      from = this.nextOpen(from);
+      if (!from || from === this.current) return;
+      prefetch(from);
+      if (step === 0) evidenceOf(from.id).catch(() => {});
+    }
+  }
+
+  // ---- deciding
+
+  nextOpen(item) {
+    const at = this.order.indexOf(item);
+    const after = this.order.findIndex((other, index) => index > at && isOpenItem(other));
+    return after >= 0 ? this.order[after] : this.order.find((other) => other !== item && isOpenItem(other));
+  }
+
+  step(places) {
+    const next = this.order[this.order.indexOf(this.current) + places];
+    if (next) this.show(next);
+    else this.say(places > 0 ? "This is the last image of the list." : "This is the first image of the list.");
+  }
+
+  relabel(label) {
+    if (label === this.current.given) this.decide("keep");
+    else this.decide("relabel", label);
+  }
+
+  decide(action, label = null) {
+    const item = this.current;
+    if (!item) return;
+    if (!this.stage.isThere(item, !this.link.inTrouble)) return this.say("The picture is not there yet.");
+    const former = this.made.former(item);
+    this.made.add(this.send(item, action, label).key, item.id, former);
+    const next = this.nextOpen(item);
+    if (next) this.show(next);
+    else {
+      this.redraw();
+      by("live").textContent = "Every image of this list has a decision.";
+    }
+  }
+
+  send(item, action, label, more = {}) {
+    const entry = {
+      key: `${Date.now()} ${Math.random()}`,
+      task: this.task,
+      id: item.id,
+      name: item.name,
+      sample: item.sample ?? item.name, // as rows call it
+      hash: item.hash,
+      action,
+      label,
+      note: by("note").value.trim(),
+      time: new Date().toISOString(),
+      by: this.state.by,
+      ...more,
+    };
+    by("note").value = "";
+    item.pending = entry;
+    this.link.outbox.add(entry);
+    this.say(`${MARKS[action]} ${visible(item.name)}: ${spoken(entry, view.isChecked(item))}, saving …`);
+    this.refresh(item);
+    return entry;
+  }
+
+  /** Take back the decision shown, else the last one of this tab, and show its image. */
+  undo() {
+    const shown = this.current && !isOpenItem(this.current) ? this.current : null;
+    const last = this.made.last((id) => (shown ? id === shown.id : this.byId.has(id)));
+    const item = shown ?? this.byId.get(last?.id);
+    if (!item) return this.say("There is nothing to undo.");
+    this.send(item, "undo", null, this.made.takenBack(item, last, shown !== null));
+    this.made.forget(last);
+    if (!this.order.includes(item)) this.filter(item);
+    else this.show(item);
+  }
+
+  refresh(item) {
+    this.list.refresh(this.order.indexOf(item));
+    if (item === this.current) this.redraw();
+  }
+
+  say(words) {
+    by("last").textContent = words;
+  }
+
+  /** Show again what could not be loaded. */
+  fillGaps() {
+    const item = this.current;
+    if (item && (this.lacksEvidence || !this.stage.isThere(item, false))) this.show(item);
+  }
+
+  /** Run something that asks the server, and say it when that fails. */
+  async attempt(work) {
+    try {
+      await work();
+    } catch (error) {
+      view.drawTrouble(troubleWords(error), {
+        "Try again": () => {
+          view.drawTrouble(null);
+          this.attempt(work);
+        },
+      });
+    }
+  }
+}
+
+const review = new Review();
+prepareDialogs();
+listenForKeys(review, isOpen);
+view.drawSaved(review.link.waiting, false);
+addEventListener("beforeunload", (event) => review.link.waiting && event.preventDefault());
+review.attempt(() => review.start());
