@@ -81,6 +81,7 @@ def test_the_wheel_has_every_file_of_the_packages(wheel: Path) -> None:
         assert archive.read("winnow/template/files/pipeline.yaml") == (ROOT / "dvc.yaml").read_bytes()
 
 
+@pytest.mark.campaign  # the wheel, and the tests of winnow.template, are the smaller form
 def test_everything_ran_with_the_installed_code(own: OwnRepository) -> None:
     stages = yaml.safe_load((own.folder / "dvc.lock").read_text())["stages"]
     assert set(stages) == set(ALL)
@@ -93,11 +94,13 @@ def test_everything_ran_with_the_installed_code(own: OwnRepository) -> None:
     assert where.count(str(own.installed)) == 2
 
 
+@pytest.mark.campaign  # the wheel, and the tests of winnow.template, are the smaller form
 def test_afterwards_nothing_is_to_be_done(own: OwnRepository) -> None:
     assert "Running stage" not in own.winnow("run").stdout
     assert not own.dirty()
 
 
+@pytest.mark.campaign  # the wheel, and the tests of winnow.template, are the smaller form
 def test_new_code_of_a_stage_reruns_it_once_the_repository_was_upgraded(own: OwnRepository) -> None:
     changed = own.installed / "winnow/report/leaks.py"
     before = changed.read_bytes()
@@ -114,6 +117,7 @@ def test_new_code_of_a_stage_reruns_it_once_the_repository_was_upgraded(own: Own
     assert own.status() == {}
 
 
+@pytest.mark.campaign  # the wheel, and the tests of winnow.template, are the smaller form
 def test_the_other_commands_work_there(own: OwnRepository, tmp_path: Path) -> None:
     assert re.search(r"'team': [1-9]\d* objects sent", own.winnow("push").stdout)
     assert own.winnow("fsck", "--remote", "team").returncode == 0
@@ -131,6 +135,7 @@ def test_the_other_commands_work_there(own: OwnRepository, tmp_path: Path) -> No
     assert not clone.dirty()
 
 
+@pytest.mark.campaign  # the wheel, and the tests of winnow.template, are the smaller form
 def test_elsewhere_a_command_says_that_there_is_no_pipeline(own: OwnRepository, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "winnow", "run"]
     environment = os.environ | {"PYTHONPATH": str(own.installed)}
