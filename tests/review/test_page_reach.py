@@ -113,7 +113,7 @@ def test_everything_has_a_name_for_a_screen_reader(visitor: Visitor, stub: Stub)
     assert "Image 1 of 40, train/glass/image 00000.jpg" in visitor.text("#live")
     for dialog, key in DIALOGS.items():
         visitor.press(key)
-        assert visitor.page.locator(f"#{dialog}[open]").count() == 1
+        visitor.page.wait_for_selector(f"#{dialog}[open]")
         assert visitor.unnamed() == []
         visitor.page.keyboard.press("Escape")
     visitor.page.click("#evidence .thumb >> nth=0")

@@ -1,5 +1,6 @@
 """The Makefile of a repository of one's own."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -19,7 +20,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def made(folder: Path, *words: str) -> str:
-    done = subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, check=False)
+    plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    done = subprocess.run(["make", *words], cwd=folder, env=plain, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

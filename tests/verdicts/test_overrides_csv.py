@@ -309,7 +309,7 @@ def test_of_two_rows_with_times_the_later_time_counts_and_else_the_later_line() 
     assert found(later, "a,drop")["a"].label is None
     assert found("a,drop", earlier.replace("drop,", "relabel,ii"))["a"].label == "ii"
     assert found(later, later.replace(",v,", ",ii,"))["a"].label == "ii"
-    assert found(later, "a,drop", earlier.replace("drop,", "relabel,ii"))["a"].label == "ii"  # by lines, pair by pair
+    assert found(later, "a,drop", earlier.replace("drop,", "relabel,ii"))["a"].label is None  # below the latest
 
 
 def test_a_row_that_counts_no_more_may_name_a_class_that_is_gone_and_one_taken_back_an_image_that_is_gone() -> None:
