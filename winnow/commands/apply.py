@@ -21,9 +21,10 @@ from dvc.stage import Stage
 from winnow.commands.checks import OVERRIDES, check_lock, check_merged, check_overrides
 from winnow.commands.decided import taken_back
 from winnow.commands.run import one_run
+from winnow.commands.terminal import ending_in_a_sentence
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.files import ROOT
-from winnow.pipeline.messages import UserError, failure_of_the_machine
+from winnow.pipeline.messages import UserError
 from winnow.verdicts.decisions_file import locked
 
 STAGES = ("overrides", "refined", "export")
@@ -35,22 +36,13 @@ def main(command: str, words: Sequence[str]) -> None:
     argparse.ArgumentParser(
         prog=f"winnow {command}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args(words)
-    try:
-        with one_run():
-            sweep(ROOT)
-            check_merged()
-            check_lock()
-            check_overrides(OVERRIDES)
-            done = apply()
-            held = taken_back()
-    except UserError as error:
-        sys.exit(f"{command}: {error}")
-    except (OSError, MemoryError, RuntimeError) as error:
-        if sentence := failure_of_the_machine(error):
-            sys.exit(f"{command}: {sentence}")
-        raise
-    except KeyboardInterrupt:
-        sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
+    with ending_in_a_sentence(command), one_run():
+        sweep(ROOT)
+        check_merged()
+        check_lock()
+        check_overrides(OVERRIDES)
+        done = apply()
+        held = taken_back()
     remedy = "`make run` measures what that gains" if done else "nothing had changed"
     print(f"apply: data/refined and data/export have the decisions of overrides.csv; {remedy}")
     if held:

@@ -7,16 +7,14 @@ It serves on this machine alone; the address that it prints has a token, without
 """
 
 import argparse
-import getpass
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from winnow.commands.person import signature
 from winnow.commands.terminal import run_command
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
-from winnow.verdicts.ledger import PIPELINE
 
 HIGHEST_PORT = 65_535
 
@@ -34,9 +32,7 @@ def review(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:
     options = parser.parse_args(arguments)
     if not 0 <= options.port <= HIGHEST_PORT:
         raise UserError(f"--port must lie between 0 and {HIGHEST_PORT}, got {options.port}")
-    by = " ".join((options.by if options.by is not None else user_name(root)).split())
-    if by == PIPELINE:
-        raise UserError(f"--by must name a person, got {PIPELINE}, which signs the pipeline's own verdicts")
+    by = signature(options.by, root)
     # Imported here, since they take a second, which --help and a wrong option need not wait for.
     from winnow.review.applying import Applying
     from winnow.review.server import serve
@@ -51,22 +47,6 @@ def review(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:
         )
     serve(session, Applying(root), port=options.port, browser=not options.no_browser, root=root)
     return "winnow review: ended", 0
-
-
-def user_name(root: Path) -> str:
-    """git's user.name, else the name of the account; empty where there is neither."""
-    try:
-        found = subprocess.run(["git", "config", "user.name"], cwd=root, capture_output=True, text=True, check=False)
-    except OSError:  # there is no git
-        found = None
-    name = found.stdout.strip() if found is not None else ""
-    if name and name != PIPELINE:
-        return name
-    try:
-        account = getpass.getuser()
-    except (OSError, KeyError):
-        return ""
-    return "" if account == PIPELINE else account
 
 
 def main(command: str, words: Sequence[str]) -> None:

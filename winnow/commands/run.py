@@ -33,12 +33,13 @@ from winnow.commands.checks import check_classes, check_params, check_repository
 from winnow.commands.decided import take_decisions
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
 from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
+from winnow.commands.terminal import ending_in_a_sentence
 from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Share
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.json_files import read_json
-from winnow.pipeline.messages import UserError, failure_of_the_machine, plain
+from winnow.pipeline.messages import UserError, plain
 from winnow.pipeline.params import load_params, read_params
 
 MOST_REPEATED = 1_000  # seeds, as in params.yaml, and rounds
@@ -149,16 +150,8 @@ def main(command: str, words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed hangs up
         signal.signal(number, _interrupted)
-    try:
+    with ending_in_a_sentence(command):
         changes = _run(command, options)
-    except UserError as error:
-        sys.exit(f"{command}: {error}")
-    except (OSError, MemoryError, RuntimeError) as error:
-        if sentence := failure_of_the_machine(error):
-            sys.exit(f"{command}: {sentence}")
-        raise
-    except KeyboardInterrupt:
-        sys.exit(f"{command}: interrupted; the same command continues from where this one stopped")
     if command == "reproduce" and options.repeats > 1:
         print("\nRepeat 0 alone, which data/, metrics/ and the report are of:")
     print_table()

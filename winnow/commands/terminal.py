@@ -4,12 +4,13 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from winnow.pipeline.files import write_bytes
-from winnow.pipeline.messages import UserError
+from winnow.pipeline.messages import UserError, failure_of_the_machine
 
 TROUBLE = 2  # as diff(1) and argparse have it; 1 is an answer
 
@@ -34,6 +35,25 @@ def run_command(name: str, answer: Callable[[], tuple[str, int]]) -> NoReturn:
     except Exception:  # a fault of ours must not exit with 1, which is an answer
         traceback.print_exc()
     sys.exit(code)
+
+
+@contextmanager
+def ending_in_a_sentence(name: str) -> Iterator[None]:
+    """Around a command that carries out long work: what stops it is one sentence and exit code 1.
+
+    Args:
+        name: of the command, before the sentence.
+    """
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"{name}: {error}")
+    except (OSError, MemoryError, RuntimeError) as error:
+        if sentence := failure_of_the_machine(error):
+            sys.exit(f"{name}: {sentence}")
+        raise
+    except KeyboardInterrupt:
+        sys.exit(f"{name}: interrupted; the same command continues from where this one stopped")
 
 
 def write_page(path: Path, content: bytes, *, option: str = "--html") -> None:

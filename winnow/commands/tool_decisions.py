@@ -1,7 +1,5 @@
 """Decisions of another tool's file, taken over into overrides.csv: ``winnow decide --from``."""
 
-import getpass
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from winnow.commands.person import signature
 from winnow.dataset.samples import labels_by_id, read_samples
 from winnow.export.decisions_in import Decided, Images
 from winnow.export.from_fiftyone import from_fiftyone
@@ -17,7 +16,7 @@ from winnow.pipeline.messages import UserError
 from winnow.verdicts.decision_rows import UNDO, DecisionRow, read_decision_rows
 from winnow.verdicts.decisions import Decision, images_of, known_images, meant
 from winnow.verdicts.decisions_file import append_decisions
-from winnow.verdicts.ledger import DROP, KEEP, PIPELINE
+from winnow.verdicts.ledger import DROP, KEEP
 from winnow.verdicts.overrides_csv import resolve_overrides
 
 TOOLS: dict[str, Callable[[Path, Images, str], Decided]] = {
@@ -41,9 +40,7 @@ def take_over_from(tool: str, file: Path, root: Path, by: str | None) -> str:
         UserError: the file cannot be read or says what cannot be done, or overrides.csv would not be valid; nothing is
             written then.
     """
-    name = " ".join((user_name(root) if by is None else by).split())
-    if name == PIPELINE:
-        raise UserError(f"--by must name a person, got {PIPELINE}, which signs the pipeline's own verdicts")
+    name = signature(by, root)
     samples = read_samples(root / "data/prepared")
     return take_over(TOOLS[tool](file, Images.of(samples), name), samples, root / OVERRIDES, file)
 
@@ -95,13 +92,3 @@ def _holds(row: DecisionRow, there: Decision | None, given: str) -> bool:
     if there is None or row.action == UNDO:
         return there is None and row.action == UNDO
     return there.label == {DROP: None, KEEP: given}.get(row.action, row.label)
-
-
-def user_name(root: Path) -> str:
-    """git's user.name, else the name of the account; empty where there is neither."""
-    try:
-        found = subprocess.run(["git", "config", "user.name"], cwd=root, capture_output=True, text=True, check=False)
-        name = found.stdout.strip() or getpass.getuser()
-    except (OSError, KeyError):  # there is no git, or no account
-        return ""
-    return "" if name == PIPELINE else name
