@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from winnow.commands.review import review, user_name
+from winnow.commands.person import user_name
+from winnow.commands.review import review
 from winnow.pipeline.messages import UserError
 
 

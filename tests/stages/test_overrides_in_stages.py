@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from stages import cleanse_final, cleanse_influence, cleanse_neighbours, gate
 from stages import overrides as overrides_stage
 from tests.support import profiles
+from tests.support.decided import CLASSES, HEAD, ROWS, RULE, SAMPLES, Row, against, copy
 from tests.support.inputs import competition_inputs
-from tests.verdicts.test_overrides_csv import CLASSES, HEAD, ROWS, RULE, SAMPLES, Row, against, copy
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import only_splits, read_samples, samples_table

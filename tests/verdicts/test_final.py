@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from stages import decided, overrides, refined
-from tests.verdicts.test_overrides_csv import CLASSES, HEAD, ROWS, Row, copy
+from tests.support.decided import CLASSES, HEAD, ROWS, Row, copy
 from winnow.dataset.images import encode_png, stored_images, write_dataset
 from winnow.dataset.samples import labels_by_id, only_splits, read_samples, samples_table
 from winnow.evaluation.comparison_table import Parts, comparison_text

@@ -1,29 +1,24 @@
-"""What people say of images: read from hostile files, refused in one sentence, and stronger than every verdict."""
+"""What people say of images: read from hostile files, or refused in one sentence."""
 
 import csv
 import io
 import itertools
 import os
 import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.datasets import make_dataset
+from tests.support.decided import CLASSES, HEAD, ROWS, SAMPLES, source
 from tests.support.imports import ROOT
-from winnow.cleansing.cleanse import cleanse
-from winnow.cleansing.neighbour_rule import Rule
-from winnow.dataset.samples import only_splits, samples_table
+from winnow.dataset.samples import samples_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.spreadsheet import disarmed
-from winnow.representation.predictions import Neighbours
-from winnow.verdicts.apply import apply_verdicts, verdict_table, with_overrides
 from winnow.verdicts.decision_rows import (
     HEADER,
     WRITTEN,
@@ -33,49 +28,9 @@ from winnow.verdicts.decision_rows import (
     read_decision_rows,
 )
 from winnow.verdicts.decisions import stale_text
-from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
-from winnow.verdicts.overrides import Override, apply_overrides, overrides_on
+from winnow.verdicts.ledger import DROP, KEEP, RELABEL
+from winnow.verdicts.overrides import Override
 from winnow.verdicts.overrides_csv import overrides_of, read_overrides_csv, resolve_overrides
-
-HEAD = "sample,action,label,by,note\n"
-CLASSES = ["i", "ii", "v"]
-NAMES: dict[str, Any] = {"round_name": "r1", "stage": "cleanse_neighbours"}
-Row = dict[str, Any]
-
-
-def source(identifier: str, label: str, split: str = "train", name: str | None = None) -> Row:
-    return {
-        "id": identifier,
-        "name": name or f"{split}/{label}/{identifier}.png",
-        "split": split,
-        "label": label,
-        "given_label": label,
-        "origin": "source",
-        "parent": None,
-        "pixel_hash": identifier,
-        "channels": 1,
-        "width": 16,
-        "height": 16,
-        "group": identifier,
-    }
-
-
-def copy(row: Row, number: int = 1) -> Row:
-    return row | {"id": f"{row['id']}{number}", "parent": row["id"], "origin": "random"}
-
-
-ROWS = [
-    *(source(identifier, "i") for identifier in ("a", "b", "c")),
-    *(source(identifier, "ii") for identifier in ("d", "e", "f")),
-    *(source(identifier, "v") for identifier in ("g", "h")),
-    source("p", "i", "val"),
-    source("q", "ii", "val"),
-    source("r", "v", "val"),
-    source("s", "i"),
-    source("t", "ii"),
-    *(source(identifier, label, "label_book") for identifier, label in (("x", "i"), ("y", "ii"), ("z", "v"))),
-]
-SAMPLES = samples_table(ROWS, CLASSES)
 
 
 def parsed(text: str | bytes) -> list[DecisionRow]:
@@ -373,92 +328,6 @@ def test_of_rows_with_the_same_time_or_none_the_last_counts() -> None:
     for time in ("", "2026-01-01T00:00:00Z"):
         rows = [DecisionRow(line, "a", DROP, time=time) for line in (2, 3, 4)]
         assert last_of(rows) is rows[2]
-
-
-# --- stronger than verdicts -------------------------------------------------------------------------------------
-
-FAMILY = samples_table([*ROWS, *(copy(row) for row in ROWS if row["split"] == "train")], CLASSES)
-VERDICT = st.one_of(st.just((DROP, None)), st.sampled_from([(KEEP, None), (RELABEL, 0), (RELABEL, 1), (RELABEL, 2)]))
-
-
-@given(
-    st.lists(VERDICT, min_size=FAMILY.num_rows, max_size=FAMILY.num_rows),
-    st.dictionaries(st.sampled_from("abcdefghpqr"), st.sampled_from([*CLASSES, None])),
-)
-def test_an_override_holds_whatever_the_verdicts_say(
-    wishes: list[tuple[str, int | None]], labels: dict[str, str | None]
-) -> None:
-    suspects = only_splits(FAMILY, "train", "val")
-    overrides = {identifier: Override(label, "override", "unnamed") for identifier, label in labels.items()}
-    verdicts = [
-        Verdict(action, CLASSES.index(row["label"]) if action == KEEP else label, "machine", 0.5)
-        for (action, label), row in zip(wishes, suspects.to_pylist(), strict=False)
-    ]
-
-    def left(given: Iterable[Verdict]) -> dict[str, tuple[str, str | None]]:
-        told = verdict_table(suspects, list(given), CLASSES, [[]] * suspects.num_rows, **NAMES)
-        rows = apply_verdicts(FAMILY, told, CLASSES).to_pylist()
-        return {row["id"]: (row["label"], row["parent"]) for row in rows}
-
-    without, with_them = left(verdicts), left(apply_overrides(verdicts, suspects, overrides_on(suspects, overrides)))
-    for row in FAMILY.to_pylist():
-        override = overrides.get(row["parent"] or row["id"])
-        if override is None:
-            assert with_them.get(row["id"]) == without.get(row["id"])
-        elif override.label is None:
-            assert row["id"] not in with_them
-        else:
-            assert with_them[row["id"]][0] == override.label
-    # Applied alone, twice is as once.
-    once, told = with_overrides(FAMILY, overrides, **NAMES)
-    again, kept = with_overrides(once, overrides, **NAMES)
-    assert again.equals(once)
-    assert set(told["id"].to_pylist()) == set(overrides)
-    assert set(kept["action"].to_pylist()) <= {KEEP}
-
-
-RULE = Rule(by="neighbours", k=2, agreement=0.5, relabel=1.0, far=50.0)
-
-
-def silent(samples: pa.Table) -> np.ndarray:
-    """What a classifier says that cannot tell."""
-    return np.full((len(samples), len(CLASSES)), 1 / len(CLASSES), np.float32)
-
-
-def against(samples: pa.Table) -> Neighbours:
-    """Neighbours that contradict every image: two of the next class."""
-    rows = samples.to_pylist()
-    members = {
-        label: [n for n, row in enumerate(rows) if row["label"] == label and not row["parent"]] for label in CLASSES
-    }
-    other = dict(zip(CLASSES, CLASSES[1:] + CLASSES[:1], strict=True))
-    index = np.array([[members[other[row["label"]]][:2] for row in rows]])
-    return Neighbours(index, np.full(index.shape, 0.1, np.float32))
-
-
-def test_the_last_of_a_class_is_still_kept_and_overrides_are_not() -> None:
-    overrides = {"c": Override("v", "override", "unnamed"), "p": Override(None, "override by mia", "mia")}
-    result = cleanse(SAMPLES, against(SAMPLES), silent(SAMPLES), {}, RULE, overrides, **NAMES)
-    told = {row["id"]: row for row in result.verdicts.to_pylist()}
-    assert (told["p"]["action"], told["p"]["reason"], told["p"]["evidence"]) == (DROP, "override by mia", [])
-    assert (told["c"]["action"], told["c"]["label_after"]) == (RELABEL, "v")
-    kept = [identifier for identifier in "abs" if told[identifier]["action"] == KEEP]
-    assert kept == ["a", "b"]  # c leaves the class, so that the others stand for it
-    assert told["a"]["reason"].endswith("one of the last of its class here")
-    assert set(result.signals["id"].to_pylist()) == set("abdefghqrst")  # the signals of the others are of their labels
-
-
-def test_copies_of_an_overridden_image_are_not_judged() -> None:
-    rows = [row | ({"label": "v"} if row["id"] == "c" else {}) for row in ROWS]
-    samples = samples_table([*rows, copy(rows[2]), copy(rows[11])], CLASSES)
-    overrides = {"c": Override("v", "override by mia", "mia")}
-    result = cleanse(samples, against(samples), silent(samples), {}, RULE, overrides, **NAMES)
-    told = {row["id"]: (row["action"], row["reason"]) for row in result.verdicts.to_pylist()}
-    assert told["c"] == told["c1"] == (KEEP, "override by mia")
-    assert told["s"][0] == told["s1"][0] == RELABEL  # a and b stand for their class
-    assert told["s1"][1].startswith("as its source image; ")
-    left = {row["id"]: row["label"] for row in result.samples.to_pylist()}
-    assert (left["c"], left["c1"]) == ("v", "v")
 
 
 def test_a_name_of_corrections_csv_may_be_copied_with_its_apostrophe() -> None:
