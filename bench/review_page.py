@@ -65,8 +65,11 @@ def reviewing(run: Path) -> Iterator[tuple[str, Path]]:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*options: str) -> Iterator[Browser]:
     """The browser.
+
+    Args:
+        options: beside OPTIONS.
 
     Raises:
         UserError: none is installed.
@@ -75,7 +78,7 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         raise UserError(f"no browser: none of {', '.join(NAMES)} is installed (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=program, args=[*OPTIONS, *options])
         try:
             yield browser
         finally:

@@ -3,7 +3,9 @@
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -11,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 from tests.support.workspace import TINY, Workspace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The same examples every time, however slow the machine: what fails here fails for everybody.
 settings.register_profile(
@@ -46,6 +51,15 @@ def site_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "site-cache"
     folder.mkdir(mode=0o700)
     os.environ["DVC_SITE_CACHE_DIR"] = str(folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Headless Chromium, for all tests of a file; they are skipped where none is installed."""
+    from tests.support.driver import chromium  # imports Playwright, which few files need
+
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

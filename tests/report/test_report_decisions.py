@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.support.driver import PATIENCE, chromium
+from tests.support.driver import PATIENCE
 from tests.support.runs import Row, Run, verdict
 from winnow.pipeline.messages import natural_order
 from winnow.pipeline.spreadsheet import disarmed, spellings
@@ -35,12 +35,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run.verdicts[LAST] = [*relabelled, verdict(rows[3], "drop", support=0.9, reason="again")]
     run.write().report()
     return run
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @contextmanager

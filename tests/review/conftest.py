@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 from starlette.testclient import TestClient
 
+from tests.support.driver import Visitor, visiting
+from tests.support.review_stub import Stub, serving
 from tests.support.reviews import Run
 from winnow.review.app import make_app
 from winnow.review.applying import Applying
@@ -23,6 +26,14 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def run(made_once: Run, tmp_path: Path) -> Run:
     return made_once.copy(tmp_path / "run")
+
+
+@pytest.fixture
+def visitor(browser: Browser, stub: Stub) -> Iterator[Visitor]:
+    """The page in the browser, over the stub of the test's file; it complained of nothing."""
+    with serving(stub) as address, visiting(browser, address) as made:
+        yield made
+        assert made.complaints == []
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
@@ -10,29 +9,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.driver import Visitor, chromium, rows_of, visiting
+from tests.support.driver import Visitor, rows_of, visiting
 from tests.support.review_stub import Stub, make_items, serving
 from winnow.verdicts.decision_rows import HEADERS
 
 NASTY = "train/<img src=x onerror=document.title='hit'>/\u202egpj.exe\n.jpg"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
 @pytest.fixture
 def stub(tmp_path: Path) -> Stub:
     return Stub(tmp_path / "overrides.csv", {"refine": make_items(120), "label_book": make_items(0), "test": []})
-
-
-@pytest.fixture
-def visitor(browser: Browser, stub: Stub) -> Iterator[Visitor]:
-    with serving(stub) as address, visiting(browser, address) as made:
-        yield made
-        assert made.complaints == []
 
 
 def written(stub: Stub) -> list[tuple[str, ...]]:

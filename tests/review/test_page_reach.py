@@ -1,6 +1,5 @@
 """The review page for everybody: phone, dark, keyboard alone, screen reader, two tabs, ten thousand images."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from tests.support.driver import Visitor, boxes, chromium, open_tab, rows_of, visiting
+from tests.support.driver import Visitor, boxes, open_tab, rows_of, visiting
 from tests.support.review_stub import Stub, make_items, serving
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -17,25 +16,12 @@ DIALOGS = {"chooser": "r", "help": "?"}
 FOCUSED = "document.activeElement.id || document.activeElement.className || document.activeElement.dataset.task"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
 @pytest.fixture
 def stub(tmp_path: Path) -> Stub:
     tasks = {"refine": make_items(40), "label_book": [], "test": []}
     for place, one in enumerate(make_items(3, why=["label book"])):
         tasks["label_book"].append(one | {"id": f"b{place:015x}"})
     return Stub(tmp_path / "overrides.csv", tasks)
-
-
-@pytest.fixture
-def visitor(browser: Browser, stub: Stub) -> Iterator[Visitor]:
-    with serving(stub) as address, visiting(browser, address) as made:
-        yield made
-        assert made.complaints == []
 
 
 def actions(stub: Stub) -> list[str]:

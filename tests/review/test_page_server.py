@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.driver import chromium, rows_of, visiting
+from tests.support.driver import rows_of, visiting
 from tests.support.reviews import Run
 from winnow.pipeline.files import ROOT
 from winnow.verdicts.decision_rows import read_decision_rows
@@ -25,12 +25,6 @@ if sys.argv[3]:
 root = Path(sys.argv[1])
 serve(Session(root, by="mia"), Applying(root), port=int(sys.argv[2]), browser=False)
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

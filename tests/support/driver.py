@@ -6,20 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from bench import review_page
 from tests.support.browser import find_browser
 
-OPTIONS = [
-    "--no-sandbox",  # tests run as root in a container
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+OPTIONS = (
     "--disable-dev-shm-usage",  # a container's is small
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a request to elsewhere goes nowhere
-]
+)
 PATIENCE = 30_000  # milliseconds that a busy machine may take; only what fails takes so long
 # Roles that somebody who cannot see the page knows by their names only.
 NAMED_ROLES = {
@@ -31,13 +26,9 @@ NAMED_ROLES = {
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser, for all tests of a file; skips where none is installed."""
-    program = find_browser()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    find_browser()
+    with review_page.chromium(*OPTIONS) as browser:
+        yield browser
 
 
 @dataclass
