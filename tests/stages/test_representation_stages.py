@@ -13,77 +13,24 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages import augment_edge_cases, cleanse_neighbours, embed, ensemble, find_edge_cases, train_encoder
-from tests.support.datasets import CLASSES, make_dataset
+from stages import augment_edge_cases, cleanse_neighbours, find_edge_cases, train_encoder
+from tests.support.datasets import CLASSES
 from tests.support.inputs import competition_inputs, no_pixels
-from tests.support.profiles import ENSEMBLE, FINETUNE, HEAD, NETWORK, SUPPORT, profile
-from winnow.augmentation.edge_cases import Rule
-from winnow.augmentation.policy import Policy, Step
+from tests.support.profiles import ENSEMBLE, FINETUNE, HEAD, SUPPORT
+from tests.support.representation import COPIES, EDGES, ENCODERS, MOST, REFUSED, make_representation
 from winnow.cleansing.neighbour_rule import Rule as NeighbourRule
-from winnow.dataset.arrays import write_rows
-from winnow.dataset.images import read_images, write_dataset
-from winnow.dataset.samples import label_indices, read_samples, samples_table
-from winnow.pipeline.files import write_json, write_table
+from winnow.dataset.images import read_images
+from winnow.dataset.samples import read_samples, samples_table
+from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation import ensemble as networks
-from winnow.representation.contrastive import Contrast
-from winnow.representation.files import read_networks, with_folds
-from winnow.representation.out_of_fold import NO_FOLD, held_out_probabilities
+from winnow.representation.out_of_fold import NO_FOLD
 from winnow.representation.predictions import read_neighbours, read_probabilities
-from winnow.transforms.views import Ranges
-
-ENCODERS = train_encoder.Params(
-    seed=0,
-    retrain=True,
-    dataset="cleanse_influence/dataset",
-    space="contrast",
-    contrast=Contrast(loss="margin", margin=1.0, temperature=0.1, dimensions=8, training=NETWORK),
-)
-EDGES = find_edge_cases.Params(
-    by="plane", seed=0, profile=profile(epochs=1), rule=Rule(k=3, agreement=0.5, quantile=0.5)
-)
-COPIES = augment_edge_cases.Params(
-    seed=0,
-    multiple=2.0,
-    copies=12,
-    inverted_share=0.9,
-    affine=Ranges(rotate_degrees=10.0, shift=0.08, zoom=0.1, shear=0.0),
-)
-REFUSED = CLASSES[1]  # inversion ruins its label, says the policy
-POLICY = Policy(("invert",), ((Step("invert", 1.0, 1.0),),), {"invert": {REFUSED: 0.0}})
-MOST = 36  # images in train and val
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Everything from the edge cases to the embedding, in one folder."""
-    folder = tmp_path_factory.mktemp("representation")
-    dataset = make_dataset(folder / "set", {"train": 20, "val": 6, "label_book": 3})  # 7, 7 and 6
-    edges, augmented, encoders = folder / "edges.parquet", folder / "augmented", folder / "encoders"
-    policy = folder / "policy.json"
-    write_json(policy, POLICY.to_json())
-    seen = competition_inputs(folder, "model", "pixels", "features")
-    drawn = competition_inputs(folder, "model", "pixels", "user")
-    whole = seen | drawn
-    judged = {name: folder / "none.parquet" for name in ("classes", "embeddings")}  # by plane they have no say
-    find_edge_cases.main(EDGES, dataset=dataset, edge_cases=edges, sheet=folder / "edges.png", **judged, **seen)
-    given = {"dataset": dataset, "edge_cases": edges, "policy": policy}
-    augment_edge_cases.main(COPIES, MOST, 20, **given, augmented=augmented, **drawn)
-    train_encoder.main(
-        ENCODERS, ENSEMBLE, HEAD, FINETUNE, dataset=augmented, networks=folder / "none", encoders=encoders, **whole
-    )
-    embed.main(
-        embed.Params(seed=0, neighbours=4),
-        8,
-        dataset=augmented,
-        encoders=encoders,
-        embeddings=folder / "embeddings.parquet",
-        neighbours=folder / "neighbours.parquet",
-        classes=folder / "classes.parquet",
-        planted=folder / "planted.parquet",
-        **whole,
-    )
-    return folder
+    return make_representation(tmp_path_factory.mktemp("representation"))
 
 
 def test_more_votes_than_embed_keeps_are_refused(tmp_path: Path) -> None:
@@ -354,69 +301,3 @@ def test_probabilities_of_other_images_give_no_edge_cases(folder: Path, tmp_path
             **competition_inputs(tmp_path, "model", "pixels", "features"),
         )
     assert not (tmp_path / "edges.parquet").exists()
-
-
-def judge(folder: Path, dataset: Path, delivered: Path) -> None:
-    ensemble.main(
-        ENSEMBLE,
-        HEAD,
-        FINETUNE,
-        dataset=dataset,
-        delivered=delivered,
-        classes=folder / "classes.parquet",
-        planted=folder / "planted.parquet",
-        networks=folder / "networks",
-        **competition_inputs(folder, "model", "pixels", "features", "user"),
-    )
-
-
-def test_the_ensemble_judges_every_image_by_what_left_it_out(folder: Path, tmp_path: Path) -> None:
-    judge(tmp_path, folder / "set", folder / "set")
-    source = read_samples(folder / "set")
-    probability = read_probabilities(tmp_path / "classes.parquet", source)
-    assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
-    networks = read_networks(tmp_path / "networks", classes=3)
-    roots, folds = with_folds(source, networks.folds, tmp_path)
-    pixels = read_images(folder / "set", source["id"].to_pylist(), no_pixels(tmp_path))
-    again = held_out_probabilities(pixels, label_indices(source), roots, folds, networks.classifiers)
-    assert np.allclose(again, probability, atol=1e-6)
-    planted = pq.read_table(tmp_path / "planted.parquet")
-    assert planted.num_rows == ENSEMBLE.junk
-    assert set(planted["label"].to_pylist()) <= set(CLASSES)
-
-
-def test_a_later_round_learns_from_copies_and_judges_what_was_dropped(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In as many updates as without copies; who judges an image has learnt from none of its copies."""
-    augmented, first = read_samples(folder / "augmented"), read_samples(folder / "set")
-    gone = first["id"][0].as_py()
-    left = augmented.filter(pa.array([gone not in (row["id"], row["parent"]) for row in augmented.to_pylist()]))
-    write_dataset(tmp_path / "in", left, shards_from=[folder / "augmented"])
-    write_rows(
-        tmp_path / "pixels", ((one, image[0]) for one in first["id"].to_pylist() for image in [pixels_of(folder, one)])
-    )
-    learnt: list[Any] = []
-
-    def train(given: Any, labels: Any, book: Any, members: Any, classes: int, learning: Any) -> Any:
-        learnt.append((members, learning.network.epochs))
-        return networks.train_members(given, labels, book, members, classes, learning)
-
-    monkeypatch.setattr(ensemble, "train_members", train)
-    judge(tmp_path, tmp_path / "in", folder / "set")
-    source = left.filter(left["parent"].is_null())
-    judged = pa.concat_tables([source, first.slice(0, 1)])
-    probability = read_probabilities(tmp_path / "classes.parquet", judged)
-    assert np.allclose(probability.sum(axis=1), 1, atol=1e-5)
-    ((members, epochs),) = learnt
-    assert epochs == max(1, round(ENSEMBLE.network.epochs * len(source) / len(left)))
-    dealt = read_networks(tmp_path / "networks", classes=3).folds
-    copies = left.filter(left["parent"].is_valid())
-    fold = [dealt[row["parent"] or row["id"]][0] for row in [*judged.to_pylist(), *copies.to_pylist()]]
-    for number, one in enumerate(members):
-        expected = [of != number and row != len(source) for row, of in enumerate(fold)]
-        assert one.members.tolist() == expected
-
-
-def pixels_of(folder: Path, identifier: str) -> Any:
-    return read_images(folder / "set", [identifier], no_pixels(folder))
