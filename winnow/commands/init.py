@@ -18,11 +18,10 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from winnow.commands.edited_params import edited_text
 from winnow.commands.run import home_warning, one_run, stored_source
-from winnow.commands.terminal import run_command
+from winnow.commands.terminal import interrupt_on, run_command
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.installed import version
 from winnow.pipeline.messages import UserError
@@ -131,10 +130,6 @@ def _pin_notes(*, remote: bool) -> list[str]:
     return notes
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def answer(words: Sequence[str], caller: Path, root: Path = ROOT) -> tuple[str, int]:
     """Text and exit code for a command line."""
     parser = argparse.ArgumentParser(
@@ -159,5 +154,5 @@ def answer(words: Sequence[str], caller: Path, root: Path = ROOT) -> tuple[str, 
 
 def main(command: str, words: Sequence[str]) -> None:
     """The command line of ``winnow init``."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    interrupt_on(signal.SIGTERM)
     run_command(command, lambda: answer(words, Path.cwd()))

@@ -25,7 +25,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from winnow.commands.arms import METHOD, chosen_arms
@@ -33,7 +32,7 @@ from winnow.commands.checks import check_classes, check_params, check_repository
 from winnow.commands.decided import take_decisions
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
 from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
-from winnow.commands.terminal import ending_in_a_sentence
+from winnow.commands.terminal import ending_in_a_sentence, interrupt_on
 from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Share
@@ -148,8 +147,7 @@ def main(command: str, words: Sequence[str]) -> None:
         parser.add_argument("--repeats", type=int, default=1, help="whole pipelines, each from seeds of its own")
         parser.add_argument("--arms", default=METHOD, help="method, or all: the fair controls too")
     options = parser.parse_args(words)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed hangs up
-        signal.signal(number, _interrupted)
+    interrupt_on(signal.SIGTERM, signal.SIGHUP)  # a terminal that is closed hangs up
     with ending_in_a_sentence(command):
         changes = _run(command, options)
     if command == "reproduce" and options.repeats > 1:
@@ -230,7 +228,3 @@ def requested_changes(options: argparse.Namespace, params: Mapping[str, Any]) ->
         **named,
         **changed,
     }
-
-
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

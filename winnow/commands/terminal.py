@@ -2,11 +2,13 @@
 
 import math
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from winnow.pipeline.files import write_bytes
@@ -35,6 +37,16 @@ def run_command(name: str, answer: Callable[[], tuple[str, int]]) -> NoReturn:
     except Exception:  # a fault of ours must not exit with 1, which is an answer
         traceback.print_exc()
     sys.exit(code)
+
+
+def interrupt_on(*numbers: signal.Signals) -> None:
+    """Let signals end this command as Ctrl-C does, so that it tidies up."""
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, interrupted)
 
 
 @contextmanager

@@ -17,9 +17,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
-from winnow.commands.terminal import run_command
+from winnow.commands.terminal import interrupt_on, run_command
 from winnow.dataset.samples import read_samples
 from winnow.pipeline.files import write_bytes
 from winnow.pipeline.messages import UserError, shown
@@ -140,10 +139,6 @@ def _example(folder: Path) -> str:
     return next((named[row["id"]] for row in told if row["id"] in named), next(iter(named.values())))
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def answer(words: Sequence[str], caller: Path) -> tuple[str, int]:
     """Text and exit code for a command line."""
     parser = argparse.ArgumentParser(
@@ -163,5 +158,5 @@ def answer(words: Sequence[str], caller: Path) -> tuple[str, int]:
 
 def main(command: str, words: Sequence[str]) -> None:
     """The command line of ``winnow tour``."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    interrupt_on(signal.SIGTERM)
     run_command(command, lambda: answer(words, Path.cwd()))

@@ -19,7 +19,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from dvc.exceptions import DvcException
@@ -31,6 +30,7 @@ from tqdm import tqdm
 from winnow.commands import objects
 from winnow.commands.objects import Wanted
 from winnow.commands.private import private_warning
+from winnow.commands.terminal import interrupt_on
 from winnow.pipeline.messages import UserError
 
 SHOWN = 5  # files that a message names; the rest are counted
@@ -220,7 +220,7 @@ def main(command: str, words: Sequence[str]) -> None:
         targets = [*options.targets, *shlex.split(options.targets_quoted)]
     except ValueError as error:
         parser.error(f"--targets: {error}")
-    signal.signal(signal.SIGTERM, _interrupted)
+    interrupt_on(signal.SIGTERM)
     try:
         with Repo() as repo, lock_repo(repo):
             if command == "push":
@@ -240,7 +240,3 @@ def main(command: str, words: Sequence[str]) -> None:
     print(f"{command}: remote {done.remote!r}: {counts}")
     if command == "push" and (warning := private_warning()):
         print(f"push: {warning}")
-
-
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
