@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from winnow.pipeline.durable import replace_file
 from winnow.pipeline.messages import UserError
-from winnow.pipeline.spreadsheet import spellings
-from winnow.review.reading import cells, content, key, meant, said, stamp
+from winnow.review.reading import cells, content, key, said, stamp, without_apostrophes
 from winnow.review.records import Image
 from winnow.verdicts.decision_rows import HEADER, UNDO, DecisionRow, composed, last_of, parse_decision_rows
-from winnow.verdicts.decisions import Decision, resolve_decisions
+from winnow.verdicts.decisions import Decision, image_of, known_images, resolve_decisions
 from winnow.verdicts.decisions_file import append_decision
 from winnow.verdicts.ledger import KEEP, RELABEL
 
@@ -59,8 +57,7 @@ class Decisions:
         """
         self._path, self._by, self._classes = path, by, classes
         self._images = {one.id: one for one in images}
-        # A name holds a slash and an id does not, so that they cannot be confused.
-        self._known = {composed(one.name): one.id for one in images} | {one.id: one.id for one in images}
+        self._known = known_images(_row(one) for one in images)
         self._lock = threading.RLock()
         self._stamp: tuple[int, ...] | None = None
         self._state = _State()
@@ -139,7 +136,7 @@ class Decisions:
                 raise OvertakenError(f"{who} decided on {image.name} since; nothing was taken back")
             if former is None:
                 former = DecisionRow(0, self.name_of(image), UNDO, by=self._by, hash=image.pixel_hash)
-            return self._append(identifier, meant(former))
+            return self._append(identifier, without_apostrophes(former))
 
     def _append(self, identifier: str, row: DecisionRow) -> Decision | None:
         """Append a row, as of now, unless one that says the same counts; the decision that then holds."""
@@ -151,7 +148,7 @@ class Decisions:
 
     def name_of(self, image: Image) -> str:
         """What a row here calls an image: its name, by which people and a changed picture are found; else its id."""
-        return image.name if self._known.get(composed(image.name)) == image.id else image.id
+        return image.name if self._known[composed(image.name)]["id"] == image.id else image.id
 
     def _time(self, identifier: str) -> str:
         """The present time, or one just after the image's last decision, whose machine's clock may be ahead."""
@@ -217,11 +214,11 @@ class Decisions:
         found: dict[str, list[DecisionRow]] = {}
         lost = 0
         for row in rows:
-            identifier = next((self._known[name] for name in spellings(row.sample) if name in self._known), None)
-            if identifier is None:
+            image = image_of(row.sample, self._known)
+            if image is None:
                 lost += 1
             else:
-                found.setdefault(identifier, list(state.rows.get(identifier, []))).append(row)
+                found.setdefault(image["id"], list(state.rows.get(image["id"], []))).append(row)
         decided = {one: self._resolved(one, about) for one, about in found.items()}
         state.rows |= found
         state.unknown += lost
@@ -232,17 +229,20 @@ class Decisions:
         return list(decided)
 
     def _resolved(self, identifier: str, rows: Sequence[DecisionRow]) -> Decision | None:
-        last = last_of(rows)
-        image = self._images[identifier]
-        row: dict[str, Any] = {
-            "id": image.id,
-            "name": image.name,
-            "split": image.split,
-            "label": image.given,
-            "given_label": image.given,
-            "pixel_hash": image.pixel_hash,
-        }
+        last, image = last_of(rows), self._known[identifier]
         found = resolve_decisions(
-            [last], [row], self._classes, self._path.name, splits=(image.split,), unknown=lambda sample, _: sample
+            [last], [image], self._classes, self._path.name, splits=(image["split"],), unknown=lambda sample, _: sample
         )
         return found.get(identifier)
+
+
+def _row(image: Image) -> dict[str, str]:
+    """The image as a row of a samples table, of which decisions are resolved."""
+    return {
+        "id": image.id,
+        "name": image.name,
+        "split": image.split,
+        "label": image.given,
+        "given_label": image.given,
+        "pixel_hash": image.pixel_hash,
+    }

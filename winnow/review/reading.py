@@ -16,7 +16,7 @@ def cells(row: DecisionRow) -> DecisionRow:
     return replace(row, line=0)
 
 
-def meant(row: DecisionRow) -> DecisionRow:
+def without_apostrophes(row: DecisionRow) -> DecisionRow:
     """The row without the apostrophes that keep spreadsheets from running its texts, so that it can be written anew."""
     texts = (row.sample, row.label, row.by, row.note)
     sample, label, by, note = (text.removeprefix("'") for text in texts)
@@ -25,7 +25,7 @@ def meant(row: DecisionRow) -> DecisionRow:
 
 def said(row: DecisionRow) -> tuple[str, ...]:
     """What a row says, by whom and of which picture."""
-    plain = meant(row)
+    plain = without_apostrophes(row)
     return plain.action, plain.label, " ".join(plain.by.split()), " ".join(plain.note.split()), plain.hash
 
 
