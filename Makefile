@@ -91,13 +91,13 @@ check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 CAMPAIGN := WINNOW_KILLS=$(call quote,$(or $(value KILLS),32)) WINNOW_KILL_SEED=$(call quote,$(or $(value KILL_SEED),0)) $(RUN) -m pytest --timeout 0 -m ''
 
-test: check $(VENV)/.installed-remote ## every check, and the tests that guard every change
+test: check $(VENV)/.installed-remote $(VENV)/.installed-engine ## every check, and the tests that guard every change
 	$(RUN) -m pytest $(SHARED)
 
-test-all: check $(VENV)/.installed-remote ## every check and every test, the long campaigns as well [KILLS=32] [KILL_SEED=0]
+test-all: check $(VENV)/.installed-remote $(VENV)/.installed-engine ## every check and every test, the long campaigns as well [KILLS=32] [KILL_SEED=0]
 	$(CAMPAIGN) $(SHARED)
 
-coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote ## the tests with the lines that none of them reaches [TESTS=tests/influence]
+coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote $(VENV)/.installed-engine ## the tests with the lines that none of them reaches [TESTS=tests/influence]
 	$(RUN) -m pytest --cov --cov-report=term-missing $(if $(value TESTS),-- $(call quote,$(value TESTS)))
 
 hooks: $(VENV)/.installed-dev ## the checks before every commit of this clone
@@ -110,7 +110,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 lock: $(VENV)/.installed-dev ## requirements*.txt from requirements*.in; their pins stay where they can [UPGRADE=1]
 	@mkdir -p build && cat requirements*.txt > build/requirements.txt
 	$(COMPILE) $(if $(value UPGRADE),--upgrade) requirements*.in --output-file build/requirements.txt
-	@for part in '' -dev -remote -bench; do \
+	@for part in '' -dev -remote -engine -bench; do \
 		cp build/requirements.txt requirements$$part.txt && \
 		$(COMPILE) requirements$$part.in --output-file requirements$$part.txt || exit; \
 	done

@@ -8,7 +8,7 @@ import yaml
 
 from tests.support.imports import ROOT
 
-PARTS = ["requirements", "requirements-dev", "requirements-remote", "requirements-bench"]
+PARTS = ["requirements", "requirements-dev", "requirements-remote", "requirements-engine", "requirements-bench"]
 
 
 def normal(name: str) -> str:
