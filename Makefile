@@ -22,7 +22,7 @@ option = $(if $(value $(1)),$(2)=$(call quote,$(value $(1))))
 flag = $(if $(value $(1)),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run apply reproduce tour docs review compare push pull fsck remote-demo test test-all check coverage hooks lock faults fuzz fidelity results bench clean
+.PHONY: help run apply reproduce tour docs review compare push pull fsck remote-demo engine-demo test test-all check coverage hooks lock faults fuzz fidelity results bench scale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -82,6 +82,9 @@ fsck: $(VENV)/.installed-remote ## hash workspace, cache and a remote against dv
 remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, clone, pull, change a param
 	@$(RUN) -m bench.remote_demo
 
+engine-demo: $(VENV)/.installed-engine ## the judge on two local workers, a Ray cluster and a Slurm of this machine [SEEDS=N]
+	@$(RUN) -m bench.engine_demo $(call option,SEEDS,--seeds)
+
 check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
@@ -128,8 +131,11 @@ fidelity: $(VENV)/.installed ## predicted against measured leave-k-out retrainin
 results: $(VENV)/.installed ## docs/results.md and the table in README.md, from committed metrics
 	$(RUN) -m bench.results
 
-bench: $(VENV)/.installed-bench $(VENV)/.installed-remote ## speed and memory, as ratios in one run
-	$(RUN) -m bench.run
+bench: $(VENV)/.installed-bench $(VENV)/.installed-remote ## speed and memory, as ratios in one run; `make bench scale`: of every stage, by images
+	$(if $(filter scale,$(MAKECMDGOALS)),$(RUN) -m bench.scale && $(RUN) -m bench.scale record,$(RUN) -m bench.run)
+
+scale: bench
+	@:
 
 clean: ## remove the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* *.egg-info build/requirements.txt

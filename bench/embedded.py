@@ -40,6 +40,7 @@ def prepare_source(source: Path, folder: Path) -> Path:
             test=folder / "test",
             truth=folder / "truth.parquet",
             model=folder / "model.json",
+            facts=folder / "facts",
             metrics=folder / "prepare.json",
         )
     return folder / "prepared"
@@ -49,5 +50,6 @@ def decoded(prepared: Path) -> Path:
     """The images of a prepared dataset at the size of the fixed model, in arrays beside it."""
     pixels = prepared.with_name("pixels")
     with contextlib.redirect_stdout(io.StringIO()):
-        stages.pixels.main(prepared=prepared, model=prepared.with_name("model.json"), pixels=pixels)
+        made = pixels.with_name("pixels_made.json")
+        stages.pixels.main(prepared=prepared, model=prepared.with_name("model.json"), pixels=pixels, made=made)
     return pixels

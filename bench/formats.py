@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from stages.embed import EMBEDDINGS, NEIGHBOURS
+from stages.arm import ARM
+from stages.embed import EMBEDDINGS
 from stages.find_edge_cases import EDGE_CASES
 from stages.predictions import USER_CLASSES, USER_EMBEDDINGS
 from stages.prepare import LEAKS, REJECTED, TRUTH
@@ -32,9 +33,12 @@ from winnow.export.datalab import DATALAB
 from winnow.export.fiftyone import FIFTYONE
 from winnow.export.label_studio import LABEL_STUDIO
 from winnow.export.manifest import MANIFEST
+from winnow.intake.findings import IMAGES, MADE_KEYS, PAIRS
 from winnow.intake.ingest import COUNTS
+from winnow.model.known_rows import KNOWN_COLUMNS
+from winnow.model.square_files import MADE
 from winnow.pipeline.files import ROOT, Columns, write_bytes
-from winnow.representation.predictions import CLASSES, PLANTED
+from winnow.representation.predictions import CLASSES, NEIGHBOURS, PLANTED
 from winnow.verdicts.ledger import VERDICTS
 from winnow.verdicts.overrides import OVERRIDES
 
@@ -109,6 +113,25 @@ FORMATS: tuple[Table | Json, ...] = (
         "backbone makes of them: (n, D) float16, none for the competition's model. A dataset has the features of its "
         "copies in the same form below features/`<stage>`.",
         INDEX,
+    ),
+    Table(
+        "Known rows of features",
+        "data/features/rows.parquet",
+        "What the next run of the stage need not compute again; none for the competition's model.",
+        KNOWN_COLUMNS,
+    ),
+    Table(
+        "Facts of the source's images",
+        "data/facts/images.parquet",
+        "Of each file that gives an image, what the next run of `prepare` need not decode again. No other stage reads "
+        "data/facts.",
+        IMAGES,
+    ),
+    Table(
+        "Compared pairs of the source's images",
+        "data/facts/pairs.parquet",
+        "Of the images that look alike; no rows where near-duplicates are not looked for.",
+        PAIRS,
     ),
     Table("Rejected files", "data/prepared/rejected.parquet", "Files of the source that are no samples.", REJECTED),
     Table(
@@ -220,6 +243,8 @@ FORMATS: tuple[Table | Json, ...] = (
         LABEL_STUDIO,
     ),
     Json("Model", "data/model.json", "The model that everything is valued, cleansed and judged by.", CARD),
+    Json("Origin of the facts", "data/facts/made.json", "Facts with another origin are not used again.", MADE_KEYS),
+    Json("Origin of the pixels", "data/pixels_made.json", "Pixels with another origin are not used again.", MADE),
     Json(
         "Estimate",
         "data/<round>/<stage>/estimate.json",
@@ -228,6 +253,7 @@ FORMATS: tuple[Table | Json, ...] = (
     ),
     Json("Policy", "models/<round>/policy.json", "The augmentation policy and the limits of each class.", POLICY),
     Json("Counts of prepare", "metrics/prepare.json", "Every key is present in every run.", COUNTS),
+    Json("Arms", "metrics/arms/<arm>.json", "What an arm is trained on, and what it stands for.", ARM),
     Json("Figures of the judge", "metrics/judge/<arm>/seed-<s>.json", "One file per arm and seed.", FIGURES),
     Json("Comparison", "metrics/comparison.json", "The table that ends a run, in the order of the arms.", COMPARISON),
     Json(

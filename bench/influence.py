@@ -6,6 +6,7 @@ Everything runs on one thread, on synthetic images, at weights a few epochs into
 import copy
 import dataclasses
 import functools
+import math
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -96,7 +97,7 @@ def _case(images: int) -> Case:
         views=params.views,
         epochs=WARM_EPOCHS,
         batch=params.batch,
-        checkpoint_epochs=params.checkpoint_epochs,
+        checkpoint_steps=params.checkpoint_epochs * math.ceil(len(pixels) / params.batch),
         seed=0,
         bfloat16=False,  # the training pass that the targets refer to
     )

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from bench.timing import Figure, figure, interleaved, rates, ratios
 from stages.judge import Params
+from winnow.engine.jobs import run_jobs
 from winnow.pipeline.params import load_params
-from winnow.pipeline.workers import run_jobs
 from winnow.training.keras_adam import ADAM_EPSILON
 from winnow.training.network import FixedModel, preprocess
 from winnow.training.training import EVALUATION_BATCH, Labelled, Profile, train

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.special import stdtrit
 
 from bench.chain import Prepared, cleansed, prepare_with_features
@@ -21,9 +23,9 @@ from bench.plant import Shares, plant_source
 from bench.timing import Figure, figure
 from winnow.dataset.arrays import ArrayStore, gather
 from winnow.dataset.samples import label_indices, labels_by_id, only_splits, read_samples
-from winnow.evaluation.detection import against_truth, ranking_against_truth
+from winnow.evaluation.detection import against_truth, faults_of, ranking_against_truth
 from winnow.pipeline.files import ROOT, read_table, write_json
-from winnow.verdicts.fates import fates
+from winnow.verdicts.states import places, states
 
 SOURCE = ROOT.parent / "shared" / "data" / "trash-photos.zip"
 WORK = ROOT / "build" / "photographs"
@@ -128,12 +130,14 @@ def plain(prepared: Prepared, *, seed: int) -> Outcome:
 def ours(prepared: Prepared) -> Outcome:
     """The default cleansing of a prepared source, against the truth."""
     scores, _, ledger = cleansed(prepared)
-    given = labels_by_id(only_splits(read_samples(prepared.dataset), "train", "val"), "given_label")
-    truth, fate = _truth(prepared), fates(given, ledger)
-    figures = against_truth(fate, truth)
-    quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
-    ranking = ranking_against_truth(quality, given, truth)
-    sound = [fate[one].touched for one, label in truth.items() if given[one] == label]
+    samples, truth = only_splits(read_samples(prepared.dataset), "train", "val"), _truth(prepared)
+    known = samples.filter(pc.is_in(samples["id"], pa.array(list(truth), pa.string())))
+    images = states(known["id"], known["given_label"], ledger)
+    true = pa.array([truth[one] for one in known["id"].to_pylist()], pa.string())
+    faulty, quality = faults_of(images.given, true), scores.filter(pc.is_in(scores["id"], images.ids))
+    figures = against_truth(images, true)
+    ranking = ranking_against_truth(quality["label_quality"].to_numpy(), faulty[places(quality["id"], images.ids)])
+    sound = images.touched[~faulty]
     return Outcome(
         sound_touched=float(np.mean(sound)),
         relabels_right=figures.get("relabels_right"),

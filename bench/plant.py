@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+from bench.clean import clean_of
 from bench.junk import PHOTOGRAPH_JUNK, SMALL_JUNK, Pixels, Ruin, encoded_like
 from winnow.dataset.images import encode_png
 from winnow.dataset.samples import SPLITS
-from winnow.intake.source import Source, open_source
-from winnow.intake.truth import TRUTH, match_names
+from winnow.intake.source import open_source
+from winnow.intake.truth import TRUTH
 from winnow.pictures.decode import PIXEL_LIMIT, check_header, decode, quiet
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -53,29 +55,6 @@ class Planted:
     kind: int | None  # of the junk that takes its place
     other: str  # an image of another class, in the clean source
     number: int  # of the draws of its junk
-
-
-def clean_of(source: Source) -> dict[str, str]:
-    """The names of a source made clean by its truth.csv, each with the key of its bytes in the container.
-
-    Junk is left out, and so is what shows something that is no class here; an image with a wrong label moves to the
-    folder of its class. All else stays, as does all of a source without truth.csv.
-    """
-    entries = [entry for entry in source.layout.entries if entry.promises_image]
-    listed = source.truth() or {}
-    matched = match_names(listed, [entry.name for entry in entries], source.layout.wrapper)
-    truths = {name: listed[row].label for row, name in matched.items()}
-    clean = {one.name: one.key for one in entries if truths.get(one.name, one.label) == one.label}
-    for entry in entries:
-        label = truths.get(entry.name, entry.label)
-        if label != entry.label and label in source.layout.classes:
-            split = f"{entry.split}/" if entry.name.startswith(f"{entry.split}/{entry.label}/") else ""
-            path = PurePosixPath(entry.name.removeprefix(f"{split}{entry.label}/"))
-            name = f"{split}{label}/{path}"
-            if name in clean:
-                name = f"{split}{label}/{path.with_stem(f'{path.stem}-{entry.label}')}"
-            clean[name] = entry.key
-    return dict(sorted(clean.items()))
 
 
 def plant(
@@ -136,19 +115,28 @@ def plant_names(names: Sequence[str], *, shares: Shares, kinds: int, seed: int) 
         members = [name for name in judged if label_of[name] == label]
         drawn = rng.permutation(len(members))[: round(shares.test * len(members))]
         staying |= {f"test/{members[n]}": members[n] for n in drawn}
-    pool = [name for name in judged if name not in set(staying.values())]
+    stays = set(staying.values())
+    pool = [name for name in judged if name not in stays]
     order = rng.permutation(len(pool)).tolist()
     wrong, junk = (round(share * len(pool)) for share in (shares.wrong, shares.junk))
     numbers = rng.permutation(len(pool)).tolist()  # the new names: they say nothing of the truth
+    pooled = np.array([label_of[name] for name in pool])
+    places = {label: np.flatnonzero(pooled == label) for label in classes}
     planted = []
     for position, n in enumerate(order):
         name, label = pool[n], label_of[pool[n]]
         folder = str(rng.choice([one for one in classes if one != label])) if position < wrong else label
         ruined = position - wrong if wrong <= position < wrong + junk else None
         new = f"{split_of.get(name, 'train')}/{folder}/{numbers[n]:05d}{PurePosixPath(name).suffix}"
-        other = str(rng.choice([one for one in pool if label_of[one] != label])) if ruined is not None else ""
+        other = pool[_other(places[label], len(pool), rng)] if ruined is not None else ""
         planted.append(Planted(new, name, label, None if ruined is None else ruined % kinds, other, numbers[n]))
     return staying, sorted(planted, key=lambda one: one.name)
+
+
+def _other(same: npt.NDArray[np.int64], count: int, rng: np.random.Generator) -> int:
+    """A place drawn among so many, but for those of the same class, which are sorted."""
+    drawn = int(rng.integers(count - len(same)))
+    return drawn + int(np.searchsorted(same - np.arange(len(same)), drawn, side="right"))
 
 
 def planted_bytes(one: Planted, read: Read, kinds: Sequence[Ruin], seed: int) -> bytes:
@@ -182,20 +170,29 @@ def plant_source(path: Path, out: Path, *, shares: Shares, seed: int) -> list[Ro
         if small and not _splits(list(clean)):
             images = {name: np.asarray(Image.open(io.BytesIO(read(name))).convert("RGB")) for name in clean}
             placed, rows = plant(images, wrong=shares.wrong, junk=shares.junk, test=shares.test, seed=seed)
-            _write_zip(out, ((name, encode_png(pixels)) for name, pixels in sorted(placed.items())), rows)
+            write_zip(out, ((name, encode_png(pixels)) for name, pixels in sorted(placed.items())), rows)
             return rows
         kinds = SMALL_JUNK if small else PHOTOGRAPH_JUNK
-        staying, planted = plant_names(list(clean), shares=shares, kinds=len(kinds), seed=seed)
-        rows = [
-            (one.name, one.label, 0) if one.kind is None else (one.name, "", kinds[one.kind].__name__)
-            for one in planted
-        ]
-        by_name = {one.name: one for one in planted}
-        files = (
-            (name, planted_bytes(by_name[name], read, kinds, seed) if name in by_name else read(staying[name]))
-            for name in sorted([*staying, *by_name])
-        )
-        _write_zip(out, files, rows)
+        return plant_into(out, list(clean), read, kinds, shares=shares, seed=seed)
+
+
+def plant_into(
+    out: Path, names: Sequence[str], read: Read, kinds: Sequence[Ruin], *, shares: Shares, seed: int
+) -> list[Row]:
+    """Write a planted source as a zip, one image after the other, and give the rows of its truth.csv.
+
+    Args as for `plant_names`, of kinds of junk, with what gives an image's bytes. Memory: the names, and two images.
+    """
+    staying, planted = plant_names(names, shares=shares, kinds=len(kinds), seed=seed)
+    rows: list[Row] = [
+        (one.name, one.label, 0) if one.kind is None else (one.name, "", kinds[one.kind].__name__) for one in planted
+    ]
+    by_name = {one.name: one for one in planted}
+    files = (
+        (name, planted_bytes(by_name[name], read, kinds, seed) if name in by_name else read(staying[name]))
+        for name in sorted([*staying, *by_name])
+    )
+    write_zip(out, files, rows)
     return rows
 
 
@@ -219,7 +216,8 @@ def _equally_small(names: Iterable[str], read: Read) -> bool:
     return True
 
 
-def _write_zip(out: Path, files: Iterable[tuple[str, bytes]], rows: Sequence[Row]) -> None:
+def write_zip(out: Path, files: Iterable[tuple[str, bytes]], rows: Sequence[Row]) -> None:
+    """A zip of stored files as they come, and truth.csv at its end; equal arguments give equal bytes."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files:
             archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)

@@ -5,6 +5,7 @@ Reads   metrics/results/<name>.json   a run that is quoted, as `python -m bench.
         metrics/refinement.json       its verdicts, and their figures against the truth
         metrics/peers.json            other rankings, where `python -m bench.peers --record` left them
         metrics/fuzz.json             spoilt inputs, where `python -m bench.fuzz --record` left them
+        metrics/scale.json            seconds and memory by size, where `python -m bench.scale record` left them
 Writes  docs/results.md
         README.md                     between the markers, the table of one record
 
@@ -28,6 +29,7 @@ from bench.results_record import (
     record_section,
     summary_row,
 )
+from bench.results_scale import scale_section
 from bench.results_text import Figures, markdown_table, wrapped
 from winnow.pipeline.files import ROOT, write_bytes
 
@@ -47,7 +49,7 @@ PAGE = Path("docs/results.md")
 README = Path("README.md")
 FOLDER = Path("metrics/results")  # of the records
 COMPARISON, REFINEMENT = Path("metrics/comparison.json"), Path("metrics/refinement.json")
-PEERS, FUZZ = Path("metrics/peers.json"), Path("metrics/fuzz.json")
+PEERS, FUZZ, SCALE = (Path(f"metrics/{name}.json") for name in ("peers", "fuzz", "scale"))
 FUZZ_HEADER = ("format", "inputs", "accepted")
 
 INTRODUCTION = """\
@@ -80,6 +82,7 @@ def results_page(
     *,
     peers: Figures | None = None,
     fuzz: Figures | None = None,
+    scale: Figures | None = None,
 ) -> str:
     """docs/results.md.
 
@@ -89,6 +92,7 @@ def results_page(
         refinement: metrics/refinement.json.
         peers: metrics/peers.json, where there is one.
         fuzz: metrics/fuzz.json, where there is one.
+        scale: metrics/scale.json, where there is one.
     """
     sections = [
         INTRODUCTION,
@@ -100,6 +104,7 @@ def results_page(
         _last_run(comparison, refinement),
         *(record_section(record) for record in records.values()),
         *([peers_section(peers)] if peers else []),
+        *([scale_section(scale)] if scale else []),
         *([_fuzz(fuzz)] if fuzz else []),
     ]
     return "\n\n".join(sections) + "\n"
@@ -157,8 +162,8 @@ def _read(path: Path) -> Figures:
 def main(root: Path) -> None:
     """Write the page and the table."""
     records = read_records(root)
-    peers, fuzz = (_read(root / path) if (root / path).exists() else None for path in (PEERS, FUZZ))
-    page = results_page(records, _read(root / COMPARISON), _read(root / REFINEMENT), peers=peers, fuzz=fuzz)
+    more = {path.stem: _read(root / path) if (root / path).exists() else None for path in (PEERS, FUZZ, SCALE)}
+    page = results_page(records, _read(root / COMPARISON), _read(root / REFINEMENT), **more)
     readme = with_table((root / README).read_text(encoding="utf-8"), readme_table(records[README_RECORD]))
     write_bytes(root / PAGE, page.encode())
     write_bytes(root / README, readme.encode())

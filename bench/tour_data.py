@@ -48,7 +48,9 @@ MESSAGES = ("A first look at drawn numerals", "The last cleansing asks the neare
 # Outputs that neither report nor review reads.
 LEFT_OUT = (
     "data/synthetic.zip",
+    "data/facts",
     "data/pixels",
+    "data/pixels_made.json",
     "data/export",
     "data/arms/*",
     "data/r1/augment*",

@@ -16,7 +16,6 @@ Writes  --by-random           copies under the same operations, probability and 
 Params  augment, judge.max_images
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,17 +27,18 @@ import torch
 from winnow.augmentation.balance import (
     choose_parents,
     choose_share,
-    demand_balance,
+    count_within,
     multiple_of_largest,
+    reached,
     short_of_balance,
 )
 from winnow.augmentation.copies import Draw, at_random, copy_rows, from_policy, invert_some, make_copies
+from winnow.augmentation.copying import parent_images
 from winnow.augmentation.policy import Policy
 from winnow.augmentation.policy_file import load_policy
-from winnow.augmentation.rendered import Plan, draw_plan, plan_affine, plan_at_random, plan_from_policy, rendered_copies
+from winnow.augmentation.rendered import Plan, draw_plan, plan_affine, plan_at_random, plan_from_policy
 from winnow.augmentation.rendered import inverted as with_inversion
-from winnow.backbone.resize import content_box
-from winnow.dataset.arrays import ArrayStore
+from winnow.augmentation.spread import spread_copies
 from winnow.dataset.images import Copy, write_with_copies
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.model.copies import add_copy_features
@@ -80,7 +80,7 @@ def main(
     samples, found = read_samples(dataset), load_policy(policy)
     inputs, classes = read_inputs(model, pixels, pixels), class_names(samples)
     if inputs.card.competition:
-        per_class, most = demand_balance(samples, budget=params.budget, max_images=max_images), None
+        per_class, most = count_within(samples, budget=params.budget, max_images=max_images), None
     else:
         per_class, most = multiple_of_largest(samples, params.multiple), params.max_copies
     source = only_source(samples)
@@ -92,8 +92,7 @@ def main(
     inverted = choose_share(label_indices(parents), share=params.inverted_share, rng=rng) & survives  # (M,)
     folders = dict(zip(ORIGINS, (by_random, by_policy, by_policy_inverted, by_affine), strict=True))
     if inputs.card.competition:
-        images = inputs.images(dataset, train["id"].to_pylist())[chosen]  # (M, H, W, C)
-        made = _stored(params, found, images, parents, inverted)
+        made = _stored(params, found, parent_images(inputs, dataset, parents), parents, inverted)
     else:
         made = _rendered(params, found, inputs, parents, inverted)
     written = {
@@ -104,10 +103,14 @@ def main(
     counts = np.bincount(label_indices(train), minlength=len(classes)) + np.bincount(
         label_indices(parents), minlength=len(classes)
     )
-    short = short_of_balance(classes, counts, per_class=per_class, most=most)
+    short = ""
+    if inputs.card.competition:
+        said = reached(counts, copies=len(chosen), setting="augment.budget")
+    else:
+        said = f"{per_class} training images in each of {len(classes)} classes"
+        short = short_of_balance(classes, counts, per_class=per_class, most=most)
     print(
-        f"augment: {per_class} training images in each of {len(classes)} classes, {len(chosen)} of them "
-        f"copies; {inverted.sum()} are inverted in the inverted dataset{short}"
+        f"augment: {said}, {len(chosen)} of them copies; {inverted.sum()} are inverted in the inverted dataset{short}"
     )
 
 
@@ -144,7 +147,7 @@ def _stored(
 
 def _rendered(params: Params, found: Policy, inputs: Inputs, parents: pa.Table, chosen: npt.NDArray[np.bool_]) -> Made:
     """Copies of photographs: rendered at the model's size from what is recorded."""
-    labels, store, card = parents["label"].to_pylist(), ArrayStore(inputs.pixels), inputs.card
+    labels = parents["label"].to_pylist()
     draws = {
         "faster_autoaugment": plan_from_policy(found, chained=params.chained),
         "random": plan_at_random(found),
@@ -152,9 +155,7 @@ def _rendered(params: Params, found: Policy, inputs: Inputs, parents: pa.Table, 
     }
 
     def copies(origins: Sequence[str], plan: Plan) -> Iterator[Copy]:
-        boxes = functools.partial(content_box, side=card.pixels, how=card.resize)
-        for one in rendered_copies(origins, plan, parents.to_pylist(), store.row, boxes):
-            yield one.row, (str(one.row["id"]), one.content)
+        return spread_copies(origins, plan, parents, pixels=inputs.pixels, card=inputs.card)
 
     for origin, draw in draws.items():
         plan = draw_plan(draw, labels, _generator(params, origin))

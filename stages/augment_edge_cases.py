@@ -8,6 +8,7 @@ Reads   --dataset         dataset: train and others
         --user            folder with the user's own code and weights
 Writes  --augmented       dataset: the same and the copies; every class of train has the same count, and train and val
                           together as many as an arm of the competition may hold, or a multiple of the largest class;
+                          where the source images of a class pass that, they stay and the others have the rest;
                           surplus copies of a class, due to new labels, are removed
 Params  augment_edge_cases, judge.max_images, augment.max_copies
 """
@@ -20,14 +21,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from winnow.augmentation.balance import multiple_of_largest, room_left, short_of_balance, without_surplus
+from winnow.augmentation.balance import (
+    count_within,
+    multiple_of_largest,
+    reached,
+    room_left,
+    short_of_balance,
+    without_surplus,
+)
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
+from winnow.augmentation.copying import parent_images
 from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.policy_file import load_policy
-from winnow.augmentation.rendered import draw_plan, plan_affine, rendered_copies
+from winnow.augmentation.rendered import draw_plan, plan_affine
 from winnow.augmentation.rendered import inverted as with_inversion
-from winnow.backbone.resize import content_box
-from winnow.dataset.arrays import ArrayStore
+from winnow.augmentation.spread import spread_copies
 from winnow.dataset.images import Copy, write_with_copies
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.model.copies import add_copy_features
@@ -81,17 +89,11 @@ def main(
     rng = np.random.default_rng(params.seed)
     inputs = read_inputs(model, pixels, pixels)
     if inputs.card.competition:
-        per_class = (max_images - only_splits(samples, "val").num_rows) // len(classes)
+        per_class = count_within(samples, budget=max_images, max_images=max_images)
     else:
         per_class = multiple_of_largest(samples, params.multiple)
     samples = without_surplus(samples, per_class=per_class, rng=rng)
     counts = np.bincount(label_indices(only_splits(samples, "train")), minlength=len(classes))  # (K,)
-    if counts.max() > per_class:
-        largest = classes[int(counts.argmax())]
-        raise UserError(
-            f"{dataset}: class {largest} has {counts.max()} training images, but judge.max_images leaves {per_class} "
-            f"for each of {len(classes)} classes beside val; raise it, or take images of {largest} away"
-        )
     chosen = choose_edge_parents(
         label_indices(source),
         found["isolation"].to_numpy(),
@@ -103,19 +105,19 @@ def main(
     parents = source.take(chosen)
     survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
     if inputs.card.competition:
-        images = inputs.images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
-        made = _stored(params, images, parents, survives, rng)
+        made = _stored(params, parent_images(inputs, dataset, parents), parents, survives, rng)
     else:
         made = _rendered(params, inputs, parents, survives, rng)
     written = write_with_copies(augmented, samples, made, shards_from=[dataset])
     if not inputs.card.competition:
         add_copy_features(Extraction(inputs.card, user), "augment_edge_cases", {augmented: written})
     counts = counts + np.bincount(label_indices(parents), minlength=len(classes))
-    short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
-    print(
-        f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {per_class} training images in "
-        f"each of {len(classes)} classes{short}"
-    )
+    if inputs.card.competition:
+        said = reached(counts, copies=len(chosen), setting="judge.max_images")
+    else:
+        short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
+        said = f"{per_class} training images in each of {len(classes)} classes{short}"
+    print(f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {said}")
 
 
 def _stored(
@@ -145,16 +147,11 @@ def _rendered(
     rng: np.random.Generator,
 ) -> Iterator[Copy]:
     """Copies of photographs: rendered at the model's size from what is recorded."""
-    card, generator = inputs.card, torch.Generator().manual_seed(params.seed)
+    generator = torch.Generator().manual_seed(params.seed)
     plan = draw_plan(plan_affine(params.affine), parents["label"].to_pylist(), generator)
-    copies = rendered_copies(
-        ["edge_case"] * len(plan),
-        with_inversion(plan, (rng.random(len(plan)) < params.inverted_share) & survives),
-        parents.to_pylist(),
-        ArrayStore(inputs.pixels).row,
-        lambda width, height: content_box(width, height, card.pixels, card.resize),
-    )
-    return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)
+    plan = with_inversion(plan, (rng.random(len(plan)) < params.inverted_share) & survives)
+    origins = ["edge_case"] * len(plan)
+    return spread_copies(origins, plan, parents, pixels=inputs.pixels, card=inputs.card)
 
 
 SECTIONS: Sections = {

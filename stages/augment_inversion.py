@@ -12,7 +12,6 @@ Writes  --augmented  dataset: the same and the copies; every class of train has 
 Params  augment.seed, augment.max_copies, augment_edge_cases.multiple, judge.max_images
 """
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,19 +19,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.augmentation.balance import multiple_of_largest, room_left, short_of_balance
+from winnow.augmentation.balance import count_within, multiple_of_largest, reached, room_left, short_of_balance
 from winnow.augmentation.controls import choose_plain_parents
 from winnow.augmentation.copies import Copies, copy_rows
-from winnow.augmentation.rendered import rendered_copies
-from winnow.backbone.resize import content_box
-from winnow.dataset.arrays import ArrayStore
+from winnow.augmentation.copying import parent_images
+from winnow.augmentation.spread import spread_copies
 from winnow.dataset.images import Copy, write_with_copies
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.model.copies import add_copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.pipeline.fields import Count, Few, Multiple, Seed
-from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.transforms.operations import Applied
 
@@ -53,40 +50,37 @@ def main(
     samples, inputs = read_samples(dataset), read_inputs(model, pixels, pixels)
     classes, source = class_names(samples), only_source(only_splits(samples, "train"))  # source: N rows
     if inputs.card.competition:
-        per_class = (max_images - only_splits(samples, "val").num_rows) // len(classes)
+        per_class = count_within(samples, budget=max_images, max_images=max_images)
     else:
         per_class = multiple_of_largest(samples, multiple)
     counts = np.bincount(label_indices(only_splits(samples, "train")), minlength=len(classes))  # (K,)
-    if counts.max() > per_class:
-        raise UserError(
-            f"{dataset}: class {classes[int(counts.argmax())]} has {counts.max()} training images, but {per_class} are "
-            "left for each class; lower augment.budget or augment.multiple, or raise judge.max_images"
-        )
     chosen = choose_plain_parents(
         label_indices(source),
         copies=per_class - counts,
         rng=np.random.default_rng(seed),
         room=None if inputs.card.competition else room_left(samples, source, max_copies),
     )  # (M,) rows of source
-    written = write_with_copies(augmented, samples, _copies(inputs, dataset, source, chosen), shards_from=[dataset])
+    made = _copies(inputs, dataset, source, chosen)
+    written = write_with_copies(augmented, samples, made, shards_from=[dataset])
     if not inputs.card.competition:
         add_copy_features(Extraction(inputs.card, user), "augment_inversion", {augmented: written})
     counts = counts + np.bincount(label_indices(source)[chosen], minlength=len(classes))
-    short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
-    print(f"augment_inversion: {len(chosen)} inverted copies of {len(np.unique(chosen))} images{short}")
+    if inputs.card.competition:
+        said = reached(counts, copies=len(chosen), setting="judge.max_images")
+    else:
+        short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
+        said = f"{per_class} training images in each of {len(classes)} classes{short}"
+    print(f"augment_inversion: {len(chosen)} inverted copies of {len(np.unique(chosen))} images; {said}")
 
 
 def _copies(inputs: Inputs, dataset: Path, source: pa.Table, chosen: npt.NDArray[np.int64]) -> Iterator[Copy]:
     """Each of the chosen source images inverted."""
-    rows, plan = source.take(chosen).to_pylist(), [[Applied("invert", 1.0)] for _ in chosen]
+    parents, plan = source.take(chosen), [[Applied("invert", 1.0)] for _ in chosen]
     origins = ["inversion"] * len(plan)
     if inputs.card.competition:
-        images = inputs.images(dataset, source["id"].to_pylist())[chosen]  # (M, H, W, C)
-        return copy_rows(Copies(origins, 255 - images, plan), rows)
-    store, card = ArrayStore(inputs.pixels), inputs.card
-    boxes = functools.partial(content_box, side=card.pixels, how=card.resize)
-    copies = rendered_copies(origins, plan, rows, store.row, boxes)
-    return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)
+        pixels = 255 - parent_images(inputs, dataset, parents)
+        return copy_rows(Copies(origins, pixels, plan), parents.to_pylist())
+    return spread_copies(origins, plan, parents, pixels=inputs.pixels, card=inputs.card)
 
 
 SECTIONS: Sections = {

@@ -7,7 +7,8 @@ since few of them can choose an epoch.
 
 Reads   --dataset     dataset that came into the round, with splits train, val and label_book
         --delivered   dataset that the first round started from, with what an earlier one dropped
-        --scores      table: id, one column of removal effects per label-book id, label_quality in [0, 1], others
+        --scores      table: id, one column of removal effects per label-book id or class, label_quality in [0, 1],
+                      others
         --classes     table of the ensemble: id, probability of each class
         --planted     table of the ensemble: label, probability of planted junk
         --model       JSON: the model
@@ -46,11 +47,13 @@ from winnow.dataset.samples import (
 )
 from winnow.dataset.streaming import read_thumbnails
 from winnow.dataset.validation import deal_validation
+from winnow.influence.columns import CLASS_PREFIX, BookColumns, book_columns
 from winnow.influence.harm_evidence import evidence_of_harm
 from winnow.model.inputs import read_inputs
 from winnow.pictures.contact_sheet import contact_sheet
+from winnow.pipeline.checksums import DamagedError
 from winnow.pipeline.fields import Count, NoneOrFew, Seed, section
-from winnow.pipeline.files import read_table, write_bytes, write_json, write_table
+from winnow.pipeline.files import open_parquet, read_table, write_bytes, write_json, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.planted_faults import Planted
@@ -62,7 +65,7 @@ from winnow.verdicts.overrides import count_text, overrides_on, read_overrides
 
 FALSE_DISCOVERIES = 0.05  # expected share of the images whose harm is called significant that do none
 
-Effects = npt.NDArray[np.float64]
+Effects = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
 
 SHEET_IMAGES = 160
@@ -73,7 +76,7 @@ class Params:
     """Section `cleanse_influence`."""
 
     by: Literal["support", "influence"]  # support: by section `support`; influence: as published, by what follows
-    votes: Count  # label-book images that must vote against an image before it is dropped
+    votes: Count  # label-book images, or classes, that must vote against an image before it is dropped
     guard: bool  # demand a negative effect as well; false is the method as published
     validation: NoneOrFew  # images of a class that stay in val, the others being trained on; 0: all stay
     seed: Seed  # of their draw
@@ -104,10 +107,11 @@ def main(
     samples = read_judged(dataset, delivered)  # a round makes its copies anew
     suspects = only_splits(samples, "train", "val")  # N rows
     names = class_names(samples)
-    book = only_splits(samples, "label_book")["id"].to_pylist()  # M ids
-    effect, p = _effects(scores, suspects["id"].to_pylist(), book)  # (N, M), (N,)
+    book = only_splits(samples, "label_book")
+    columns = book_columns(book["id"].to_pylist(), label_indices(book), names, by_class=_by_class(scores))
+    effect, p = _effects(scores, suspects["id"].to_pylist(), columns)  # (N, M), (N,)
     if params.by == "influence":
-        judged, harmed, found = _by_influence(params, label_indices(suspects), effect, book)
+        judged, harmed, found = _by_influence(params, label_indices(suspects), effect, columns)
     else:
         everyone = only_splits(samples, "train", "val", "label_book")  # whom the ensemble judged
         measured, probability = read_support(
@@ -120,7 +124,7 @@ def main(
             user_signals=user_signals,
         )
         judged, found = _by_support(everyone, names, measured, probability, support)
-        shown = evidence_of_harm(effect, label_indices(suspects), p, book, rate=FALSE_DISCOVERIES)
+        shown = evidence_of_harm(effect, label_indices(suspects), p, columns, rate=FALSE_DISCOVERIES)
         judged = [replace(one, reason=f"{one.reason}; {its.sentence}") for one, its in zip(judged, shown, strict=True)]
         harmed = [its.harmed for its in shown]
     overridden = overrides_on(suspects, resolved)
@@ -143,7 +147,7 @@ def main(
 
 
 def _by_influence(
-    params: Params, labels: Indices, effect: Effects, book: list[str]
+    params: Params, labels: Indices, effect: Effects, columns: BookColumns
 ) -> tuple[list[Verdict], list[list[str]], Estimate]:
     """The published rule, enough label-book images vote against an image; who voted; and no estimate."""
     against = harmful_votes(effect, guard=params.guard)  # (N, M)
@@ -151,12 +155,12 @@ def _by_influence(
     for label, voters, lowest in zip(
         labels.tolist(), against.sum(axis=1).tolist(), effect.min(axis=1).tolist(), strict=True
     ):
-        reason = f"harms {voters or 'no'} label-book image{'s' if voters > 1 else ''} beyond min + std"
+        reason = f"harms {columns.counted(voters)} beyond min + std"
         drops = voters >= params.votes
         verdicts.append(Verdict(DROP if drops else KEEP, None if drops else label, reason, lowest))
     counted = np.ones(len(verdicts), dtype=bool)
     judged, found = within_estimate(verdicts, labels, planted=None, counted=counted, stop=np.inf)
-    return judged, [_voters(one, its, book) for one, its in zip(against, effect, strict=True)], found
+    return judged, [_voters(one, its, columns.shown) for one, its in zip(against, effect, strict=True)], found
 
 
 def _by_support(
@@ -169,7 +173,7 @@ def _by_support(
         labels,
         rows,
         planted=measured,
-        probability=probability[rows],
+        probability=probability,
         classes=names,
         settings=settings,
         copies=np.zeros(len(rows), dtype=bool),
@@ -185,20 +189,32 @@ def _sheet(dataset: Path, verdicts: pa.Table) -> bytes:
     return contact_sheet(list(pictures.values()), captions, columns=16, tile=64)
 
 
-def _effects(scores: Path, suspects: list[str], book: list[str]) -> tuple[Effects, Effects]:
-    """(N, M) removal effects in the order of the dataset's rows and of its label book, and (N,) p-values of harm."""
-    columns = [pa.field(name, pa.float64(), nullable=False) for name in (*book, "harm_p")]
-    table = read_table(scores, pa.schema([*QUALITY_SCHEMA, *columns]))
+def _by_class(scores: Path) -> bool:
+    """Whether the effects have one column a class; a file that cannot be read is reported where it is read."""
+    try:
+        with open_parquet(scores) as file:
+            return any(name.startswith(CLASS_PREFIX) for name in file.schema_arrow.names)
+    except (FileNotFoundError, DamagedError):
+        return False
+
+
+def _effects(scores: Path, suspects: list[str], columns: BookColumns) -> tuple[Effects, npt.NDArray[np.float64]]:
+    """(N, M) removal effects in the order of the dataset's rows and of the columns, and (N,) p-values of harm."""
+    fields = [pa.field(name, pa.from_numpy_dtype(columns.dtype), nullable=False) for name in columns.names]
+    harm_p = pa.field("harm_p", pa.float64(), nullable=False)
+    table = read_table(scores, pa.schema([*QUALITY_SCHEMA, *fields, harm_p]))
     if sorted(table["id"].to_pylist()) != sorted(suspects):
         raise UserError(f"{scores} does not value the images of this dataset; run `dvc repro` to value them anew")
     order = {identifier: row for row, identifier in enumerate(table["id"].to_pylist())}
-    matrix: Effects = np.stack([table[name].to_numpy() for name in book], axis=1)
-    rows = [order[identifier] for identifier in suspects]
-    return matrix[rows], table["harm_p"].to_numpy()[rows]
+    rows = np.array([order[identifier] for identifier in suspects])
+    effect = np.empty((len(rows), len(columns)), columns.dtype)
+    for position, name in enumerate(columns.names):
+        effect[:, position] = table[name].to_numpy()[rows]
+    return effect, table["harm_p"].to_numpy()[rows]
 
 
 def _voters(against: npt.NDArray[np.bool_], effect: Effects, book: list[str]) -> list[str]:
-    """The label-book ids that voted against one image, the worst harmed first."""
+    """The label-book ids that voted against one image, or stand for the classes that did, the worst harmed first."""
     return [book[j] for j in np.flatnonzero(against)[np.argsort(effect[against], kind="stable")]]
 
 

@@ -39,6 +39,7 @@ from winnow.cleansing.cleanse import (
 )
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.cleansing.planted_rule import expected_left
+from winnow.dataset.draws import some_of
 from winnow.dataset.samples import class_names, column, only_source, read_samples
 from winnow.dataset.streaming import read_thumbnails
 from winnow.model.inputs import read_inputs
@@ -49,7 +50,10 @@ from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.predictions import read_neighbours
 from winnow.representation.support import Support, read_support
+from winnow.verdicts.ledger import KEEP
 from winnow.verdicts.overrides import count_text, read_overrides
+
+DRAWN = 10_000  # points of the plane that were kept at most
 
 
 def main(
@@ -114,9 +118,14 @@ def main(
 
 
 def _plane(dataset: Path, samples: pa.Table, verdicts: pa.Table, embeddings: pa.Table) -> bytes:
-    """PNG bytes: the plane of the source images that were judged, what was dropped or relabelled marked."""
-    source = set(only_source(samples)["id"].to_pylist())
-    judged = {row["id"]: row for row in verdicts.to_pylist() if row["id"] in source}
+    """PNG bytes: the plane of the source images that were judged, what was dropped or relabelled marked.
+
+    Of many images some are drawn: all that were touched, and a sample of the others.
+    """
+    mine = verdicts.filter(pa.array(np.isin(column(verdicts, "id"), column(only_source(samples), "id"))))
+    kept = column(mine, "action") == KEEP
+    drawn = np.union1d(np.flatnonzero(~kept), some_of(np.flatnonzero(kept), DRAWN, seed=0))
+    judged = {row["id"]: row for row in mine.take(pa.array(drawn)).to_pylist()}
     table = embeddings.filter(pa.array(np.isin(column(embeddings, "id"), list(judged))))
     ids = table["id"].to_pylist()
     return plane_view(

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from winnow.augmentation.balance import choose_parents, demand_balance, multiple_of_largest
+from winnow.augmentation.balance import choose_parents, count_within, multiple_of_largest
 from winnow.augmentation.controls import lowest_scored, random_policy
 from winnow.augmentation.copying import Copying
 from winnow.augmentation.policy_file import load_policy
@@ -86,7 +86,7 @@ def main(
     inputs, source = read_inputs(model, pixels, pixels), only_source(read_samples(cleansed))
     train = only_splits(source, "train")  # N rows
     if inputs.card.competition:
-        per_class, most = demand_balance(source, budget=budget, max_images=max_images), None
+        per_class, most = count_within(source, budget=budget, max_images=max_images), None
     else:
         per_class, most = multiple_of_largest(source, multiple), max_copies
     # The first draw of stage augment, so that its parents are these.

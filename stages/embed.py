@@ -31,18 +31,13 @@ from winnow.representation.files import read_networks, with_folds
 from winnow.representation.heads import embedding, neighbours_in_features, out_of_fold
 from winnow.representation.out_of_fold import classify_junk, held_out, held_out_probabilities
 from winnow.representation.plane import plane
-from winnow.representation.predictions import write_planted, write_probabilities
+from winnow.representation.predictions import write_neighbours, write_planted, write_probabilities
 
 EMBEDDINGS: Columns = {
     "id": (pa.string(), "of a source image or a copy"),
     "embedding": (pa.list_(pa.float32()), "D values, unit length, every fold's space turned onto the first one"),
     "x": (pa.float64(), "t-SNE of the source images; a copy lies at the median of its neighbours"),
     "y": (pa.float64(), "likewise"),
-}
-NEIGHBOURS: Columns = {
-    "id": (pa.string(), "of a source image or a copy"),
-    "neighbours": (pa.list_(pa.list_(pa.string())), "by repeat, the ids of the nearest source images, nearest first"),
-    "distances": (pa.list_(pa.list_(pa.float32())), "by repeat, their Euclidean distances"),
 }
 
 
@@ -75,24 +70,25 @@ def main(
     networks = read_networks(encoders, classes=len(class_names(samples)), backbone=inputs.on_features)
     roots, folds = with_folds(samples, networks.folds, encoders)
     ids = samples["id"].to_pylist()
+    labels = label_indices(samples)
     source, rng = roots == np.arange(len(ids)), np.random.default_rng(params.seed)
     junk = np.zeros((0, len(class_names(samples))), np.float32)
     if inputs.on_features:
         vectors = inputs.vectors(dataset, ids)
         points = embedding(vectors)
         nearest = neighbours_in_features(unit_features(vectors), roots, group_indices(samples), k=params.neighbours)
-        given = inputs.trained_on(dataset, ids)
-        labels, states = label_indices(samples), networks.classifiers
+        given = vectors if inputs.card.frozen else inputs.images(dataset, ids)
+        states = networks.classifiers
         probability = out_of_fold(given, labels, roots, folds, states, inputs.card, user)
     else:
         images = inputs.images(dataset, ids)
         by_features = not networks.encoders
         spaces = networks.classifiers if by_features else networks.encoders
         points, nearest = held_out(images, roots, folds, spaces, k=params.neighbours, by_features=by_features)
-        probability = held_out_probabilities(images, label_indices(samples), roots, folds, networks.classifiers)
+        probability = held_out_probabilities(images, labels, roots, folds, networks.classifiers)
         junk = classify_junk(images[source], folds[0][source], networks.classifiers[0], count=planted_junk, rng=rng)
     places = np.zeros((len(ids), 2))
-    places[source], places[~source] = plane(points[source], seed=params.seed, placed=points[~source])
+    places[source], places[~source] = plane(points[source], labels[source], seed=params.seed, placed=points[~source])
     write_table(
         embeddings,
         pa.table(
@@ -104,17 +100,7 @@ def main(
             }
         ),
     )
-    by_image = np.array(ids)[nearest.index].transpose(1, 0, 2)  # (N, R, k)
-    write_table(
-        neighbours,
-        pa.table(
-            {
-                "id": samples["id"].combine_chunks(),
-                "neighbours": pa.array(by_image.tolist(), pa.list_(pa.list_(pa.string()))),
-                "distances": pa.array(nearest.distance.transpose(1, 0, 2).tolist(), pa.list_(pa.list_(pa.float32()))),
-            }
-        ),
-    )
+    write_neighbours(neighbours, samples, nearest)
     write_probabilities(classes, samples, probability)
     judged = samples.filter(pa.array(source & np.isin(column(samples, "split"), ("train", "val"))))
     write_planted(planted, junk, judged, rng)

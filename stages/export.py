@@ -12,46 +12,44 @@ Writes  --export    folder: train/<class>/<file>, val/<class>/<file>, manifest.p
                     label, given label, origin, parent, label quality, the last verdict on it, and a checksum),
                     corrections.csv (what was dropped or relabelled, the worst first), README.md (a dataset card as
                     Hugging Face reads it) and croissant.json (the same for programs, in the Croissant format)
-Params  export, judge.max_images
+Params  export
 
 Source images are written byte for byte as delivered, under their own file names, or, where export.strip_metadata is
 true, without what their files say beside pixels and colours. Copies are written as they are stored
-where the model is the competition's, and else rendered at their parent's resolution, if at all (export.copies). In the
-competition, a dataset with more images than the judge allows is rejected, as its arm is: what is exported is what was
-judged. The manifest lies beside train and val, where neither torchvision's ImageFolder nor Hugging Face's imagefolder
-looks. A class whose name is no safe folder name is called class_<index>; the manifest has both.
+where the model is the competition's, and else rendered at their parent's resolution, if at all (export.copies). All
+images are written, also those of a dataset that the judge took a sample of. The manifest lies beside train and val,
+where neither torchvision's ImageFolder nor Hugging Face's imagefolder looks. A class whose name is no safe folder name
+is called class_<index>; the manifest has both.
 """
 
 import hashlib
-import itertools
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 
 from winnow.backbone.card import read_card
-from winnow.dataset.samples import labels_by_id, only_source, read_samples, train_and_val
+from winnow.dataset.samples import both_sides, only_source, read_samples
 from winnow.dataset.streaming import every_image
 from winnow.export.closing import closing
 from winnow.export.copies import copy_format, format_of, rendered_copies
 from winnow.export.corrections import corrections, corrections_csv
 from winnow.export.croissant import CORRECTIONS, MANIFEST, croissant
 from winnow.export.dataset_card import dataset_card
-from winnow.export.delivered import label_quality, odd_formats
+from winnow.export.delivered import label_quality, odd_formats, read_verdicts
 from winnow.export.facts import Facts, gather
 from winnow.export.manifest import manifest, missing_classes, with_checksums
 from winnow.export.metadata import Metadata
-from winnow.pipeline.fields import Count, section
+from winnow.pipeline.fields import section
 from winnow.pipeline.files import write_bytes, write_table
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.kept_folder import KeptFolder
 from winnow.pipeline.messages import shown
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.checked_csv import label_book_checks
-from winnow.verdicts.ledger import read_ledger
 
 
 @section
@@ -66,7 +64,6 @@ class Params:
 
 def main(
     params: Params,
-    max_images: int,
     *,
     dataset: Path,
     prepared: Path,
@@ -80,13 +77,13 @@ def main(
 ) -> None:
     """Run the stage on the files given."""
     card = read_card(model)
-    samples = train_and_val(dataset, max_images=max_images if card.competition else sys.maxsize)
+    delivered, refined = read_samples(prepared), read_samples(dataset)
+    samples = both_sides(refined, dataset)
     if params.copies == "none" or (params.copies == "auto" and not card.competition):
         samples = only_source(samples)
     stored = samples if card.competition else only_source(samples)  # as files already; the other copies are rendered
     copies = samples.filter(samples["parent"].is_valid())
-    delivered, refined = read_samples(prepared), read_samples(dataset)
-    ledger, quality = read_ledger(dataset), label_quality(scores)
+    ledger, quality = read_verdicts(dataset), label_quality(scores)
     formats = dict(odd_formats(stored, dataset))
     if card.competition:
         formats |= dict.fromkeys(copies["id"].to_pylist(), "PNG")
@@ -95,10 +92,10 @@ def main(
     listed = manifest(samples, ledger, formats=formats, label_quality=quality)
 
     metadata = Metadata(strip=params.strip_metadata)
-    images = _stored(stored, dataset, listed, metadata)
-    if not card.competition:
-        images = itertools.chain(images, _rendered(copies, prepared, formats))
-    listed = with_checksums(listed, _write_images(export, listed, images))
+    images = every_image(dataset, stored["id"].to_pylist())
+    rendered = iter(()) if card.competition else _rendered(copies, prepared, formats)
+    hashes = _write_images(export, listed, samples["pixel_hash"], images, rendered, metadata)
+    listed = with_checksums(listed, hashes)
     corrected = corrections(delivered, refined, ledger, quality)
     facts = gather(
         *(listed, delivered, refined, ledger),
@@ -118,15 +115,43 @@ def main(
         )
 
 
-def _write_images(root: Path, listed: pa.Table, images: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """Write images by id to the files that the manifest has for them; the SHA-256 by file."""
-    files, sums = labels_by_id(listed, "file"), {}
-    folder = KeptFolder(root, files.values())
-    for identifier, content in images:
-        folder.write(files[identifier], content)
-        sums[files[identifier]] = hashlib.sha256(content).hexdigest()
+def _write_images(
+    root: Path,
+    listed: pa.Table,
+    pixels: pa.ChunkedArray,
+    stored: Iterator[tuple[str, bytes]],
+    rendered: Iterator[tuple[str, bytes]],
+    metadata: Metadata,
+) -> pa.Array:
+    """Write images by id to the files that the manifest has for them, one after another.
+
+    Args:
+        root: of the export.
+        listed: manifest, N rows.
+        pixels: (N,) hash of the pixels of each.
+        stored: id and bytes of the images that are files already.
+        rendered: of the others.
+        metadata: of the stored ones.
+
+    Returns:
+        (N,) hex SHA-256 of each file.
+    """
+    files, sums = listed["file"].combine_chunks(), np.zeros((len(listed), 32), np.uint8)
+    row_of = {identifier: row for row, identifier in enumerate(listed["id"].to_pylist())}
+    folder, hashes = KeptFolder(root, files.to_pylist()), pixels.combine_chunks()
+
+    def write(row: int, file: str, content: bytes) -> None:
+        folder.write(file, content)
+        sums[row] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+
+    for identifier, content in stored:
+        row = row_of[identifier]
+        file = files[row].as_py()
+        write(row, file, metadata.written(content, file, hashes[row].as_py()))
+    for identifier, content in rendered:
+        write(row_of[identifier], files[row_of[identifier]].as_py(), content)
     folder.sync()
-    return sums
+    return pa.array((one.tobytes().hex() for one in sums), pa.string(), size=len(sums))
 
 
 def _describe(root: Path, listed: pa.Table, corrected: list[list[str]], facts: Facts) -> None:
@@ -136,14 +161,7 @@ def _describe(root: Path, listed: pa.Table, corrected: list[list[str]], facts: F
     write_bytes(root / "README.md", dataset_card(facts))
     contents = {name: (root / name).read_bytes() for name in (CORRECTIONS, MANIFEST)}
     tables = {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in contents.items()}
-    write_bytes(root / "croissant.json", croissant(facts, listed["file"].to_pylist(), tables))
-
-
-def _stored(stored: pa.Table, dataset: Path, listed: pa.Table, metadata: Metadata) -> Iterator[tuple[str, bytes]]:
-    """Id and file of each image that is a file already."""
-    files, hashes = labels_by_id(listed, "file"), labels_by_id(stored, "pixel_hash")
-    for identifier, content in every_image(dataset, stored["id"].to_pylist()):
-        yield identifier, metadata.written(content, files[identifier], hashes[identifier])
+    write_bytes(root / "croissant.json", croissant(facts, (file.as_py() for file in listed["file"]), tables))
 
 
 def _copy_formats(copies: pa.Table, prepared: Path) -> dict[str, str]:
@@ -171,7 +189,7 @@ def _rendered(copies: pa.Table, prepared: Path, formats: dict[str, str]) -> Iter
         yield from rendered_copies(content, parent, wanted[parent], file_format=formats[wanted[parent][0][0]])
 
 
-SECTIONS: Sections = {"params": ("export", Params), "max_images": ("judge.max_images", Count)}
+SECTIONS: Sections = {"params": ("export", Params)}
 
 if __name__ == "__main__":
     run_stage(main, __doc__, SECTIONS, edited_by_people=["checked"])

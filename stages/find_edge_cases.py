@@ -24,6 +24,7 @@ import pyarrow as pa
 from winnow.augmentation.edge_cases import Rule, find_by_margin, find_edge_cases
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.dataset.streaming import read_thumbnails
+from winnow.engine.jobs import run_jobs
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.model.learner import fixed_features
 from winnow.pictures.contact_sheet import contact_sheet
@@ -31,7 +32,6 @@ from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import Columns, read_table, write_bytes, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.pipeline.workers import run_jobs
 from winnow.representation.heads import embedding
 from winnow.representation.plane import plane
 from winnow.representation.predictions import probabilities_by_id
@@ -52,7 +52,10 @@ EDGE_CASES: Columns = {
     "y": (pa.float64(), "likewise"),
     "edge": (pa.bool_(), "whether it is an edge case"),
 }
-COLUMNS, TILE = 12, 64  # of the sheet: images per class, pixels of each side
+# Images that are laid out by plane, at most: all of an arm of the competition. One that is placed at the median of
+# others is never isolated.
+LAID_OUT = 10_000
+COLUMNS, ROWS, TILE = 12, 100, 64  # of the sheet: images per class, classes at most, pixels of each side
 
 
 @section
@@ -88,7 +91,8 @@ def main(
         found = find_by_margin(probability, label_indices(source), quantile=params.rule.quantile)
     else:
         inputs = read_inputs(model, pixels, features)
-        points, _ = plane(_features(params, inputs, dataset, samples), seed=params.seed)  # (N, 2)
+        vectors = _features(params, inputs, dataset, samples)
+        points, _ = plane(vectors, label_indices(source), seed=params.seed, most=LAID_OUT)  # (N, 2)
         found = find_edge_cases(points, label_indices(source), params.rule)
     table = pa.table(
         {
@@ -102,16 +106,16 @@ def main(
         }
     )
     write_table(edge_cases, table)
-    ids = column(source, "id")
+    ids, labels, names = column(source, "id"), label_indices(source), class_names(samples)[:ROWS]
     shown = [
         ids[rows[np.argsort(-found.isolation[rows], kind="stable")][:COLUMNS]].tolist()
-        for rows in (np.flatnonzero(found.edge & (column(source, "label") == label)) for label in class_names(samples))
+        for rows in (np.flatnonzero(found.edge & (labels == number)) for number in range(len(names)))
     ]
     small = read_thumbnails(dataset, [one for row in shown for one in row], TILE)
     blank = np.full((TILE, TILE), 255, np.uint8)
     pictures: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     captions: list[str] = []
-    for label, row in zip(class_names(samples), shown, strict=True):
+    for label, row in zip(names, shown, strict=True):
         pictures += [*(small[one] for one in row), *[blank] * (COLUMNS - len(row))]
         captions += [*[label] * len(row), *[""] * (COLUMNS - len(row))]
     write_bytes(sheet, contact_sheet(pictures, captions, columns=COLUMNS, tile=TILE))

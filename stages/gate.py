@@ -28,18 +28,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from winnow.dataset.draws import some_of
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.engine.jobs import run_jobs
 from winnow.evaluation.cross_fitted import Folds
 from winnow.evaluation.gate import Accept, Answers, Decision, decide
+from winnow.model.answers import answers
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.model.learner import Learner, Rows, answers, learner_of
+from winnow.model.learner import Learner, Rows, learner_of
 from winnow.pipeline.fields import AtLeastTwo, OpenShare, Seeds, section
 from winnow.pipeline.files import read_table, write_json
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.pipeline.workers import run_jobs
 from winnow.training.head import HeadProfile
 from winnow.training.training import Labelled, Profile
 from winnow.verdicts.apply import with_overrides
@@ -86,13 +88,12 @@ def main(
     came_in, overridden = with_overrides(read_samples(incoming), resolved, round_name=round, stage="gate")
     inputs = read_inputs(model, pixels, features)
     learner = learner_of(inputs.card, fixed=params.profile, head=head, finetune=finetune, user_folder=user)
-    sides = {
-        "incoming": _side(inputs, incoming, only_source(came_in)),
-        "candidate": _side(inputs, candidate, read_samples(candidate)),
-    }
+    asked = only_splits(only_source(came_in), "train", "val", "label_book")
+    made = only_splits(read_samples(candidate), "train", "val")
+    queried, whole = _side(inputs, incoming, asked), _side(inputs, candidate, made)
+    sides = {"incoming": queried.only(column(asked, "split") != "label_book"), "candidate": whole}
     if params.ask == "parts":
-        sides["cleansed"] = _side(inputs, candidate, only_source(read_samples(candidate)))
-    queried = _side(inputs, incoming, only_source(came_in), "label_book")
+        sides["cleansed"] = whole.only(column(made, "parent") == "")
     right, folds = cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
     decision = decide(**right, folds=folds, groups=queried.groups, margin=params.margin)
     decision = replace(decision, accept=params.accept)
@@ -111,15 +112,18 @@ def main(
 class Side:
     """Images that are trained on or classified, and the groups by which they are held out."""
 
-    data: Labelled
+    data: Labelled  # M images, in memory once for all sides that have some of them
+    rows: Rows  # (N,) of them, ascending
     groups: npt.NDArray[np.str_]  # (N,)
 
+    def only(self, wanted: npt.NDArray[np.bool_]) -> "Side":
+        """The side of some of its N images."""
+        return replace(self, rows=self.rows[wanted], groups=self.groups[wanted])
 
-def _side(inputs: Inputs, dataset: Path, samples: pa.Table, *more: str) -> Side:
-    """The train and val images of some samples, and those of further splits."""
-    samples = only_splits(samples, "train", "val", *more)
+
+def _side(inputs: Inputs, dataset: Path, samples: pa.Table) -> Side:
     data = Labelled(inputs.trained_on(dataset, samples["id"].to_pylist()), label_indices(samples))
-    return Side(data, column(samples, "group"))
+    return Side(data, np.arange(len(samples)), column(samples, "group"))
 
 
 def cross_fitted(
@@ -135,9 +139,10 @@ def cross_fitted(
             asked = np.flatnonzero(folds[repeat] == fold)
             weights = int(rng.integers(2**31))  # the same on every side
             for name, side in sides.items():
-                given = np.flatnonzero(~np.isin(side.groups, queried.groups[asked]))
+                given = side.rows[~np.isin(side.groups, queried.groups[asked])]
                 if not len(given) or not len(asked):
                     raise UserError(f"gate.folds is {params.folds}, but the {name} images are too few; lower it")
+                given = some_of(given, learner.most_images, weights)
                 jobs.append((side.data, given, queried.data, asked, classes, learner, weights))
                 places.append((name, repeat, asked))
     right = {name: np.zeros((len(params.seeds), len(queried.groups)), dtype=bool) for name in sides}

@@ -15,7 +15,6 @@ one alone, and a run that was stopped continues where it was. Files of seeds and
 """
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +22,20 @@ import torch
 
 from winnow.dataset.arrays import write_rows
 from winnow.dataset.samples import class_names, label_indices, only_splits, read_samples, train_and_val
+from winnow.engine.folders import folder_for_all
+from winnow.engine.jobs import run_jobs
 from winnow.evaluation.judge import IMAGES_A_TICK, Task, judge_seed, source_code, ticks
 from winnow.evaluation.seed_files import SeedFiles, check_seeds, remove_others
 from winnow.model.extraction import Extraction, write_features
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.model.learner import Learner, learner_of
 from winnow.model.squares import squares
+from winnow.model.stored import Stored
+from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Count, Seeds, section
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.pipeline.workers import run_jobs
 from winnow.training.head import HeadProfile
 from winnow.training.training import Labelled, Profile
 
@@ -95,6 +97,8 @@ def main(
         steps = sum(ticks(learner, len(task.train.labels)) for task, *_ in jobs)
         run_jobs(judge_seed, jobs, steps=steps, label=f"judge ({profile}): {IMAGES_A_TICK} images")
     for arm in judged:
+        for folder in (models / arm, metrics / arm):  # a job that was killed, and ran again, may have left something
+            sweep(folder)
         figures = [SeedFiles(models / arm, metrics / arm, seed).read_figures() for seed in seeds]
         print(f"judge: {arm} has a mean test accuracy of {np.mean([one['accuracy'] for one in figures]):.3f}")
     reused = len(judged) * len(seeds) - len(jobs)
@@ -111,8 +115,8 @@ def read_test(inputs: Inputs, test: Path, user: Path) -> Labelled:
     if not samples.num_rows:
         raise UserError(f"{test}: no test images are left; the judge needs some")
     ids = samples["id"].to_pylist()
-    with tempfile.TemporaryDirectory() as place:
-        pixels, features = Path(place, "pixels"), Path(place, "features")
+    with folder_for_all() as place:
+        pixels, features = place / "pixels", place / "features"
         write_rows(pixels, squares(test, ids, inputs.card))
         own = Inputs(inputs.card, pixels, features)
         if inputs.card.frozen:
@@ -130,7 +134,7 @@ def read_task(
     test: Path,
     most: int,
 ) -> Task:
-    """The arm in memory, with the test set.
+    """The arm, which each job reads, with the test set.
 
     Raises:
         UserError: a split is empty, there are too many images, or the two do not name the same classes.
@@ -141,10 +145,7 @@ def read_task(
     if classes != class_names(test_samples):
         raise UserError(f"{arm} and {test} do not have the same classes; run `dvc repro prepare`")
     sides = {split: only_splits(samples, split) for split in ("train", "val")}
-    data = {
-        split: Labelled(inputs.trained_on(arm, side["id"].to_pylist()), label_indices(side))
-        for split, side in sides.items()
-    }
+    data = {split: Stored(inputs, arm, side["id"].to_pylist(), label_indices(side)) for split, side in sides.items()}
     ids = test_samples["id"].to_pylist()
     return Task(**data, test=tested, test_ids=ids, classes=classes, profile_name=profile, learner=learner)
 

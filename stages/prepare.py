@@ -9,6 +9,7 @@ Writes  --prepared  dataset: train, val, label_book; beside it rejected.parquet 
         --model     JSON: the model that everything after is done with, and why it was chosen
         --truth     table: id, label (null for junk), noise; rows of train and val, none without truth.csv
         --metrics   counts of images, of rejected files by reason, of leaks by pair of splits, of duplicates
+        --facts     what was found out about each image, by its content, which the next run need not find out again
 Params  dataset.source, prepare, model, weights, pixels, frozen, resize
 
 A split that the source lacks is drawn: test from train (where train/ exists too, since nothing can be judged without
@@ -25,17 +26,17 @@ from pydantic import Field
 
 from winnow.backbone.choice import AUTO, facts_of, request_of, resolve
 from winnow.dataset.images import write_dataset
-from winnow.dataset.samples import samples_table
+from winnow.intake.findings import read_findings, write_findings
+from winnow.intake.grouping import find_groups
 from winnow.intake.ingest import (
     Leak,
-    Sample,
     complete,
     count,
     delivered_images,
-    find_groups,
     ingest,
     keep_apart,
 )
+from winnow.intake.sample import Sample, table_of
 from winnow.intake.source import Source, open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
 from winnow.intake.truth import match_names, unknown_labels
@@ -93,6 +94,7 @@ def main(
     test: Path,
     truth: Path,
     model: Path,
+    facts: Path,
     metrics: Path,
 ) -> None:
     """Run the stage on the source."""
@@ -102,17 +104,20 @@ def main(
     path, limit = resolve_source(source), params.max_image_pixels
     with open_source(path) as opened:
         listed = opened.truth() or {}
-        read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable)
-        facts = facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True))
-        card = named or resolve(request, facts)
+        known = read_findings(facts, max_pixels=limit)
+        read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable, known=known)
+        looks = facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True))
+        card = named or resolve(request, looks)
         # Line art of one class is all near-duplicates; photographs are not, whatever model is asked for.
-        read = find_groups(read, opened, near=not (card.competition and facts.suit_competition), max_pixels=limit)
+        near = not (card.competition and looks.suit_competition)
+        read, alike = find_groups(read, opened, near=near, max_pixels=limit, known=known.alike)
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
         samples = complete(delivered, plan, opened)
         _demand_unchanged(opened)
         _write_datasets(samples, leaks, opened, prepared=prepared, test=test)
     _demand_unchanged(opened)  # its images were read again to be written
+    write_findings(facts, ((sample.content, sample.facts) for sample in read), alike, max_pixels=limit)
     drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
     matched = match_names(listed, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
     truths = {name: listed[row] for row, name in matched.items()}
@@ -122,8 +127,8 @@ def main(
         prepared / "leaks.parquet",
         _table(LEAKS_SCHEMA, [_leak_row(leak) for leak in leaks]),
     )
-    known = [sample for sample in samples if sample.split in ("train", "val") and sample.name in truths]
-    truth_rows = [(sample.id, truths[sample.name].label, truths[sample.name].noise) for sample in known]
+    listed_ones = [sample for sample in samples if sample.split in ("train", "val") and sample.name in truths]
+    truth_rows = [(sample.id, truths[sample.name].label, truths[sample.name].noise) for sample in listed_ones]
     write_table(truth, _table(TRUTH_SCHEMA, truth_rows))
     counts = count(samples, rejected, leaks)
     counts |= {"label_book_verified": "label_book" not in drawn, "classes": len(opened.layout.classes)}
@@ -153,8 +158,8 @@ def _write_datasets(
     if both:
         chosen[prepared / "leaks"] = both
     for folder, members in chosen.items():
-        rows = samples_table([sample.row() for sample in members], source.layout.classes)
-        write_dataset(folder, rows, images=delivered_images(source, members))
+        table = table_of(members, source.layout.classes)
+        write_dataset(folder, table, images=delivered_images(source, members))
 
 
 def _leak_row(leak: Leak) -> tuple[str, ...]:

@@ -12,29 +12,35 @@ Writes  --refined    the dataset; its ledger ends with a verdict for each overri
 
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from winnow.dataset.images import write_dataset
-from winnow.dataset.samples import column, read_samples
+from winnow.dataset.samples import read_samples
+from winnow.pipeline.files import pass_on
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.verdicts.final import apply_at_end, restored
-from winnow.verdicts.ledger import extend_ledger, read_ledger, write_ledger
+from winnow.verdicts.ledger import LEDGER, VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
 from winnow.verdicts.overrides import read_overrides
 
 
 def main(*, accepted: Path, prepared: Path, overrides: Path, round: str, refined: Path) -> None:
     """Run the stage on the datasets given."""
-    said = read_overrides(overrides)
-    left, ledger = read_samples(accepted), read_ledger(accepted)
-    samples, verdicts = left, ledger.slice(0, 0)
+    said, left = read_overrides(overrides), read_samples(accepted)
+    samples, verdicts = left, VERDICT_SCHEMA.empty_table()
+    ledger = read_ledger(accepted) if said else read_ledger(accepted, ["id"])  # reasons and evidence are most of it
     if said:
         samples, verdicts = apply_at_end(left, read_samples(prepared), ledger, said, round_name=round)
-    splits = set(column(samples, "split").tolist())
+    splits = pc.unique(samples["split"]).to_pylist()
     for split in ("train", "val"):
         if split not in splits:
             raise UserError(f"the overrides leave no {split} image beside those that the rounds dropped; take one back")
     back = restored(left, samples)
     write_dataset(refined, samples, shards_from=[accepted, prepared] if back else [accepted])
-    write_ledger(refined, extend_ledger(ledger, [verdicts]))
+    if said:
+        write_ledger(refined, extend_ledger(ledger, [verdicts]))
+    elif len(ledger):
+        pass_on(accepted / LEDGER, refined / LEDGER)
     copies = samples.num_rows - samples["parent"].null_count
     end = f"; {len(verdicts)} overrides applied at the end, {back} images brought back" if len(verdicts) else ""
     print(f"refined: {samples.num_rows} images, {copies} of them augmented copies{end}")

@@ -12,6 +12,7 @@ Reads   --comparison  by arm: accuracy, error reduction, gain, with intervals
         --gates       folder with the gate's figures: <round>.json
         --sheets      PNGs of this round, named by their titles
 Writes  --page        HTML; every picture is inside it, and one script that filters, sorts, and takes decisions
+        --classes     CSV: class, its train and val images as delivered and now, and how many of these are copies
 Params  report, rounds, compare.controls, compare.margin
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names, labels_by_id, only_splits, read_samples
+from winnow.dataset.samples import class_names, only_splits, read_samples
 from winnow.evaluation.contrasts import shown
 from winnow.pictures.embed import Picture
 from winnow.pipeline.fields import Few, NoneOrFew, Share, section
@@ -30,13 +31,13 @@ from winnow.pipeline.json_files import read_json
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.report.chapters import Chapter, chapters_of
 from winnow.report.decisions import source_key
-from winnow.report.figures import Part, class_balance, outcome
+from winnow.report.figures import Part, balance_csv, class_balance, outcome
 from winnow.report.leaks import read_leaks
-from winnow.report.page import FILES_SHOWN, Known, Plane, Report, Sheet, render
+from winnow.report.page import FILES_SHOWN, Known, Plane, Rejected, Report, Sheet, render
 from winnow.report.pictures import both_sizes, limits, pictures_of, sheet_uri, shown_verdicts
 from winnow.report.plane import PICTURE_BYTES, PIXELS, report_plane
-from winnow.verdicts.fates import fates
 from winnow.verdicts.ledger import BEFORE, LEDGER, by_stage, read_ledger
+from winnow.verdicts.states import STATE_COLUMNS, combined, states, states_in
 
 
 @section
@@ -64,12 +65,15 @@ def main(
     gates: Path,
     sheets: list[Path],
     page: Path,
+    classes: Path,
 ) -> None:
     """Run the stage on the files given."""
     samples, now = read_samples(prepared), read_samples(refined)
     ledger = read_ledger(refined)
-    chapters = chapters_of(by_stage(ledger), known=labels_by_id(samples), cap=params.cards)
-    given, left = (labels_by_id(only_splits(side, "train", "val")) for side in (samples, now))
+    chapters = chapters_of(by_stage(ledger), known=combined(samples["id"]), cap=params.cards)
+    given, left = (only_splits(side, "train", "val") for side in (samples, now))
+    balance = class_balance(samples, now)
+    rejected = read_table(prepared / "rejected.parquet", columns=["name", "reason"])
     at_most = _limits(chapters, params.evidence)
     report = Report(
         comparison=read_json(comparison),
@@ -77,22 +81,24 @@ def main(
         parts=_parts(contrasts, margin),
         refinement=read_json(refinement),
         model=read_json(model),
-        outcome=outcome(fates(given, ledger, left), now),
-        balance=class_balance(samples, now),
+        outcome=outcome(states_in(given["id"], given["label"], left), now),
+        balance=balance,
+        classes_file=classes.as_posix(),
         chapters=chapters,
         known=_known(chapters, params.evidence, [(refined, now), (prepared, samples)], at_most),
-        source=source_key(given),
+        source=source_key(given["id"].to_pylist()),
         ledger_files=dict.fromkeys(by_stage(ledger), (refined / LEDGER).as_posix()),
         plane=_plane(round, embeddings, prepared, samples, list(rounds), ledger, chapters),
         sheets=[Sheet(round, path.stem, sheet_uri(path.read_bytes())) for path in sheets],
         gates={name: read_json(gates / f"{name}.json") for name in rounds},
-        rejected=read_table(prepared / "rejected.parquet", columns=["name", "reason"]).to_pylist(),
+        rejected=Rejected(rejected.slice(0, FILES_SHOWN).to_pylist(), rejected.num_rows),
         leaks=read_leaks(prepared, samples, limit=at_most[0]),
         prepared=prepared.as_posix(),
         evidence_shown=params.evidence,
     )
     html = render(report)
     write_bytes(page, html)
+    write_bytes(classes, balance_csv(balance).encode())
     print(f"report: {page}, {len(html) / 2**20:.1f} MB, {len(shown_verdicts(chapters))} verdicts shown")
 
 
@@ -123,7 +129,8 @@ def _known(
     known: dict[str, Known] = {}
     for folder, samples in datasets:
         wanted = (cards | witnesses) - known.keys()
-        rows = {row["id"]: row for row in samples.to_pylist() if row["id"] in wanted}
+        there = samples.filter(pc.is_in(samples["id"], pa.array(sorted(wanted), pa.string())))
+        rows = {row["id"]: row for row in there.to_pylist()}
         pictures = both_sizes(folder, cards & rows.keys(), witnesses & rows.keys(), at_most=at_most)
         known |= {one: _as_known(row, *pictures[one]) for one, row in rows.items()}
     return known
@@ -144,15 +151,19 @@ def _plane(
 ) -> Plane:
     """The plane of the round that an embeddings table belongs to, of the images delivered."""
     embeddings = read_table(path, columns=["id", "x", "y"])
-    ids = set(embeddings["id"].to_pylist())
-    delivered = {identifier: label for identifier, label in labels_by_id(samples).items() if identifier in ids}
+    delivered = samples.filter(pc.is_in(samples["id"], combined(embeddings["id"])))
     earlier = [BEFORE, *rounds[: rounds.index(round_name)]]
-    before = fates(delivered, ledger.filter(pc.is_in(ledger["round"], pa.array(earlier, pa.string()))))
-    labels = {identifier: image.label or image.given for identifier, image in before.items()}
+    verdicts = ledger.select(["round", *STATE_COLUMNS])
+    came = verdicts.filter(pc.is_in(verdicts["round"], pa.array(earlier, pa.string())))
+    before = states(delivered["id"], delivered["label"], came)
     return report_plane(
         round_name,
         embeddings,
-        fate=fates(labels, ledger.filter(pc.equal(ledger["round"], round_name))),
+        images=states(
+            before.ids,
+            pc.coalesce(before.label, before.given),
+            verdicts.filter(pc.equal(verdicts["round"], round_name)),
+        ),
         pictures=lambda shown: pictures_of(prepared, shown, PIXELS, limit=PICTURE_BYTES),
         classes=class_names(samples),
         chapters=[chapter for chapter in chapters if chapter.round_name == round_name],

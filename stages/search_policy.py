@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from winnow.augmentation.balance import demand_pairs
 from winnow.augmentation.policy import Policy, within_limits
+from winnow.dataset.draws import some_of
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
@@ -45,11 +46,12 @@ from winnow.policy_search.label_check import LabelCheck, find_limits
 from winnow.policy_search.label_check_training import Check
 from winnow.policy_search.looks import negative_share, without_unseen_looks
 from winnow.policy_search.search import CURVE, Settings, search
-from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table
+from winnow.policy_search.sheet import TABLE, policy_sheet, policy_table, shown_on_sheet
 from winnow.representation.files import read_networks, with_folds
 from winnow.training.head import HeadProfile
 from winnow.training.network import INPUT_SIZE
 
+LOOKED_AT = 10_000  # images by which the share of negatives is measured at most
 TILE = 64  # pixels of a picture on the sheet
 INVERSION = "invert"  # checked even if it is not offered to the search, since augment also inverts copies
 
@@ -102,14 +104,15 @@ def main(
             "params.yaml: no class's label survives any of search_policy.search.operations, or no image shows their "
             "look; offer milder ones"
         )
-    images = inputs.small(dataset, ids, INPUT_SIZE)  # all that the critic sees
     losses, tried = np.empty((0, len(CURVE))), list[Trial]()
     if params.by == "fixed":
         found = replace(_candidates(params, check, kept, [params.fixed])[params.fixed], candidate=params.fixed)
     elif params.by == "judge" and not inputs.on_features:
         found, tried = _by_judge(params, check, inputs.images(dataset, ids), train, kept)  # as augment has them
     else:
-        found, losses = _by_critic(params, check, images, train, kept)
+        some = train.take(pa.array(some_of(np.arange(len(train)), params.search.most_images, params.seed)))
+        images = inputs.small(dataset, some["id"].to_pylist(), INPUT_SIZE)
+        found, losses = _by_critic(params, check, images, some, kept)
     final = within_limits(
         replace(found, operations=tuple(params.search.operations), limits=check.limits, cut=tuple(check.report))
     )
@@ -117,7 +120,10 @@ def main(
     write_csv(curve, ["step", *CURVE], rows)
     write_csv(trials, TRIALS, (trial.row() for trial in tried))
     write_csv(table, TABLE, policy_table(final))
-    write_bytes(sheet, policy_sheet(final, inputs.small(dataset, ids, TILE), column(train, "label"), seed=params.seed))
+    labels = column(train, "label")
+    shown = shown_on_sheet(labels, seed=params.seed)
+    small = inputs.small(dataset, [ids[row] for row in shown], TILE)
+    write_bytes(sheet, policy_sheet(final, small, labels[shown], seed=params.seed))
     write_json(policy, final.to_json())
     by = f"candidate {final.candidate}, " if final.candidate else ""
     kept_to = _summary(check, kept) if params.limits else "without limits"
@@ -184,7 +190,7 @@ def _label_check(
     checked = [*offered, *({INVERSION} - set(offered))]
     if inputs.on_features:
         found = find_limits_by_backbone(
-            train.to_pylist(),
+            train,
             labels,
             inputs.vectors(dataset, ids),
             classes,
@@ -199,8 +205,9 @@ def _label_check(
     else:
         images = inputs.small(dataset, ids, INPUT_SIZE)
         found = _by_networks(params, images, train, classes, checked, networks)
-    delivered = only_splits(only_source(samples), "train", "val")["id"].to_pylist()
-    share = negative_share(inputs.small(dataset, delivered, INPUT_SIZE))
+    delivered = only_splits(only_source(samples), "train", "val")["id"]
+    some = delivered.take(pa.array(some_of(np.arange(len(delivered)), LOOKED_AT, params.seed))).to_pylist()
+    share = negative_share(inputs.small(dataset, some, INPUT_SIZE))
     return without_unseen_looks(found, share=share, least=params.shown_look)
 
 

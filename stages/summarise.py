@@ -26,7 +26,7 @@ from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
 from winnow.evaluation.comparison import compare, mean_curves, read_arm
 from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.evaluation.contrasts import contrasts as contrasts_of
-from winnow.evaluation.detection import refine
+from winnow.evaluation.detection import COUNTED, refine
 from winnow.evaluation.intervals import gain_interval
 from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.fields import Seeds, Share, section
@@ -109,7 +109,7 @@ def main(
         truth=read_table(truth, columns=["id", "label", "noise"]),
         scores=read_table(scores, QUALITY_SCHEMA),
         signals=read_table(signals),
-        ledger=read_ledger(refined),
+        ledger=read_ledger(refined, COUNTED),
         prepare=read_json(prepare_metrics),
         estimates={path.parent.as_posix(): read_json(path) for path in estimates},
     )

@@ -24,11 +24,11 @@ import numpy as np
 from torch import Tensor
 
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
+from winnow.engine.jobs import run_jobs
 from winnow.model.inputs import read_inputs
 from winnow.pipeline.fields import Seed, section
 from winnow.pipeline.files import fresh_folder, write_bytes
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.pipeline.workers import run_jobs
 from winnow.representation.contrastive import Contrast, train_encoder
 from winnow.representation.ensemble import Ensemble, Learning, by_repeat, deal_source, members_of, train_members
 from winnow.representation.files import folds_by_id, with_folds, write_networks
@@ -95,7 +95,7 @@ def main(
         spaces = run_jobs(
             train_encoder,
             [(given, labels, one.members, params.contrast, one.seed) for one in members],
-            steps=len(members) * params.contrast.training.epochs,
+            steps=sum(params.contrast.training.epochs_on(int(one.members.sum())) for one in members),
             label="encoders: epochs",
         )
     learning = Learning(inputs.card, user, ensemble.network, head, finetune)

@@ -12,9 +12,9 @@ Reads   --dataset  dataset that came into the round, with splits train, val and 
         --classes  table of the ensemble: id, probability of each class
         --planted  table of the ensemble: label, probability of planted junk
         --user-signals  folder with the predictions and embeddings of the user's own model
-Writes  --scores   table: id, one column of removal effects (Eq. 2) per label-book id, min, mean, label_quality
-                   in [0, 1], score, the same under its former name, harm, and harm_p, its p-value; lower is worse in
-                   each
+Writes  --scores   table: id, one column of removal effects (Eq. 2) per label-book id, or where there are more than
+                   value.columns a class, min, mean, label_quality in [0, 1], score, the same under its former name,
+                   harm, and harm_p, its p-value; lower is worse in each
         --curve    csv: trajectory, epoch, mean training loss
         --influence  csv for a histogram: lower edge of a bin of `mean`, images in it
         --quality    csv for a histogram: the same of `label_quality`
@@ -33,25 +33,34 @@ from pydantic import Field
 from winnow.dataset.delivered import read_judged
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.samples import class_names, column, label_indices, only_splits
-from winnow.influence.harm import measure_harm
-from winnow.influence.head_valuation import value_head
+from winnow.engine.folders import folder_for_all
+from winnow.influence.columns import BookColumns, book_columns
+from winnow.influence.harm import Harm, measure_harm
+from winnow.influence.head_valuation import FeatureData
+from winnow.influence.parts import Effects
+from winnow.influence.spread import Members, Valuation, value_heads, value_networks
 from winnow.influence.trajectory import Sgd
-from winnow.influence.valuation import Plan, mean_effect, value_trajectory
+from winnow.influence.valuation import Data, Plan
 from winnow.model.inputs import Inputs, read_inputs
-from winnow.pipeline.fields import Batch, Epochs, Few, Seed, section
+from winnow.pipeline.fields import Batch, Count, Epochs, Few, NoneOrSteps, Seed, section
 from winnow.pipeline.files import Columns, write_csv, write_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.pipeline.workers import run_jobs
 from winnow.representation.support import Support, read_support
 from winnow.training.head import HeadProfile
 from winnow.transforms.views import Ranges
 
-Members = list[npt.NDArray[np.bool_]]
+Labels = npt.NDArray[np.int64]
+
 
 SCORES: Columns = {
     "id": (pa.string(), "of a train or val image"),
     "<label-book id>": (pa.float64(), "removal effect on that label-book image; below 0, removing lowers its loss"),
+    "class:<class>": (
+        pa.float32(),
+        "instead of these where the label book has more than `value.columns` images: the removal effect on the mean "
+        "loss of its images of the class",
+    ),
     "min": (pa.float64(), "lowest removal effect"),
     "mean": (pa.float64(), "mean removal effect"),
     "label_quality": (
@@ -76,6 +85,7 @@ class Params:
     # Run t leaves out fold t modulo folds, so that runs without a sample judge it too; 1: none leaves any out.
     folds: Few
     epochs: Epochs
+    most_steps: NoneOrSteps  # updates; many images train for fewer epochs, at least 1. 0: no limit
     batch: Batch
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)]  # weight of the newest batch in the running statistics
     sgd: Sgd
@@ -85,6 +95,8 @@ class Params:
     influence_batch: Batch  # images at once; speed and memory alone depend on it
     # Of training and of checkpoint gradients; bfloat16 where that is faster.
     precision: Literal["float32", "bfloat16"]
+    columns: Count  # of effects, one a label-book image; where these are more, one a class
+    exact_classes: Count  # of heads: with more classes influence leaves out the curvature
 
     def __post_init__(self) -> None:
         if self.trajectories % self.folds:
@@ -95,6 +107,7 @@ class Params:
         """What every trajectory shares."""
         return Plan(
             epochs=self.epochs,
+            most_steps=self.most_steps,
             batch=self.batch,
             batch_norm_momentum=self.batch_norm_momentum,
             sgd=self.sgd,
@@ -104,14 +117,6 @@ class Params:
             influence_batch=self.influence_batch,
             bfloat16=self.precision == "bfloat16",
         )
-
-
-@dataclass(frozen=True)
-class Valuation:
-    """What both kinds of model give for the N suspects."""
-
-    effect: npt.NDArray[np.float64]  # (N, M) removal effects
-    curves: list[list[float]]  # by trajectory, mean training loss an epoch
 
 
 def main(
@@ -142,17 +147,12 @@ def main(
         )
     rng = np.random.default_rng(params.seed)
     labels, groups = label_indices(suspects), suspects["group"].to_pylist()
-    partitions = [
-        deal_folds(labels, groups, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
-    ]
-    alone = params.folds == 1  # as published: every run trains on all
-    members = [
-        (partitions[t // params.folds] != t % params.folds) | alone for t in range(params.trajectories)
-    ]  # (N,) each
-    if inputs.on_features:
-        valued = value_heads(params, head, inputs, dataset, suspects, book, members)
-    else:
-        valued = value_networks(params, inputs, dataset, suspects, book, members)
+    members = deal_members(params, labels, groups, rng)
+    columns = book_columns(
+        book["id"].to_pylist(), label_indices(book), class_names(samples), by_class=len(book) > params.columns
+    )
+    sides = Sides(dataset, suspects, book, columns)
+    valued = valuation(params, head, inputs, sides, members)
     if not np.isfinite(valued.effect).all():
         raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
     judged = only_splits(samples, "train", "val", "label_book")
@@ -161,60 +161,69 @@ def main(
     )
     rows = np.flatnonzero(column(judged, "split") != "label_book")  # the suspects, in their order
     label_quality = measured.quality(labels, rows, stop=support.stop)
-    columns = {identifier: valued.effect[:, j] for j, identifier in enumerate(book["id"].to_pylist())}
-    mean = valued.effect.mean(axis=1)
-    summary = {"min": valued.effect.min(axis=1), "mean": mean, "label_quality": label_quality}
-    # `score` is what label_quality was called before; it stays for one release.
-    table = {"id": suspects["id"].combine_chunks(), **columns, **summary, "score": label_quality}
-    harm = measure_harm(valued.effect, labels, rng=rng)
-    table |= {"harm": harm.score, "harm_p": harm.p}
-    write_table(scores, pa.table(table))
+    table = scores_table(suspects, columns, valued.effect, label_quality, measure_harm(valued.effect, labels, rng=rng))
+    write_table(scores, table)
     epochs = [(t, epoch, f"{loss:.6g}") for t, one in enumerate(valued.curves) for epoch, loss in enumerate(one, 1)]
     write_csv(curve, ["trajectory", "epoch", "training_loss"], epochs)
-    write_histogram(influence, "effect", mean)
+    write_histogram(influence, "effect", table["mean"].to_numpy())
     write_histogram(quality, "label_quality", label_quality)
     print(
         f"value: {len(suspects)} images valued on {len(book)} of the label book by {params.trajectories} trajectories"
     )
 
 
-def value_networks(
-    params: Params, inputs: Inputs, dataset: Path, suspects: pa.Table, book: pa.Table, members: Members
-) -> Valuation:
-    """By whole networks, the competition's."""
-    plan = params.plan
-    data = (
-        inputs.images(dataset, suspects["id"].to_pylist()),
-        label_indices(suspects),
-        inputs.images(dataset, book["id"].to_pylist()),
-        label_indices(book),
-    )
-    classes = len(class_names(suspects))
-    jobs = [(*data, one, classes, plan, params.seed + 1 + t) for t, one in enumerate(members)]
-    steps = params.trajectories * params.epochs * (2 if plan.replay else 1)
-    valued = run_jobs(value_trajectory, jobs, steps=steps, label="value: epochs")
-    return Valuation(mean_effect(valued), [one.curve for one in valued])
-
-
-def value_heads(
-    params: Params,
-    head: HeadProfile,
-    inputs: Inputs,
-    dataset: Path,
-    suspects: pa.Table,
-    book: pa.Table,
-    members: Members,
-) -> Valuation:
-    """By heads on the backbone's features."""
-    features, trusted = (inputs.vectors(dataset, side["id"].to_pylist()) for side in (suspects, book))
-    labels, book_labels = label_indices(suspects), label_indices(book)
-    classes = len(class_names(suspects))
-    jobs = [
-        (features, labels, trusted, book_labels, one, classes, head, params.seed + 1 + t)
-        for t, one in enumerate(members)
+def deal_members(params: Params, labels: Labels, groups: list[str], rng: np.random.Generator) -> Members:
+    """(N,) of each trajectory: the images that it is trained on."""
+    partitions = [
+        deal_folds(labels, groups, folds=params.folds, rng=rng) for _ in range(params.trajectories // params.folds)
     ]
-    valued = run_jobs(value_head, jobs, steps=params.trajectories * head.epochs, label="value: epochs")
-    return Valuation(mean_effect(valued), [one.curve for one in valued])
+    alone = params.folds == 1  # as published: every run trains on all
+    return [(partitions[t // params.folds] != t % params.folds) | alone for t in range(params.trajectories)]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is valued, and on what."""
+
+    dataset: Path
+    suspects: pa.Table
+    book: pa.Table
+    columns: BookColumns
+
+
+def valuation(params: Params, head: HeadProfile, inputs: Inputs, sides: Sides, members: Members) -> Valuation:
+    """By heads on features, or by whole networks on images."""
+    suspects, book = sides.suspects, sides.book
+    labels, book_labels, classes = label_indices(suspects), label_indices(book), len(class_names(suspects))
+    ids, book_ids = suspects["id"].to_pylist(), book["id"].to_pylist()
+    with folder_for_all() as folder:  # for what the workers leave
+        if inputs.on_features:
+            vectors, trusted = inputs.vectors(sides.dataset, ids), inputs.vectors(sides.dataset, book_ids)
+            on_features = FeatureData(vectors, labels, trusted, book_labels, sides.columns, classes)
+            exact = classes <= params.exact_classes
+            return value_heads(on_features, members, head, params.seed + 1, folder, exact=exact)
+        images, shown = inputs.images(sides.dataset, ids), inputs.images(sides.dataset, book_ids)
+        data = Data(images, labels, shown, book_labels, sides.columns, classes)
+        return value_networks(data, members, params.plan, params.seed + 1, folder)
+
+
+def scores_table(
+    suspects: pa.Table, columns: BookColumns, effect: Effects, quality: npt.NDArray[np.float64], harm: Harm
+) -> pa.Table:
+    """The table of scores."""
+    by_column = np.ascontiguousarray(effect.T)  # whose rows Arrow takes as they are
+    return pa.table(
+        {
+            "id": suspects["id"].combine_chunks(),
+            **dict(zip(columns.names, by_column, strict=True)),
+            "min": effect.min(axis=1).astype(np.float64),
+            "mean": effect.mean(axis=1, dtype=np.float64),
+            "label_quality": quality,
+            "score": quality,  # what label_quality was called before; it stays for one release
+            "harm": harm.score,
+            "harm_p": harm.p,
+        }
+    )
 
 
 def write_histogram(path: Path, name: str, values: npt.NDArray[np.float64]) -> None:

@@ -17,7 +17,8 @@ from bench.fuzz.inputs import CONTAINERS, IMAGES, Input
 from bench.fuzz.tables import TABLES
 from winnow.dataset.images import decode_stored
 from winnow.dataset.samples import sample_id
-from winnow.intake.ingest import REASONS, Sample, ingest
+from winnow.intake.ingest import REASONS, ingest
+from winnow.intake.sample import Sample
 from winnow.intake.source import check_source, open_source
 from winnow.pictures.decode import UnreadableError, quiet, suffix_of
 from winnow.pictures.pixel_hash import pixel_hash

@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from winnow.dataset.images import decode_stored, stored_images
 from winnow.dataset.samples import only_splits, read_samples
-from winnow.pipeline.workers import Tick
+from winnow.engine.jobs import Tick
 from winnow.training.network import INPUT_SIZE, pick_device
 from winnow.training.training import FixedInputs, Labelled, Profile, evaluate, train
 

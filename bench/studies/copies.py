@@ -32,12 +32,12 @@ from winnow.augmentation.policy_file import load_policy
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_source, read_samples
+from winnow.engine.jobs import run_jobs
 from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.intervals import accuracy_interval, gain_interval
 from winnow.model.learner import FixedLearner
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
-from winnow.pipeline.workers import run_jobs
 from winnow.training.training import Labelled, Profile
 from winnow.transforms.views import random_affine
 

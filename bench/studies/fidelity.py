@@ -29,9 +29,9 @@ from bench.timing import machine
 from stages.value import Params
 from winnow.dataset.images import read_images
 from winnow.dataset.samples import class_names, column, label_indices, only_splits, read_samples
+from winnow.engine.jobs import run_jobs
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
-from winnow.pipeline.workers import run_jobs
 
 RESULT = Path("build/fidelity.json")
 RESAMPLES = 1000

@@ -80,9 +80,9 @@ def judge(material: Material, incoming: Labels, candidate: Labels, seed: int) ->
     rows = material.trained
 
     def side(labels: Labels) -> Side:
-        return Side(Labelled(material.features[rows], labels[rows]), material.groups[rows])
+        return Side(Labelled(material.features[rows], labels[rows]), np.arange(len(rows)), material.groups[rows])
 
-    queried = Side(Labelled(material.features, incoming), material.groups)
+    queried = Side(Labelled(material.features, incoming), np.arange(len(incoming)), material.groups)
     learner = HeadLearner(load_params("head", HeadProfile))
     sides = {"incoming": side(incoming), "candidate": side(candidate)}
     right, folds = cross_fitted(params, sides, queried, material.classes, learner)

@@ -30,13 +30,13 @@ from bench.results_text import markdown_table
 from bench.studies.competition_trainer import Sets, originals, run_seed
 from bench.timing import machine
 from stages.judge import Params, read_task, read_test
+from winnow.engine.jobs import run_jobs
 from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.intervals import accuracy_interval, crossed_interval
 from winnow.model.inputs import read_inputs
 from winnow.model.learner import FixedLearner
 from winnow.pipeline.files import digest
 from winnow.pipeline.params import load_params
-from winnow.pipeline.workers import run_jobs
 from winnow.training.training import Labelled
 
 RESULT = Path("build/studies/original_pixels.jsonl")
@@ -72,7 +72,7 @@ def read_sets(run: Path, params: Params) -> dict[str, Sets]:
     prepared, test = data / "prepared", data / "test"
     tested, learner = read_test(inputs, test, run / "models" / "user"), FixedLearner(params.profiles[PROFILE])
     task = read_task(inputs, tested, PROFILE, learner, arm=prepared, test=test, most=params.max_images)
-    working = {"train": task.train, "val": task.val, "test": task.test}
+    working = {"train": task.train.read(), "val": task.val.read(), "test": task.test}
     folders = {"train": prepared, "val": prepared, "test": test}
     original = {split: Labelled(originals(folders[split], split), one.labels) for split, one in working.items()}
     return {

@@ -19,13 +19,14 @@ import numpy.typing as npt
 from bench.timing import machine
 from stages.judge import Params, read_task, read_test
 from winnow.backbone.card import read_card
+from winnow.engine.jobs import run_jobs
 from winnow.evaluation.comparison_table import interval_text
 from winnow.evaluation.intervals import accuracy_interval
+from winnow.model.answers import answers
 from winnow.model.inputs import read_inputs
-from winnow.model.learner import FixedLearner, answers
+from winnow.model.learner import FixedLearner
 from winnow.pipeline.files import write_json
 from winnow.pipeline.params import load_params
-from winnow.pipeline.workers import run_jobs
 from winnow.training.training import Profile
 
 RESULT = Path("build/studies/profiles.json")
@@ -55,7 +56,7 @@ def measure(params: Params, arm: Path, test: Path, profile: Profile, seeds: list
     inputs, learner = read_inputs(MODEL, PIXELS, FEATURES), FixedLearner(profile)
     tested = read_test(inputs, test, USER)
     task = read_task(inputs, tested, "varied", learner, arm=arm, test=test, most=params.max_images)
-    jobs = [(task.train, task.val, task.test, len(task.classes), learner, seed) for seed in seeds]
+    jobs = [(task.train.read(), task.val.read(), task.test, len(task.classes), learner, seed) for seed in seeds]
     steps = len(seeds) * profile.epochs_on(len(task.train.labels))
     return np.stack(run_jobs(answers, jobs, steps=steps, label=f"profiles: {arm.name}: epochs"))
 

@@ -5,6 +5,7 @@ very change that E_ij predicts. Order, views, first weights and batch statistics
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.value import Params
-from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay
+from winnow.influence.book_gradients import Book
+from winnow.influence.columns import book_columns
+from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay, reading_of
 from winnow.influence.trajectory import Run, Trajectory, train
 from winnow.training.network import centre_views, quick_statistics
 
@@ -34,16 +37,18 @@ class Subset:
     classes: int
 
     @property
-    def book(self) -> tuple[Tensor, Tensor]:
-        """The label book as tensors."""
-        return _planes(self.trusted), torch.tensor(self.trusted_labels)
+    def book(self) -> Book:
+        """The label book, a column an image."""
+        names = [str(number) for number in range(len(self.trusted))]
+        columns = book_columns(names, self.trusted_labels, [], by_class=False)
+        return Book(_planes(self.trusted), torch.tensor(self.trusted_labels), columns)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What a whole run says."""
 
-    effects: dict[str, Array]  # by method, (N, M) removal effects
+    effects: dict[str, npt.NDArray[np.floating]]  # by method, (N, M) removal effects
     losses: Array  # (M,) of the label book at the end
 
 
@@ -51,11 +56,14 @@ def predict(subset: Subset, params: Params, seed: int, tick: Tick) -> Prediction
     """Train on everything and value every sample; ticks once an epoch, twice in all."""
     run = _run(subset, params, seed, weights=None)
     trajectory = train(run, tick=tick)
-    by_checkpoints = functools.partial(influence_by_checkpoints, run, trajectory, *subset.book)
+    reading, book = reading_of(run, trajectory), subset.book
+    by_checkpoints = functools.partial(
+        influence_by_checkpoints, run, reading, book, run.members, batch=params.influence_batch, tick=lambda: None
+    )
     effects = {
-        "checkpoints": by_checkpoints(batch=params.influence_batch, bfloat16=False),
-        "checkpoints, bfloat16": by_checkpoints(batch=params.influence_batch, bfloat16=True),
-        "replay": influence_by_replay(run, trajectory, *subset.book, tick=tick),
+        "checkpoints": by_checkpoints(bfloat16=False),
+        "checkpoints, bfloat16": by_checkpoints(bfloat16=True),
+        "replay": influence_by_replay(run, reading, book, range(len(book.columns)), tick=tick),
     }
     return Prediction(effects, _book_losses(run, trajectory, subset))
 
@@ -80,7 +88,7 @@ def _run(subset: Subset, params: Params, seed: int, *, weights: Tensor | None) -
         views=params.views,
         epochs=params.epochs,
         batch=params.batch,
-        checkpoint_epochs=params.checkpoint_epochs,
+        checkpoint_steps=params.checkpoint_epochs * math.ceil(len(subset.labels) / params.batch),
         seed=seed,
         bfloat16=params.precision == "bfloat16",
         weights=weights,
@@ -89,10 +97,11 @@ def _run(subset: Subset, params: Params, seed: int, *, weights: Tensor | None) -
 
 @torch.inference_mode()
 def _book_losses(run: Run, trajectory: Trajectory, subset: Subset) -> Array:
-    pixels, labels = subset.book
+    book = subset.book
     model = trajectory.model(run).eval()
-    losses: Array = functional.cross_entropy(model(centre_views(pixels)), labels, reduction="none").double().numpy()
-    return losses
+    losses = functional.cross_entropy(model(centre_views(book.images)), book.labels, reduction="none")
+    found: Array = losses.double().numpy()
+    return found
 
 
 def _planes(images: npt.NDArray[np.uint8]) -> Tensor:

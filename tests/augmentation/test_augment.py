@@ -226,15 +226,21 @@ def test_a_set_that_is_balanced_already_is_handed_on(tmp_path: Path) -> None:
         assert read_samples(folder).equals(read_samples(dataset))
 
 
-def test_refusals_come_before_anything_is_written(source: Path, tmp_path: Path) -> None:
-    too_small = replace(PARAMS, budget=11)
-    with pytest.raises(UserError, match=r"^params.yaml: augment.budget is 11, .* raise it to 12 or more$"):
-        augment(tmp_path / "small", source, too_small)
+def test_a_source_that_has_as_much_as_the_budget_is_passed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "set", {"train": 10, "val": 3})
+    folders = augment(tmp_path / "out", dataset, replace(PARAMS, seed=0, budget=10, inverted_share=0.5))
+    for folder in folders.values():
+        assert read_samples(folder).equals(read_samples(dataset))
+    assert "no copies: 3 to 4 training images in 3 classes, as augment.budget allows" in capsys.readouterr().out
+
+
+def test_a_refusal_comes_before_anything_is_written(source: Path, tmp_path: Path) -> None:
     unknown = {**POLICY, "operations": ["shear_x", "wobble"]}
     with pytest.raises(UserError, match="wobble"):
         augment(tmp_path / "unknown", source, policy=unknown)
-    for folder in ("small", "unknown"):
-        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == ["model.json", "policy.json"]
+    assert sorted(path.name for path in (tmp_path / "unknown").iterdir()) == ["model.json", "policy.json"]
 
 
 # --- copies -------------------------------------------------------------------------------------------------------

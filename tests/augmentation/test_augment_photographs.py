@@ -47,7 +47,7 @@ def test_every_copy_has_the_features_of_its_picture(inputs: dict[str, Path], tmp
     for folder, stages in ((arms["by_random"], ["augment"]), (edges, ["augment", "augment_edge_cases"])):
         stores = [ArrayStore(folder / "features" / stage) for stage in stages]
         ids = [row["id"] for row in copies_in(folder)]
-        assert sorted(one for store in stores for one in store.places) == sorted(ids)
+        assert sorted(one for store in stores for one in store.ids) == sorted(ids)
         for one, content in stored_images(folder, ids).items():
             pixels = decode(content, max_pixels=10**6)
             expected = ((pixels / 255 - np.array(CARD.mean)) / np.array(CARD.std)).mean(axis=(0, 1))
@@ -67,7 +67,7 @@ def test_inverted_copies_fill_up_to_the_multiple_as_far_as_an_image_may_be_copie
     made = [row for row in copies_in(tmp_path / "filled") if row["origin"] == "inversion"]
     assert made
     assert all(row["operations"] == '[{"operation": "invert", "magnitude": 1.0}]' for row in made)
-    assert set(ArrayStore(tmp_path / "filled/features/augment_inversion").places) == {row["id"] for row in made}
+    assert set(ArrayStore(tmp_path / "filled/features/augment_inversion").ids) == {row["id"] for row in made}
     assert most_of_one(tmp_path / "filled") == 12
 
 

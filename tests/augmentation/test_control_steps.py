@@ -155,7 +155,7 @@ def test_the_same_parents_are_copied_equally_often_by_other_operations(tmp_path:
         assert read_samples(folder).slice(0, len(source)).equals(source)
     if maker is photographs:
         ids = sorted(row["id"] for row in mine)
-        assert sorted(ArrayStore(made / "features/control_steps").places) == ids == sorted(stored_images(made, ids))
+        assert sorted(ArrayStore(made / "features/control_steps").ids) == ids == sorted(stored_images(made, ids))
     steps = [(row["label"], step) for row in mine for step in json.loads(row["operations"])]
     assert {step["operation"] for _, step in steps} == {"shear_x", "rotate", "gaussian_noise"}  # all but the refused
     assert {step["operation"] for row in theirs for step in json.loads(row["operations"])} == {"shear_x", "rotate"}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.clean import clean_of
 from bench.junk import PHOTOGRAPH_JUNK, SMALL_JUNK, encoded_like, one_colour
-from bench.plant import Shares, clean_of, plant, plant_names, plant_source
+from bench.plant import Shares, plant, plant_names, plant_source
 from tests.support.sources import encoded, make_folder, make_zip
 from winnow.intake.source import open_source
 from winnow.pictures.decode import decode

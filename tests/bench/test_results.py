@@ -18,6 +18,7 @@ from bench.results import (
     README,
     README_RECORD,
     REFINEMENT,
+    SCALE,
     read_records,
     results_page,
     with_table,
@@ -40,8 +41,8 @@ def committed(path: Path) -> dict[str, Any]:
 
 
 def test_the_page_is_what_the_metrics_give() -> None:
-    peers, fuzz = (committed(path) if (ROOT / path).exists() else None for path in (PEERS, FUZZ))
-    page = results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT), peers=peers, fuzz=fuzz)
+    more = {path.stem: committed(path) if (ROOT / path).exists() else None for path in (PEERS, FUZZ, SCALE)}
+    page = results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT), **more)
     assert (ROOT / PAGE).read_text(encoding="utf-8") == page, "run `make results` and commit what it writes"
 
 

@@ -125,3 +125,17 @@ def test_scores_of_other_images_are_refused(folder: Path) -> None:
     pq.write_table(table.drop_columns(["y"]), folder / "scores.parquet")
     with pytest.raises(UserError, match="has no column y; run `dvc repro`"):
         run(folder, votes=1)
+
+
+def test_of_a_large_label_book_classes_vote_and_are_shown_by_an_image(folder: Path) -> None:
+    table = pq.read_table(folder / "scores.parquet")
+    effect = pa.array([EFFECT[one][1] for one in table["id"].to_pylist()], pa.float32())
+    pq.write_table(table.drop_columns(["x", "y"]).append_column("class:k", effect), folder / "scores.parquet")
+    verdicts = {row["id"]: row for row in run(folder, votes=1)}
+    assert {one for one, row in verdicts.items() if row["action"] == "drop"} == {"c", "d"}
+    assert verdicts["c"]["reason"] == "harms 1 class of the label book beyond min + std"
+    assert verdicts["c"]["evidence"] == ["x"]
+    assert verdicts["a"]["reason"] == "harms no class of the label book beyond min + std"
+    pq.write_table(table.drop_columns(["x", "y"]).append_column("class:other", effect), folder / "scores.parquet")
+    with pytest.raises(UserError, match="has no column class:k; run `dvc repro`"):
+        run(folder, votes=1)

@@ -30,6 +30,7 @@ from winnow.commands.presets import preset_changes
 from winnow.dataset.samples import read_samples
 from winnow.evaluation.gate import Decision
 from winnow.evaluation.intervals import Interval
+from winnow.influence import spread
 from winnow.pipeline.params import load_params, read_params
 from winnow.policy_search.search import Duel
 from winnow.representation.contrastive import contrastive_loss
@@ -74,7 +75,7 @@ def test_one_trajectory_trains_on_every_image_as_it_is_and_takes_each_gradient_w
         seen.extend(jobs)
         raise StoppedError
 
-    monkeypatch.setattr(value, "run_jobs", stop)
+    monkeypatch.setattr(spread, "run_jobs", stop)
     dataset = make_dataset(tmp_path / "set", {"train": 12, "val": 6, "label_book": 3})
     written = {name: tmp_path / name for name in ("scores", "curve", "influence", "quality")}
     inputs = competition_inputs(tmp_path, "model", "pixels", "features", "user_signals")
@@ -83,10 +84,11 @@ def test_one_trajectory_trains_on_every_image_as_it_is_and_takes_each_gradient_w
         value.main(
             section("value", file), HEAD, SUPPORT, dataset=dataset, delivered=dataset, **inputs, **judged, **written
         )
-    ((images, _, _, _, members, _, plan, _),) = seen
-    assert len(images) == 18
+    ((data, members, plan, *_),) = seen
+    assert len(data.images) == 18
     assert members.all()
     assert plan.replay
+    assert plan.epochs_on(10**6) == plan.epochs
     assert set(vars(plan.views).values()) == {0.0}
 
 

@@ -6,15 +6,13 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
-from tests.support.inputs import competition_card
 from tests.support.processes import on_a_full_disk
-from winnow.commands import checks, edited_params
+from winnow.commands import edited_params
 from winnow.commands.checks import check_classes, check_overrides, check_params
 from winnow.commands.edited_params import changed_params, restore_params
 from winnow.commands.run import (
@@ -25,7 +23,7 @@ from winnow.commands.run import (
     unrolled,
 )
 from winnow.pipeline.messages import UserError
-from winnow.pipeline.params import load_params, read_params
+from winnow.pipeline.params import read_params
 
 PARAMS = (ROOT / "params.yaml").read_bytes()
 
@@ -276,27 +274,10 @@ def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Pat
         overrides.write_text(f"sample,action,label,by,note\n{rows}")
         return overrides
 
-    model = competition_card(tmp_path)
-    check_classes(enough, say(""), model)
+    check_classes(enough, say(""))
     with pytest.raises(UserError, match="class iii has 1 training images; 2 are the least"):
-        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""), model)
+        check_classes(make_dataset(tmp_path / "few", {"train": 5, "val": 3}), say(""))
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: leaves 1 train image of class 'i', 2 must stay"):
-        check_classes(enough, say("train/i/0.png,drop\n"), model)
+        check_classes(enough, say("train/i/0.png,drop\n"))
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
-        check_classes(enough, say("train/i/1.png,drop\n"), model)
-
-
-def test_validation_images_that_will_be_trained_on_count_before_any_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Six training images a class are within the budget of eight; ten of twenty validation images come to them."""
-
-    def few(name: str, kind: Any) -> Any:
-        return 24 if name == "augment.budget" else load_params(name, kind)
-
-    monkeypatch.setattr(checks, "load_params", few)
-    (tmp_path / "decided.csv").write_text("sample,action,label,by,note\n")
-    given = tmp_path / "decided.csv", competition_card(tmp_path)
-    check_classes(make_dataset(tmp_path / "small", {"train": 18, "val": 30}), *given)
-    with pytest.raises(UserError, match=r"augment\.budget is 24, .* class i has 16 already"):
-        check_classes(make_dataset(tmp_path / "large", {"train": 18, "val": 60}), *given)
+        check_classes(enough, say("train/i/1.png,drop\n"))

@@ -1,9 +1,12 @@
 """Arrays by id: what is written is read back, equal content is one file, and damage is named."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from winnow.dataset.arrays import ArrayStore, gather, write_rows
 from winnow.pipeline.messages import UserError
@@ -23,6 +26,24 @@ def test_rows_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(gather([store, other], ["c", "d", "a", "c"], where=tmp_path), ROWS[[2, 3, 0, 2]])
     assert isinstance(store.row("a"), np.memmap)
     assert "d" not in store
+
+
+@given(st.lists(st.integers(0, 11), max_size=30), st.integers(1, 5))
+def test_gathering_by_files_is_taking_row_after_row(wanted: list[int], most: int) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (12, 3), dtype=np.uint8)
+    ids = [f"{number:x}" for number in range(12)]
+    with tempfile.TemporaryDirectory() as place:
+        stores = []
+        for number, some in enumerate((range(7, -1, -1), range(5, 12))):  # three ids are in both, with other rows
+            folder = Path(place, str(number))
+            starts = range(0, len(some), most)
+            parts = [([ids[n] for n in some[s : s + most]], rows[list(some[s : s + most])] + number) for s in starts]
+            write_rows(folder, parts)
+            stores.append(ArrayStore(folder))
+        names = [ids[number] for number in wanted]
+        slow = [next(store for store in stores if name in store).row(name) for name in names]
+        found = gather(stores, names, where=Path(place))
+        assert found.tolist() == [row.tolist() for row in slow]
 
 
 def test_equal_rows_are_equal_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Folds: even over classes, none empty, and equal images together, in every stage that deals any."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,57 @@ def test_a_class_filed_twice_is_dealt_as_if_once() -> None:
     twice = deal_folds(np.repeat(labels, 2), [*np.repeat(different(15), 2)], folds=3, rng=np.random.default_rng(1))
     assert sorted(np.bincount(twice[:18])) == [6, 6, 6]
     assert (twice[::2] == twice[1::2]).all()
+
+
+def test_the_parts_of_a_class_are_cut_in_the_order_of_a_seeded_hash() -> None:
+    """Against the slow definition, without classes that share groups."""
+    labels = np.random.default_rng(0).integers(0, 3, 50)
+    names = different(50)
+    folds = deal_folds(labels, names, folds=4, rng=np.random.default_rng(7))
+    salt = int(np.random.default_rng(7).integers(2**63))
+    for number in range(3):
+        own = [row for row in range(50) if labels[row] == number]
+        own.sort(key=lambda row: hashlib.blake2b(f"{salt} {names[row]}".encode(), digest_size=8).digest())
+        assert [folds[row] for row in own] == [(rank * 4 // len(own) + number) % 4 for rank in range(len(own))]
+
+
+def dealt_at_random(labels: np.ndarray, groups: list[str], folds: int, rng: np.random.Generator) -> np.ndarray:
+    """As folds were dealt before: the images of a class in a random order, in turn."""
+    fold_of: dict[str, int] = {}
+    for label in np.unique(labels):
+        for row in rng.permutation(np.flatnonzero(labels == label)).tolist():
+            fold_of.setdefault(groups[row], len(fold_of) % folds)
+    return np.array([fold_of[group] for group in groups])
+
+
+def test_few_images_change_their_fold_where_one_in_a_hundred_is_new() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 10, 2020)
+    names = [f"{number:016x}" for number in rng.integers(0, 1900, 2020)]  # some groups of several
+    first = {one: int(label) for one, label in zip(names[::-1], labels[::-1].tolist(), strict=True)}
+    labels = np.array([first[one] for one in names])
+    shares = {}
+    for how, deal in (
+        ("hash", lambda some, own: deal_folds(some, own, folds=4, rng=np.random.default_rng(0))),
+        ("random", lambda some, own: dealt_at_random(some, own, 4, np.random.default_rng(0))),
+    ):
+        before, after = deal(labels[20:], names[20:]), deal(labels, names)
+        shares[how] = float((after[20:] != before).mean())
+    assert shares["hash"] < 0.03
+    assert shares["random"] > 0.6
+    folds = deal_folds(labels, names, folds=4, rng=np.random.default_rng(0))
+    groups_in = [len({one for one, own in zip(names, folds, strict=True) if own == fold}) for fold in range(4)]
+    assert max(groups_in) - min(groups_in) <= 10  # one a class
+
+
+def test_another_seed_deals_other_folds_and_the_order_of_the_images_does_not_matter() -> None:
+    labels, names = np.arange(60) % 3, different(60)
+    once = deal_folds(labels, names, folds=3, rng=np.random.default_rng(0))
+    other = deal_folds(labels, names, folds=3, rng=np.random.default_rng(1))
+    assert (once != other).mean() > 0.4
+    order = np.random.default_rng(5).permutation(60)
+    again = deal_folds(labels[order], [names[row] for row in order], folds=3, rng=np.random.default_rng(0))
+    assert np.array_equal(again, once[order])
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,25 @@
 """Datasets on disk: shards handed on, pixels exact, damage named."""
 
+import io
 import re
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from tests.support.datasets import damage
 from tests.support.inputs import no_pixels
 from winnow.dataset import images as stored
-from winnow.dataset.images import decode_stored, encode_png, read_images, write_dataset
+from winnow.dataset.images import decode_stored, encode_jpeg, encode_png, read_images, write_dataset
 from winnow.dataset.samples import class_names, label_indices, only_splits, read_samples, sample_id, samples_table
+from winnow.pictures.decode import suffix_of
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 
@@ -53,6 +61,59 @@ def test_images_come_in_the_order_asked_for_across_shards(tmp_path: Path, monkey
     assert len(list((tmp_path / "d/images").glob("*.parquet"))) == 3
     got = read_images(tmp_path / "d", [ids[4], ids[0], ids[3]], no_pixels(tmp_path))
     np.testing.assert_array_equal(got, np.stack([pixels(4), pixels(0), pixels(3)]))
+
+
+def several_pictures() -> bytes:
+    sink = io.BytesIO()
+    one, other = (Image.fromarray(pixels(number, 3)) for number in (1, 2))
+    one.save(sink, "MPO", save_all=True, append_images=[other])
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [encode_png(pixels(0)), encode_jpeg(pixels(0)), encode_jpeg(pixels(1, 3)), several_pictures()],
+    ids=["PNG", "grey JPEG", "JPEG", "several JPEGs"],
+)
+def test_a_stored_image_has_the_suffix_of_its_format(tmp_path: Path, content: bytes) -> None:
+    write_dataset(tmp_path / "d", samples_table([row("a1")], ["a"]), images=[("a1", content)])
+    (shard,) = (tmp_path / "d/images").glob("*.parquet")
+    assert pq.read_table(shard)["image"][0]["path"].as_py() == f"a1{suffix_of(content)}"
+
+
+@given(st.integers(0, 2**32), st.integers(0, 39))
+def test_a_new_image_changes_its_shard_alone(seed: int, place: int) -> None:
+    """Beside it, the next shards until one ends where one ended before: here at the next of the old ends."""
+    ids = [f"{n:016x}" for n in np.random.default_rng(seed).integers(0, 2**62, 41).tolist()]
+    new, old = ids[place], [one for one in ids if one != ids[place]]
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(stored, "ENDS_ROWS", 5):
+        shards = []
+        for name, some in (("old", old), ("new", [*old[:place], new, *old[place:]])):
+            write_dataset(Path(folder, name), samples_table([], ["a"]), images=((one, PICTURE) for one in some))
+            files = Path(folder, name, "images").glob("*.parquet")
+            shards.append({tuple(pq.read_table(file)["id"].to_pylist()) for file in files})
+    before, after = shards
+    assert sorted(one for shard in after for one in shard) == sorted(ids)
+    assert len(before - after) <= 1  # the shard that it comes into
+    assert len(after - before) <= 2  # which it may end
+
+
+PICTURE = encode_png(pixels(0))
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
+def test_shards_are_bounded_where_no_image_ends_one(sizes: list[int]) -> None:
+    contents = [(f"{number:016x}", PICTURE[:8].ljust(8 + size, b"x")) for number, size in enumerate(sizes)]
+    bounds = mock.patch.multiple(stored, SHARD_ROWS=4, SHARD_BYTES=100, ENDS_ROWS=2**40, ENDS_BYTES=2**60)
+    with tempfile.TemporaryDirectory() as folder, bounds:
+        write_dataset(Path(folder, "d"), samples_table([], ["a"]), images=contents)
+        shards = [pq.read_table(file).to_pylist() for file in Path(folder, "d/images").glob("*.parquet")]
+    written = sorted((row["id"], row["image"]["bytes"]) for shard in shards for row in shard)
+    assert written == contents
+    for shard in shards:
+        assert len(shard) <= 4
+        assert len(shard) == 1 or sum(len(row["image"]["bytes"]) for row in shard) <= 100
+    assert len(shards) <= 1 + 2 * sum(8 + size for size in sizes) // 100 + len(sizes) // 4  # none is cut too early
 
 
 def test_a_single_colour_image_makes_the_batch_colour(tmp_path: Path) -> None:
@@ -100,8 +161,6 @@ def test_missing_pixels_are_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_a_broken_and_a_foreign_table_say_what_to_do(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     with pytest.raises(UserError, match=r"samples.parquet is missing; run `dvc repro`"):
         read_samples(tmp_path)
     (tmp_path / "samples.parquet").write_bytes(b"nonsense")

@@ -2,14 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.evaluation.detection import against_truth, count_actions, ranking_against_truth
-from winnow.verdicts.fates import Fate, fates
+from winnow.evaluation.detection import against_truth, count_actions, ranking_against_truth, refine
 from winnow.verdicts.ledger import VERDICT_SCHEMA
+from winnow.verdicts.states import States, states
 
 LABELS = ["i", "ii", "iii"]
 
@@ -23,15 +24,28 @@ def verdicts(*rows: tuple[str, str, str | None]) -> pa.Table:
     return pa.Table.from_pylist(fields, schema=VERDICT_SCHEMA)
 
 
+def texts(*values: str | None) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+def of(given_labels: dict[str, str], table: pa.Table) -> States:
+    """What the verdicts make of the images."""
+    return states(texts(*given_labels), texts(*given_labels.values()), table)
+
+
+def judged(image: tuple[str, str | None], truth: str | None) -> dict[str, float | int]:
+    """The figures of one image, its label as delivered and now."""
+    return against_truth(States(texts("a"), texts(image[0]), texts(image[1])), texts(truth))
+
+
 def test_by_hand() -> None:
     given_labels = {"a": "i", "b": "i", "c": "ii", "d": "ii", "e": "iii", "f": "iii"}
-    truth = {"a": "i", "b": "ii", "c": None, "d": "ii", "e": "i", "f": None}  # b, c, e, f are faults
+    truth = texts("i", "ii", None, "ii", "i", None)  # b, c, e, f are faults
     table = verdicts(("a", "drop", None), ("b", "relabel", "ii"), ("c", "drop", None), ("d", "keep", "ii"),
                      ("e", "relabel", "ii"), ("f", "keep", "iii"))  # fmt: skip
-    fate = fates(given_labels, table)
-    assert (fate["b"].given, fate["b"].label) == ("i", "ii")
-    assert (fate["c"].given, fate["c"].label) == ("ii", None)
-    assert against_truth(fate, truth) == {
+    images = of(given_labels, table)
+    assert images.label.to_pylist() == [None, "ii", None, "ii", "ii", "iii"]
+    assert against_truth(images, truth) == {
         "faults": 4,
         "touched": 4,  # a, b, c, e
         "precision": 3 / 4,
@@ -45,42 +59,59 @@ def test_by_hand() -> None:
 def test_the_last_word_counts() -> None:
     first = verdicts(("a", "relabel", "ii"), ("b", "relabel", "ii"), ("c", "relabel", "ii"), ("copy", "drop", None))
     second = verdicts(("a", "relabel", "i"), ("b", "drop", None), ("c", "keep", "ii"))
-    fate = fates({"a": "i", "b": "i", "c": "i"}, pa.concat_tables([first, second]))
-    assert {key: (image.given, image.label) for key, image in fate.items()} == {
-        "a": ("i", "i"),
-        "b": ("i", None),
-        "c": ("i", "ii"),
-    }
-    assert [image.touched for image in fate.values()] == [False, True, True]
+    images = of({"a": "i", "b": "i", "c": "i"}, pa.concat_tables([first, second]))
+    assert images.label.to_pylist() == ["i", None, "ii"]
+    assert images.touched.tolist() == [False, True, True]
+    assert (images.dropped.tolist(), images.relabelled.tolist()) == ([False, True, False], [False, False, True])
 
 
 def test_figures_that_would_divide_by_zero_are_left_out() -> None:
-    untouched, dropped = {"a": Fate("i", "i")}, {"a": Fate("i", None)}
-    assert against_truth(untouched, {}) == {}
-    assert against_truth(untouched, {"unknown": "i"}) == {}
-    assert against_truth(untouched, {"a": "i"}) == {"faults": 0, "touched": 0, "precision": 0.0}
-    assert against_truth(dropped, {"a": "i"}) == {"faults": 0, "touched": 1, "precision": 0.0}
+    assert against_truth(States(texts(), texts(), texts()), texts()) == {}
+    assert judged(("i", "i"), "i") == {"faults": 0, "touched": 0, "precision": 0.0}
+    assert judged(("i", None), "i") == {"faults": 0, "touched": 1, "precision": 0.0}
     nothing_found = {"faults": 1, "touched": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0}
-    assert against_truth(untouched, {"a": None}) == nothing_found
+    assert judged(("i", "i"), None) == nothing_found
 
 
 def test_junk_that_is_relabelled_is_found_but_not_right() -> None:
-    figures = against_truth({"a": Fate("i", "ii")}, {"a": None})
+    figures = judged(("i", "ii"), None)
     assert (figures["precision"], figures["recall"], figures["relabels_right"]) == (1, 1, 0)
 
 
 def test_ranking_by_hand() -> None:
-    given_labels = dict.fromkeys("abcde", "i")
-    truth = {"a": None, "b": "i", "c": "ii", "d": "i", "e": "i", "not scored": None}
-    # From the most harmful: a (fault), b, c (fault), then d and e. Of the 2 x 3 pairs one, (c, b), is the wrong way
-    # round. Precision is 1/1 at the first fault and 2/3 at the second.
-    score = {"a": -5.0, "b": -4.0, "c": -3.0, "d": 0.0, "e": 2.0, "no truth": -9.0}
-    assert ranking_against_truth(score, given_labels, truth) == {
+    # From the most harmful: a fault, a sound image, a fault, and two sound ones. Of the 2 x 3 pairs one is the wrong
+    # way round. Precision is 1/1 at the first fault and 2/3 at the second.
+    quality, faulty = np.array([0.0, -5.0, -4.0, -3.0, 2.0]), np.array([False, True, False, True, False])
+    assert ranking_against_truth(quality, faulty) == {
         "ranking_auc": pytest.approx(5 / 6),
         "ranking_average_precision": pytest.approx((1 + 2 / 3) / 2),
     }
-    assert ranking_against_truth(score, given_labels, {"a": "i", "b": "i"}) == {}
-    assert ranking_against_truth(score, given_labels, {}) == {}
+    assert ranking_against_truth(quality, np.zeros(5, bool)) == {}
+    assert ranking_against_truth(np.zeros(0), np.zeros(0, bool)) == {}
+
+
+def test_a_ranking_is_judged_by_the_images_of_which_it_and_the_truth_are_known() -> None:
+    """Not by those that people corrected before the first round, which were valued under another label."""
+    names = ["a", "b", "c", "d", "e", "unknown truth", "corrected", "unscored"]
+    decided = verdicts(("corrected", "relabel", "i")).to_pylist()
+    ledger = pa.Table.from_pylist([row | {"round": "r0", "stage": "decided"} for row in decided], schema=VERDICT_SCHEMA)
+    truth = {"a": None, "b": "i", "c": "ii", "d": "i", "e": "i", "corrected": "i", "unscored": None}
+    quality = {"a": -5.0, "b": -4.0, "c": -3.0, "d": 0.0, "e": 2.0, "unknown truth": -9.0, "corrected": -8.0, "x": 1.0}
+    figures = refine(
+        samples=pa.table({"id": names, "given_label": ["i"] * len(names)}),
+        truth=pa.table({"id": texts(*truth), "label": texts(*truth.values())}),
+        scores=pa.table({"id": list(quality), "label_quality": list(quality.values())}),
+        signals=pa.table({"id": ["c", "b", "a", "x"], "near": [0.5, 0.2, np.nan, 0.9]}),
+        ledger=ledger,
+        prepare={"rejected_total": 0, "leaks_total": 0},
+        estimates={},
+    )
+    assert figures["ranking_auc"] == pytest.approx(5 / 6)
+    assert figures["signals"]["near"]["ranking_auc"] == 0.0  # of b, sound, and c, a fault that it ranks above it
+    assert (figures["decisions"], figures["overridden"]) == (
+        {"before": 1, "at_end": 0},
+        {"keep": 0, "drop": 0, "relabel": 0},
+    )
 
 
 def test_an_unknown_action_is_refused() -> None:
@@ -119,12 +150,12 @@ def test_equals_the_reference(images: list[dict]) -> None:  # type: ignore[type-
         hits, found, faults = hits + (fault and touched), found + touched, faults + fault
         relabelled += touched and label is not None
         right += touched and label is not None and label == image["truth"]
-    fate = fates(
-        {str(number): image["given"] for number, image in enumerate(images)},
-        pa.concat_tables([verdicts(*s) for s in stages]),
+    known = {str(n): image for n, image in enumerate(images) if image["truth"] != "unknown"}
+    found_states = of(
+        {name: image["given"] for name, image in known.items()}, pa.concat_tables([verdicts(*s) for s in stages])
     )
-    truth = {str(n): image["truth"] for n, image in enumerate(images) if image["truth"] != "unknown"}
-    figures = against_truth(fate, truth)
+    truth = [image["truth"] for image in known.values()]
+    figures = against_truth(found_states, texts(*truth))
     assert bool(figures) == bool(truth)
     if truth:
         assert (figures["faults"], figures["touched"]) == (faults, found)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stages.gate import Params, main
+from stages.gate import Params, Side, cross_fitted, main
 from tests.support.datasets import make_dataset, no_overrides
 from tests.support.inputs import competition_inputs
 from tests.support.profiles import FINETUNE, HEAD
@@ -17,9 +17,10 @@ from winnow.dataset.images import read_images, write_dataset
 from winnow.dataset.samples import class_names, read_samples, samples_table
 from winnow.evaluation.gate import Decision, decide
 from winnow.evaluation.intervals import Interval
+from winnow.model.learner import FixedLearner
 from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
-from winnow.training.training import Profile
+from winnow.training.training import Labelled, Profile
 from winnow.verdicts.ledger import VERDICT_SCHEMA, read_ledger
 
 MARGIN = 0.03
@@ -266,6 +267,28 @@ def test_no_image_is_classified_by_a_model_that_has_seen_its_group(
     for trained, asked in seen:
         assert not {group_of[one] for one in trained} & {group_of[one] for one in asked}
     assert {one for _, asked in seen for one in asked} == set(group_of)
+
+
+def test_models_learn_from_as_many_images_as_their_updates_can_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def watched(_: object, jobs: list[Any], *, steps: int, label: str) -> list[np.ndarray]:
+        seen.extend(jobs)
+        assert steps == len(jobs)
+        return [np.zeros(len(job[3]), dtype=bool) for job in jobs]
+
+    monkeypatch.setattr("stages.gate.run_jobs", watched)
+    groups = np.array([f"{number // 2:016x}" for number in range(60)])
+    side = Side(Labelled(np.zeros((60, 4, 4, 1), np.uint8), np.arange(60) % 3), np.arange(60), groups)
+    params = replace(PARAMS, profile=replace(PARAMS.profile, most_steps=2, batch=5))
+    sides = {"incoming": side, "candidate": side.only(np.arange(60) < 50)}
+    cross_fitted(params, sides, side, 3, FixedLearner(params.profile))
+    assert len(seen) == 2 * 2 * 2  # repeats, folds, sides
+    for number, (_, given, _, asked, *_) in enumerate(seen):
+        assert len(given) == len(set(given.tolist())) == 10
+        assert not set(groups[given]) & set(groups[asked])
+        assert number % 2 == 0 or given.max() < 50
+    assert len({tuple(given.tolist()) for _, given, *_ in seen[::2]}) == 4  # anew for every fold
 
 
 def test_too_few_images_for_the_folds_are_told(tmp_path: Path) -> None:

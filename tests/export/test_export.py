@@ -23,9 +23,7 @@ from winnow.pipeline.messages import UserError
 HOSTILE = ["a/b", "..", "con", " x ", ".hidden", "test", "[ab]*", "名 é", "C# & co"]
 
 
-def export(
-    run: Run, *, max_images: int = 1000, name: str = "export", copies: Copies = "auto", model: str = COMPETITION
-) -> Path:
+def export(run: Run, *, name: str = "export", copies: Copies = "auto", model: str = COMPETITION) -> Path:
     """The export of a run whose first two suspects were valued, the second by two rounds."""
     for number, rows in enumerate((run.suspects[:2], run.suspects[1:2])):
         quality = {"id": [row["id"] for row in rows], "label_quality": [0.25 + number / 2] * len(rows)}
@@ -34,7 +32,6 @@ def export(
         run.path("data/refined"),
         run.path("data/prepared"),
         run.path(name),
-        max_images=max_images,
         copies=copies,
         model=model,
         scores=[run.path(f"scores-{number}.parquet") for number in (0, 1)],
@@ -148,24 +145,14 @@ def test_grey_stays_grey_among_coloured_ones(tmp_path: Path) -> None:
     assert set(modes.values()) == {"RGB"}
 
 
-def test_more_images_than_the_judge_allows_are_refused(run: Run) -> None:
-    count = len(files(export(run))) - 4  # the tables, the card and the metadata
-    export(run, max_images=count)
-    with pytest.raises(
-        UserError, match=rf"may hold {count - 1} images .*, got {count}; augment less \(augment.budget\)"
-    ):
-        export(run, max_images=count - 1)
-    export(run, max_images=1, model="timm:tf_efficientnet_lite0")  # the cap is the competition's
-
-
 def test_a_split_without_images_is_refused_and_a_class_without_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = make_dataset(tmp_path / "train-only", {"train": 4, "label_book": 3})
     with pytest.raises(UserError, match="no val images are left"):
-        exported(dataset, dataset, tmp_path / "export", max_images=10)
+        exported(dataset, dataset, tmp_path / "export")
     dataset = make_dataset(tmp_path / "gap", {"train": 6, "val": 2})
-    exported(dataset, dataset, tmp_path / "export", max_images=10)
+    exported(dataset, dataset, tmp_path / "export")
     told = capsys.readouterr().out
     assert "6 train and 2 val images" in told
     assert "export: warning: val has no image of class 'iii'; give its loader the other's class numbers" in told

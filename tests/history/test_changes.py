@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.history.changes import Augmented, Change, compare
+from winnow.history.changes import COLUMNS, Augmented, Change, compare
 from winnow.verdicts.ledger import PIPELINE, VERDICT_SCHEMA, VerdictRow
 
 Rows = list[dict[str, Any]]
@@ -49,6 +49,10 @@ def ledgers(draw: st.DrawFn) -> Rows:
             row |= {"support": draw(st.none() | st.floats(-1, 1)), "by": PIPELINE}
             rows.append(row | {"round": where[0], "stage": where[1], "reason": f"{where} says so"})
     return rows
+
+
+def samples(rows: Rows) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in COLUMNS]))
 
 
 def table(ledger: Rows) -> pa.Table:
@@ -104,7 +108,7 @@ def flat(change: Change) -> tuple[Any, ...]:
 
 @given(states(), states(), ledgers(), ledgers())
 def test_the_comparison_equals_its_definition(old: Rows, new: Rows, was: Rows, now: Rows) -> None:
-    changes = compare(old, new, table(was), table(now))
+    changes = compare(samples(old), samples(new), table(was), table(now))
     for kind, wanted in expected(old, new, was, now).items():
         got = [flat(change) for change in getattr(changes, kind)]
         assert len(got) == len(wanted)
@@ -132,8 +136,8 @@ def test_the_same_is_what_a_set_of_samples_says(old: Rows, new: Rows) -> None:
         last = {False: "split", True: "origin"}
         return {(r["id"], r["label"], r["parent"], r[last[r["parent"] is not None]]) for r in rows}
 
-    assert compare(old, new, NONE, NONE).same == (content(old) == content(new))
-    assert compare(old, list(reversed(old)), NONE, NONE).same
+    assert compare(samples(old), samples(new), NONE, NONE).same == (content(old) == content(new))
+    assert compare(samples(old), samples(list(reversed(old))), NONE, NONE).same
 
 
 def test_classes_come_in_natural_order() -> None:
@@ -141,7 +145,7 @@ def test_classes_come_in_natural_order() -> None:
         {"id": n, "name": n, "split": "train", "label": label, "origin": "random", "parent": "p"}
         for n, label in (("0", "a10"), ("1", "a9"))
     ]
-    assert compare(rows, rows, NONE, NONE).augmented == [
+    assert compare(samples(rows), samples(rows), NONE, NONE).augmented == [
         Augmented("a9", "random", 1, 1, 0, 0),
         Augmented("a10", "random", 1, 1, 0, 0),
     ]
@@ -158,7 +162,7 @@ def test_a_verdict_of_a_refused_round_explains_nothing() -> None:
             {**row, "round": "r2", "stage": "t", "action": "drop", "label_after": None, "reason": "third"},
         ]
     )
-    changes = compare([{**sample, "label": "a"}], [{**sample, "label": "b"}], NONE, ledger)
+    changes = compare(samples([{**sample, "label": "a"}]), samples([{**sample, "label": "b"}]), NONE, ledger)
     assert [change.verdict for change in changes.relabelled] == [
         VerdictRow("0", "r1", "s", "relabel", "a", "b", "first", 0.5, ("1",), PIPELINE)
     ]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from hypothesis import example, given
@@ -16,7 +17,7 @@ from markdown_it import MarkdownIt
 from tests.support.imports import ROOT
 from tests.support.workspace import Workspace
 from winnow.commands.diff import answer
-from winnow.history.changes import Change, Changes, compare
+from winnow.history.changes import COLUMNS, Change, Changes, compare
 from winnow.history.figures import FigureRow
 from winnow.history.markdown import as_markdown, code, link, shown_changes
 from winnow.pipeline.messages import UserError
@@ -79,6 +80,7 @@ def test_any_two_states_are_counted_as_sets_count_them(data: st.DataObject) -> N
         data.draw(st.dictionaries(st.integers(0, 12), st.tuples(labels, st.sampled_from(["train", "val"]))))
         for _ in range(2)
     ]
+    kind = pa.schema([(name, pa.string()) for name in COLUMNS])
     rows = [
         [
             {"id": f"{n}", "name": f"{n}.png", "split": split, "label": label, "origin": "source", "parent": None}
@@ -86,8 +88,9 @@ def test_any_two_states_are_counted_as_sets_count_them(data: st.DataObject) -> N
         ]
         for state in states
     ]
+    sides = [pa.Table.from_pylist(one, schema=kind) for one in rows]
     empty = VERDICT_SCHEMA.empty_table()
-    text = as_markdown("x", "y", "z", figures=[], changes=compare(rows[0], rows[1], empty, empty))
+    text = as_markdown("x", "y", "z", figures=[], changes=compare(sides[0], sides[1], empty, empty))
     before, after = states
     both = before.keys() & after.keys()
     expected = {}

@@ -185,7 +185,7 @@ def test_verdicts_come_round_by_round_and_in_a_round_stage_by_stage(tmp_path: Pa
         )
         for name, stage in places
     }
-    told = read_verdicts(Tables(tmp_path, tables), "data/prepared")
+    told = read_verdicts(Tables(tmp_path, tables), "data/prepared", pa.array(["0"]))
     got = list(zip(told["round"].to_pylist(), told["stage"].to_pylist(), strict=True))
     assert got == [(name, stage) for name in ("r1", "r2", "r10") for stage in ("s", "b", "a")]
 
@@ -206,7 +206,11 @@ def test_verdicts_of_version_0_1_are_read(tmp_path: Path, path: str) -> None:
     rows = [{"id": f"{number}", **plain, "reason": reason} for number, reason in enumerate(REASONS)]
     if path.endswith("ledger.parquet"):
         rows = [{"round": "r1", "stage": "gate", **row} for row in rows]
-    told = read_verdicts(Tables(tmp_path, {path: pa.Table.from_pylist(rows)}), "data/refined")
+    told = read_verdicts(
+        Tables(tmp_path, {path: pa.Table.from_pylist(rows)}),
+        "data/refined",
+        pa.array(["others", *map(str, range(len(REASONS)))]),
+    )
     assert told.schema.equals(VERDICT_SCHEMA)
     assert told.to_pylist() == [
         {"id": f"{number}", "round": "r1", "stage": "gate", "action": "keep", "label_before": "i", "label_after": "i"}
@@ -220,7 +224,7 @@ def test_a_table_that_is_no_verdict_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"tables: data/refined/ledger.parquet is no verdict table, it has no action, la"
     ):
-        read_verdicts(other, "data/refined")
+        read_verdicts(other, "data/refined", pa.array(["0"]))
 
 
 def test_a_revision_from_before_the_renames_is_compared_by_its_own_names(root: Path) -> None:

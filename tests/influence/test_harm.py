@@ -1,12 +1,14 @@
 """The harm score against its definition, and its p-values on made-up effects with and without planted harm."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 
+from tests.support.influence import standardised, valued_by_head
 from winnow.influence import harm
-from winnow.influence.harm import lowest_mean, measure_harm, standardised, surely_harmful
-from winnow.influence.head_valuation import value_head
+from winnow.influence.harm import lowest_mean, measure_harm, surely_harmful
 from winnow.training.head import HeadProfile
 
 RATE = 0.05
@@ -135,7 +137,7 @@ def test_shapes_and_values_are_checked() -> None:
         measure_harm(np.array([[0.0, np.nan]]), np.zeros(1, int), rng=rng)
 
 
-def test_a_wrong_label_is_harmful_by_the_influence_on_heads() -> None:
+def test_a_wrong_label_is_harmful_by_the_influence_on_heads(tmp_path: Path) -> None:
     rng = np.random.default_rng(9)
     truth, book_labels = np.arange(240) % 3, np.arange(24) % 3
     features, book = (2 * np.eye(3, 6)[k] + rng.normal(size=(len(k), 6)) / 2 for k in (truth, book_labels))
@@ -143,8 +145,8 @@ def test_a_wrong_label_is_harmful_by_the_influence_on_heads() -> None:
     labels = truth.copy()
     labels[wrong] = (truth[wrong] + 1) % 3
     given = (features.astype(np.float32), labels, book.astype(np.float32), book_labels)
-    profile = HeadProfile(epochs=5, batch=16, learning_rate=0.5, momentum=0.9, ridge=1.0)
-    effect = value_head(*given, np.ones(240, dtype=bool), 3, profile, 0, lambda: None).effect
+    profile = HeadProfile(epochs=5, most_steps=0, batch=16, learning_rate=0.5, momentum=0.9, ridge=1.0)
+    effect = valued_by_head(*given, np.ones(240, dtype=bool), 3, profile, 0, tmp_path / "effect.npy")
     harm = measure_harm(effect, labels, rng=rng, draws=20_000)
     assert set(np.argsort(harm.score)[:6]) == set(wrong)
     assert surely_harmful(harm.p, rate=RATE)[wrong].all()
@@ -163,3 +165,15 @@ def test_of_many_classes_fewer_rows_are_drawn_but_never_too_few(monkeypatch: pyt
         monkeypatch.setattr(harm, "VALUES", values)
         harm.measure_harm(effect, labels, rng=np.random.default_rng(0))
     assert asked == [harm.DRAWS] * 4 + [40_000 // 20] * 4 + [harm.LEAST_DRAWS] * 4
+
+
+def test_effects_in_single_precision_are_measured_in_double() -> None:
+    """Of classes: the same figures as from the same effects in double precision, to the last bit."""
+    effect, labels = coherent(np.random.default_rng(10), images=40)
+    narrow = effect.astype(np.float32)
+    one, other = (
+        measure_harm(e, labels, rng=np.random.default_rng(0), draws=50) for e in (narrow, narrow.astype(float))
+    )
+    assert one.score.dtype == np.float64
+    assert one.score.tolist() == other.score.tolist()
+    assert one.p.tolist() == other.p.tolist()

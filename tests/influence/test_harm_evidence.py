@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from winnow.influence.columns import book_columns
 from winnow.influence.harm_evidence import evidence_of_harm
 
-BOOK = ["p", "q", "r"]
+BOOK = book_columns(["p", "q", "r"], np.arange(3), ["x", "y", "z"], by_class=False)
+CLASSES = book_columns(["p", "q", "r", "s"], np.array([1, 2, 0, 0]), ["z", "x", "y"], by_class=True)
 
 
 def made_up() -> tuple[np.ndarray, np.ndarray]:
@@ -58,3 +60,10 @@ def test_shapes_are_checked() -> None:
     effect, labels = made_up()
     with pytest.raises(ValueError, match=r"got \(39,\) and 3"):
         evidence_of_harm(effect, labels, np.ones(39), BOOK, rate=0.05)
+
+
+def test_classes_are_counted_and_each_is_shown_by_one_of_its_images() -> None:
+    effect, labels = made_up()
+    first, *_ = evidence_of_harm(effect[:, [2, 0, 1]], labels, np.full(40, 0.001), CLASSES, rate=0.05)
+    assert first.sentence.startswith("its influence harms 2 of 3 classes of the label book, significant")
+    assert first.harmed == ["q", "p"]

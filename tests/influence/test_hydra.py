@@ -7,7 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.support.reference_hydra import hypergradients, trained_weights
-from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay, step_coefficients
+from winnow.influence import columns as columns_module
+from winnow.influence.book_gradients import Book
+from winnow.influence.columns import book_columns
+from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay, reading_of, step_coefficients
 from winnow.influence.trajectory import Run, Sgd, Trajectory, train
 from winnow.training.network import centre_views
 from winnow.transforms.views import Ranges
@@ -52,7 +55,7 @@ def tiny_run(sgd: Sgd, *, batch: int = 4, epochs: int = 3, seed: int = 0, sample
         views=STILL,
         epochs=epochs,
         batch=batch,
-        checkpoint_epochs=1,
+        checkpoint_steps=-(-samples // batch),
         seed=seed,
         bfloat16=False,
     )
@@ -60,6 +63,18 @@ def tiny_run(sgd: Sgd, *, batch: int = 4, epochs: int = 3, seed: int = 0, sample
 
 def nothing() -> None:
     """No progress bar."""
+
+
+def book_of(images: Tensor, labels: Tensor, *, by_class: bool = False) -> Book:
+    ids = [f"b{number}" for number in range(len(labels))]
+    return Book(images, labels, book_columns(ids, labels.numpy(), ["x", "y", "z"], by_class=by_class))
+
+
+def replayed(run: Run, images: Tensor, labels: Tensor) -> np.ndarray:
+    book = book_of(images, labels)
+    return influence_by_replay(
+        run, reading_of(run, train(run, tick=nothing)), book, range(len(book.columns)), tick=nothing
+    )
 
 
 def written_out(run: Run, trajectory: Trajectory, *, exact: bool) -> tuple[Tensor, Tensor]:
@@ -85,7 +100,7 @@ def test_lean_form_equals_the_vector_form(name: str) -> None:
     run = tiny_run(OPTIMISERS[name])  # 10 samples in batches of 4: the last is of 2
     trajectory = train(run, tick=nothing)
     final, expected = written_out(run, trajectory, exact=False)
-    effect = influence_by_replay(run, trajectory, run.images[:3], run.labels[:3], tick=nothing)
+    effect = replayed(run, run.images[:3], run.labels[:3])
     model = trajectory.model(run)
     torch.testing.assert_close(
         torch.cat([parameter.detach().flatten() for parameter in model.parameters()]), final, rtol=1e-10, atol=1e-12
@@ -121,12 +136,12 @@ def test_plain_sgd_coefficient_is_minus_the_rate() -> None:
 def test_permuting_the_images_permutes_the_scores() -> None:
     run = tiny_run(OPTIMISERS["momentum"])
     trusted, labels = run.images[:3].clone(), run.labels[:3].clone()
-    effect = influence_by_replay(run, train(run, tick=nothing), trusted, labels, tick=nothing)
+    effect = replayed(run, trusted, labels)
     # Sample i moves to place moved[i]; the members follow it, so that every batch holds the same images as before.
     moved = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
     permuted = torch.argsort(moved)
     other = Run(**{**run.__dict__, "images": run.images[permuted], "labels": run.labels[permuted], "members": moved})
-    effect_moved = influence_by_replay(other, train(other, tick=nothing), trusted, labels, tick=nothing)
+    effect_moved = replayed(other, trusted, labels)
     np.testing.assert_allclose(effect_moved[moved.numpy()], effect, rtol=1e-12)
 
 
@@ -144,23 +159,26 @@ def test_replay_meets_the_weights_of_the_first_run() -> None:
 
 def test_members_alone_are_valued() -> None:
     run = Run(**{**tiny_run(OPTIMISERS["plain"]).__dict__, "members": torch.tensor([0, 2, 3, 5, 7])})
-    effect = influence_by_replay(run, train(run, tick=nothing), run.images[:3], run.labels[:3], tick=nothing)
+    effect = replayed(run, run.images[:3], run.labels[:3])
     assert (effect[[1, 4, 6, 8, 9]] == 0).all()
     assert (effect[[0, 2, 3, 5, 7]] != 0).any(axis=1).all()
 
 
 def test_checkpoints_hold_every_step_once() -> None:
-    run = Run(**{**tiny_run(SGD, epochs=5).__dict__, "checkpoint_epochs": 2})
+    run = Run(**{**tiny_run(SGD, epochs=5).__dict__, "checkpoint_steps": 6})
     trajectory = train(run, tick=nothing)
     assert [step for checkpoint in trajectory.checkpoints for step in checkpoint.steps] == list(range(15))
 
 
 def test_one_step_checkpoints_equal_the_written_sum() -> None:
     """A checkpoint's products, weighed by the coefficients of the steps that it stands for."""
-    run = Run(**{**tiny_run(OPTIMISERS["momentum"], epochs=4).__dict__, "checkpoint_epochs": 2})
+    run = Run(**{**tiny_run(OPTIMISERS["momentum"], epochs=4).__dict__, "checkpoint_steps": 6})
     trajectory = train(run, tick=nothing)
     trusted, labels = run.images[:3], run.labels[:3]
-    effect = influence_by_checkpoints(run, trajectory, trusted, labels, batch=3, bfloat16=False)
+    book = book_of(trusted, labels)
+    effect = influence_by_checkpoints(
+        run, reading_of(run, trajectory), book, run.members, batch=3, bfloat16=False, tick=nothing
+    )
     coefficients, inputs = step_coefficients(trajectory.rates, run.sgd), centre_views(run.images)
 
     def gradient(model: nn.Module, i: int) -> Tensor:
@@ -179,3 +197,39 @@ def test_one_step_checkpoints_equal_the_written_sum() -> None:
                 scale = coefficients[step] / len(trajectory.batches[step])
                 expected[i] -= scale * (gradient(model, i) @ ends.T).numpy()
     np.testing.assert_allclose(effect, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("way", ["replay", "checkpoints"])
+def test_the_effect_on_a_class_is_the_mean_of_those_on_its_images(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the blocks: of columns, and of label-book images whose gradients are added up."""
+    monkeypatch.setattr("winnow.influence.book_gradients.IMAGES", 2)
+    run = Run(**{**tiny_run(OPTIMISERS["momentum"], epochs=2, samples=7).__dict__, "checkpoint_steps": 2})
+    reading = reading_of(run, train(run, tick=nothing))
+    images, labels = tiny_run(SGD, samples=9).images[2:], torch.tensor([2, 0, 0, 2, 0, 0, 2])  # no image of class y
+
+    def measured(*, by_class: bool) -> np.ndarray:
+        book = book_of(images, labels, by_class=by_class)
+        if way == "replay":
+            parts = [influence_by_replay(run, reading, book, some, tick=nothing) for some in book.columns.blocks]
+            return np.concatenate(parts, axis=1)
+        return influence_by_checkpoints(run, reading, book, run.members, batch=3, bfloat16=False, tick=nothing)
+
+    single = measured(by_class=False)
+    expected = np.stack([single[:, (labels == label).numpy()].mean(axis=1) for label in (0, 2)], axis=1)
+    for block in (2, 1):
+        monkeypatch.setattr(columns_module, "BLOCK", block)
+        assert measured(by_class=True).dtype == np.float32
+        np.testing.assert_allclose(measured(by_class=True), expected, rtol=1e-5)
+        np.testing.assert_allclose(measured(by_class=False), single, rtol=1e-12)
+
+
+def test_parts_of_the_images_have_the_effects_of_all_to_the_last_bit() -> None:
+    run = tiny_run(OPTIMISERS["momentum"], samples=11)
+    run = Run(**{**run.__dict__, "members": torch.tensor([0, 1, 3, 4, 5, 7, 8, 9, 10])})
+    reading, book = reading_of(run, train(run, tick=nothing)), book_of(run.images[:3], run.labels[:3])
+
+    def measured(rows: Tensor) -> np.ndarray:
+        return influence_by_checkpoints(run, reading, book, rows, batch=3, bfloat16=False, tick=nothing)
+
+    parts = [measured(some) for some in run.members.split(6)]
+    np.testing.assert_array_equal(np.concatenate(parts), measured(run.members))

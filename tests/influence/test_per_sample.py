@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.influence.per_sample import gradient_products, layers_of, stacked_gradients
+from winnow.influence.per_sample import gradient_products, layers_of, mean_gradients, stacked_gradients
 from winnow.training.network import FixedModel
 
 
@@ -67,6 +67,20 @@ def test_products_equal_autograd_on_the_fixed_model() -> None:
     expected = by_autograd(model, inputs, targets) @ by_autograd(model, inputs[:2], targets[:2]).T
     products = gradient_products(model, inputs, targets, stacked_gradients(model, inputs[:2], targets[:2]))
     torch.testing.assert_close(products, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_mean_gradients_are_the_means_of_autograds_own() -> None:
+    torch.manual_seed(0)
+    model = layer_cases()["batch norm"].double()
+    inputs, targets = torch.randn(7, 3, 8, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0, 1, 1])
+    group = torch.tensor([1, 0, 1, 1, 2, 0, 1])
+    warmed_up(model, inputs)
+    single = by_autograd(model, inputs, targets)
+    expected = torch.stack([single[group == one].mean(dim=0) for one in range(3)])
+    parts = [(inputs[some], targets[some], group[some]) for some in torch.arange(7).split(3)]
+    means = mean_gradients(model, parts, groups=3)
+    products = gradient_products(model, inputs, targets, means)
+    torch.testing.assert_close(products, single @ expected.T, rtol=1e-10, atol=1e-12)
 
 
 def test_the_model_is_left_as_it_was() -> None:

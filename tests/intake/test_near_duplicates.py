@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from bench.near_duplicates import KINDS, find, plant
+from winnow.intake.hash_tables import ASKED, DISTANCE, _within, near_by_tables
 from winnow.intake.near_duplicates import candidates, confirm, groups, same
 from winnow.intake.perceptual_hash import perceptual_hash
 from winnow.intake.registration import SIDE, likeness, thumbnail
@@ -137,3 +138,50 @@ def test_kinds_of_pairs_merge_into_common_groups() -> None:
     assert by_name.tolist() == [[1, 2]]
     assert groups(5, np.concatenate([by_pixels, by_name])).tolist() == [0, 0, 0, 3, 4]
     assert groups(3, same(["a", "b", "c"])).tolist() == [0, 1, 2]
+
+
+# --- among many -----------------------------------------------------------------------------------------------------
+
+
+def test_tables_give_no_pair_that_a_search_over_all_pairs_does_not_and_miss_none_of_few_bits() -> None:
+    rng = np.random.default_rng(5)
+    hashes = rng.integers(0, 256, (900, 3, 32), dtype=np.uint8)
+    flipped = np.arange(300)[:, None] // 5  # bits, of each third image, which is a copy of the one before it
+    order = rng.random((300, 256)).argsort(axis=1)
+    masks = np.packbits(order < flipped, axis=1)
+    hashes[2::3, 0] = hashes[1::3, 0] ^ masks
+    found = {tuple(pair) for pair in candidates(hashes, exact=0).tolist()}
+    every = {tuple(pair) for pair in candidates(hashes, exact=900).tolist()}
+    assert len(every) == 300
+    assert found <= every
+    assert {(3 * number + 1, 3 * number + 2) for number in range(300) if number // 5 <= 30} <= found
+    assert len(found) > 0.8 * len(every)
+
+
+@given(st.integers(0, 99), st.integers(1, 20), st.integers(1, 4))
+def test_tables_keep_the_nearest_of_each_image(seed: int, count: int, nearest: int) -> None:
+    """Hashes that differ in one bit at most meet in every table."""
+    index = np.zeros((count, 8), np.uint8)
+    index[:, 0] = 1 << np.random.default_rng(seed).integers(0, 4, count)
+    asked = np.zeros((5, 8), np.uint8)
+    asked[1:, 0] = 1 << np.arange(4)
+    expected = []
+    for row, one in enumerate(asked):
+        away = sorted((int(np.unpackbits(one ^ other).sum()), number) for number, other in enumerate(index))
+        expected += [[row, number] for bits, number in away if bits <= 1][:nearest]
+    assert near_by_tables(index, asked, radius=1, nearest=nearest).tolist() == expected
+
+
+def test_the_number_of_a_pair_has_room_for_millions_of_images() -> None:
+    asked, row, bits = 2**22, 2**12, 256
+    words = np.zeros((row + 1, 4), np.uint64), np.full((asked + 1, 4), 2**64 - 1, np.uint64)
+    found = _within(np.array([asked]), (np.array([0]), np.array([row])), words, radius=bits)
+    assert (found >> ASKED).tolist() == [asked]
+    assert (found & (1 << DISTANCE) - 1).tolist() == [row]
+    assert (found >> DISTANCE & (1 << ASKED - DISTANCE) - 1).tolist() == [bits]
+
+
+def test_many_that_all_look_alike_give_few_pairs_which_still_hang_together() -> None:
+    pairs = candidates(np.ones((500, 3, 32), np.uint8), nearest=4, exact=0)
+    assert len(pairs) <= 3 * 4 * 500
+    assert set(groups(500, pairs).tolist()) == {0}

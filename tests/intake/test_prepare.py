@@ -80,7 +80,7 @@ def test_the_competitions_pixels_are_the_delivered_ones_stretched(tmp_path: Path
     files["train/a/colour.png"] = encoded(Image.open(io.BytesIO(noise_png(1, side=100, colour=True))).resize((100, 70)))
     files["train/a/grey.png"] = noise_png(2, side=100)
     run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out", model="competition")
-    pixels.main(prepared=run.prepared, model=run.model, pixels=tmp_path / "pixels")
+    pixels.main(prepared=run.prepared, model=run.model, pixels=tmp_path / "pixels", made=tmp_path / "made.json")
     for row in read_samples(run.prepared).to_pylist():
         (image,) = read_images(run.prepared, [row["id"]], tmp_path / "pixels")
         np.testing.assert_array_equal(image, stretch(decode(files[row["name"]], max_pixels=10**6), side=64))
@@ -347,7 +347,7 @@ def command(project: Path, source: str) -> subprocess.CompletedProcess[str]:
     params = json.dumps({"dataset": {"source": source}, "prepare": prepare, **request})  # JSON is YAML
     (project / "params.yaml").write_text(params)
     words = "--prepared data/prepared --test data/test --model data/model.json --truth data/truth.parquet"
-    words += " --metrics metrics/prepare.json"
+    words += " --facts data/facts --metrics metrics/prepare.json"
     return subprocess.run(
         [sys.executable, "-m", "stages.prepare", *words.split()],
         cwd=project,

@@ -16,6 +16,7 @@ from winnow.dataset.samples import sample_id
 from winnow.intake import reading
 from winnow.intake.container import open_container
 from winnow.intake.facts import Facts, facts
+from winnow.intake.findings import content_digest
 from winnow.intake.ingest import ingest
 from winnow.intake.layout import Entry
 from winnow.intake.reading import BATCH_BYTES, BATCH_FILES, read_headers, read_images
@@ -40,12 +41,12 @@ def some_files() -> dict[str, bytes]:
     return files
 
 
-def directly(name: str, content: bytes) -> tuple[str, Facts] | str:
+def directly(name: str, content: bytes) -> tuple[str, str, Facts] | str:
     """As it was before there were children: opened and decoded here."""
     try:
         with quiet():
             image = check_header(io.BytesIO(content), max_pixels=MAX_PIXELS)
-            return sample_id(name, content), Facts(**facts(image, content))
+            return sample_id(name, content), content_digest(content), Facts(**facts(image, content))
     except UnreadableError as error:
         return str(error)
 

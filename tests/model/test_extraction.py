@@ -1,6 +1,7 @@
 """Features in parts: computed once, resumed, and again only where something that they depend on changed."""
 
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 from unittest import mock
@@ -13,9 +14,11 @@ import torch
 from tests.support.backbones import card_of, images, write_module
 from tests.support.stages import jobs_here
 from winnow.dataset.arrays import ArrayStore, write_rows
+from winnow.engine.devices import VISIBLE
 from winnow.model import extraction as module
 from winnow.model.extraction import Extraction, parts_of, write_features
-from winnow.pipeline.devices import VISIBLE
+from winnow.model.known_rows import KNOWN
+from winnow.pipeline.files import ROOT
 
 MODULE = """
     import torch
@@ -74,7 +77,7 @@ def test_features_are_those_of_the_backbone_by_id(tmp_path: Path, user: Path) ->
         np.testing.assert_allclose(store.row(one), expected, rtol=2e-3, atol=1e-3)
 
 
-def test_nothing_is_computed_twice_and_a_changed_image_costs_its_part(tmp_path: Path, user: Path) -> None:
+def test_nothing_is_computed_twice_and_a_changed_image_costs_itself_alone(tmp_path: Path, user: Path) -> None:
     pixels, out = tmp_path / "pixels", tmp_path / "out"
     squares = images(6, 8)
     write_rows(pixels, [(IDS, squares)])
@@ -85,9 +88,64 @@ def test_nothing_is_computed_twice_and_a_changed_image_costs_its_part(tmp_path: 
     changed = squares.copy()
     changed[3] += 1
     write_rows(tmp_path / "changed", [(IDS, changed)])
-    (part,) = [part for part in _parts() if IDS[3] in part]
-    assert computed(user, tmp_path / "changed", out) == len(part)
-    assert {file.name for file in out.glob("*.npy")} == {name for name, _ in ArrayStore(out).places.values()}
+    assert len(next(part for part in _parts() if IDS[3] in part)) > 1
+    assert computed(user, tmp_path / "changed", out) == 1
+    assert {file.name for file in out.glob("*.npy")} == {name for name, *_ in ArrayStore(out).by_file(IDS)}
+
+
+def test_features_of_another_code_are_computed_again(tmp_path: Path, user: Path) -> None:
+    code = tmp_path / "code"
+    shutil.copytree(ROOT / "winnow/backbone", code / "winnow/backbone")
+    (code / "winnow/model").mkdir()
+    shutil.copy(ROOT / "winnow/model/extraction.py", code / "winnow/model")
+    write_rows(tmp_path / "pixels", [(IDS, images(6, 8))])
+    with mock.patch("winnow.pipeline.made_by.CODE", code):
+        counts = [computed(user, tmp_path / "pixels", tmp_path / "out") for _ in range(2)]
+        for edited in ("winnow/backbone/resize.py", "winnow/model/extraction.py"):
+            with (code / edited).open("a") as file:
+                file.write("\n")
+            counts.append(computed(user, tmp_path / "pixels", tmp_path / "out"))
+    assert counts == [6, 0, 6, 6]
+
+
+@pytest.mark.parametrize("table", ["whole", "flipped", "gone"])
+def test_after_edits_every_byte_is_that_of_a_fresh_run(tmp_path: Path, user: Path, table: str) -> None:
+    """One image changed, one removed, one added, one there under two ids; whatever became of the known rows' table."""
+    squares, out, fresh = images(8, 8), tmp_path / "out", tmp_path / "fresh"
+    write_rows(tmp_path / "pixels", [(IDS, squares[:6])])
+    computed(user, tmp_path / "pixels", out)
+    ids = [*IDS[1:], "f" * 16, "e" * 16]
+    write_rows(tmp_path / "edited", [(ids, squares[[7, 2, 3, 4, 5, 6, 2]])])
+    known = out / KNOWN
+    if table == "gone":
+        known.unlink()
+    elif table == "flipped":
+        content = bytearray(known.read_bytes())
+        content[len(content) // 2] ^= 1
+        known.write_bytes(content)
+    again = computed(user, tmp_path / "edited", out, ids)
+    if table == "whole":
+        assert again == 2
+    assert computed(user, tmp_path / "edited", fresh, ids) == 7
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == {
+        file.name: file.read_bytes() for file in fresh.iterdir()
+    }
+    assert computed(user, tmp_path / "edited", out, ids) == 0
+
+
+def test_why_a_model_was_chosen_does_not_change_its_features(user: Path) -> None:
+    """The words count the images of the source, which one more changes."""
+    one = extraction(user)
+    other = dataclasses.replace(one, card=dataclasses.replace(one.card, why="auto: of 2,001 images"))
+    assert other.fingerprint() == one.fingerprint()
+    assert dataclasses.replace(one, card=dataclasses.replace(one.card, pixels=9)).fingerprint() != one.fingerprint()
+
+
+def test_without_images_there_is_an_index_alone(tmp_path: Path, user: Path) -> None:
+    write_rows(tmp_path / "pixels", [(IDS, images(6, 8))])
+    computed(user, tmp_path / "pixels", tmp_path / "out")
+    assert computed(user, tmp_path / "pixels", tmp_path / "out", []) == 0
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["index.parquet"]
 
 
 def test_a_damaged_part_is_computed_again_and_what_a_killed_run_left_goes(tmp_path: Path, user: Path) -> None:
@@ -100,7 +158,7 @@ def test_a_damaged_part_is_computed_again_and_what_a_killed_run_left_goes(tmp_pa
     content[-20] ^= 1  # of the last row
     damaged.write_bytes(content)
     (out / f".{damaged.name}.0badcafe.partial").write_bytes(content[:50])
-    (part,) = [one for one in _parts() if ArrayStore(out).places[one[0]][0] == damaged.name]
+    (part,) = [one for one in _parts() if next(ArrayStore(out).by_file(one))[0] == damaged.name]
     assert computed(user, pixels, out) == len(part)
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 

@@ -10,11 +10,12 @@ import torch
 
 from tests.support.backbones import card_of, images, write_module
 from tests.support.profiles import profile
-from winnow.model.learner import FixedLearner, HeadLearner, WholeLearner, answers, learner_of
+from winnow.model.answers import answers
+from winnow.model.learner import FixedLearner, HeadLearner, WholeLearner, learner_of
 from winnow.training.head import HeadProfile
 from winnow.training.training import Labelled
 
-HEAD = HeadProfile(epochs=8, batch=8, learning_rate=0.5, momentum=0.9, ridge=1.0)
+HEAD = HeadProfile(epochs=8, most_steps=0, batch=8, learning_rate=0.5, momentum=0.9, ridge=1.0)
 
 
 def clouds(n: int, seed: int) -> Labelled:
@@ -93,3 +94,24 @@ def test_a_whole_network_of_the_users_learns(tmp_path: Path) -> None:
     data = Labelled(pixels, labels)
     trained = learner.train(data, data, classes=2, seed=0, tick=lambda: None)
     assert learner.evaluate(trained, data).accuracy > 0.9
+
+
+def test_answers_are_those_of_a_model_that_learnt_from_the_rows_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, learner = clouds(60, 0), HeadLearner(HEAD)
+    given, asked = np.arange(0, 60, 2), np.arange(1, 60, 2)
+    alone = Labelled(data.images[given], data.labels[given])
+    trained = learner.train(alone, None, classes=3, seed=4, tick=lambda: None)
+    held_out = Labelled(data.images[asked], data.labels[asked])
+    expected = learner.evaluate(trained, held_out).predicted == held_out.labels
+    monkeypatch.setattr("winnow.model.answers.AT_ONCE", 7)  # several blocks
+    found = answers(data, given, data, asked, 3, learner, 4, lambda: None)
+    assert np.array_equal(found, expected)
+
+
+def test_learners_say_how_many_images_their_updates_can_see(tmp_path: Path) -> None:
+    bounded = profile(most_steps=12, batch=5)
+    assert (
+        FixedLearner(bounded).most_images == WholeLearner(bounded, card_of("timm:resnet18"), tmp_path).most_images == 60
+    )
+    assert FixedLearner(profile(most_steps=0)).most_images == 0
+    assert HeadLearner(dataclasses.replace(HEAD, most_steps=9)).most_images == 9 * HEAD.batch

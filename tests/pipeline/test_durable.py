@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from winnow.commands.edited_params import changed_params
 from winnow.dataset.arrays import write_rows
 from winnow.dataset.images import encode_png, write_dataset
 from winnow.dataset.samples import samples_table
-from winnow.pipeline.durable import sweep, sync_folder
+from winnow.pipeline import durable
+from winnow.pipeline.durable import sweep, sync_file_system, sync_folder
 from winnow.pipeline.files import pass_on, write_array, write_bytes, write_csv, write_json, write_table
 
 PARAMS = b"# what people wrote\na: {b: 1}\n"
@@ -113,6 +115,19 @@ def test_a_folder_is_on_the_disk_when_it_is_finished(tmp_path: Path) -> None:
             write(root / "data/r1/out")
         there = {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*") if file.is_file()}
         assert disk.worlds == [there, there]
+
+
+def test_many_files_are_synced_at_once_and_one_by_one_where_the_system_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sync_file_system(tmp_path) == (sys.platform == "linux")
+    monkeypatch.setattr(durable, "REPORTING", (999, 0))
+    assert not sync_file_system(tmp_path)
+    disk = ForgetfulDisk(tmp_path)
+    with disk.mounted(), monkeypatch.context() as here:
+        here.setattr(durable, "sync_file_system", lambda _: False)
+        many_files(tmp_path / "out")
+    assert [len(world) for world in disk.worlds] == [100, 100]
 
 
 def test_one_of_many_files_is_not_synced_by_itself(tmp_path: Path) -> None:

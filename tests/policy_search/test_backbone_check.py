@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.support.backbones import card_of, write_module
@@ -55,7 +56,7 @@ def checked(folder: Path, card: Card, images: int) -> LabelCheck:
     features = ((squares / 255 - np.array(card.mean)) / np.array(card.std)).mean(axis=(1, 2)).astype(np.float32)
     with mock.patch.object(module, "run_jobs", jobs_here), mock.patch.object(extraction, "run_jobs", jobs_here):
         return find_limits_by_backbone(
-            rows,
+            pa.Table.from_pylist(rows),
             labels,
             features,
             ["dark", "bright"],

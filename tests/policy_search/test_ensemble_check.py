@@ -26,6 +26,7 @@ CHECK = dataclasses.replace(OWN, by="ensemble")
 # The views of params.yaml, on batches small enough for as many updates from a few images.
 TRAINING = Training(
     epochs=30,
+    most_steps=0,
     batch=8,
     learning_rate=0.003,
     weight_decay=0.01,

@@ -28,6 +28,7 @@ CHECK = Check(
     by="own",
     folds=2,
     images_per_class=100,
+    images=2000,
     least_images=10,
     epochs=40,
     batch=32,
@@ -243,3 +244,24 @@ def test_inversion_is_allowed_where_ink_and_paper_tell_nothing() -> None:
     assert found.limits == {"invert": {"i": 1.0, "x": 1.0}}
     untouched: list[Any] = [row["untouched"] for row in found.report]
     assert min(untouched) >= 0.9
+
+
+def test_of_many_classes_some_are_drawn_whole_and_small_ones_only_where_there_are_no_others() -> None:
+    labels = np.repeat(np.arange(12), [150, *[100] * 9, 40, 5])
+    few = dataclasses.replace(CHECK, images=350)
+    all_of_them = label_check.at_most(labels, CHECK, np.random.default_rng(0))
+    assert np.bincount(labels[all_of_them]).tolist() == [100] * 10 + [40, 5]
+    drawn = set()
+    for seed in range(20):
+        rows = label_check.at_most(labels, few, np.random.default_rng(seed))
+        counts = np.bincount(labels[rows], minlength=12)
+        assert np.array_equal(rows, np.unique(rows))
+        assert 240 <= len(rows) <= 350
+        assert set(counts.tolist()) <= {0, 40, 100}  # never the class of five, which could not be judged
+        drawn.add(tuple(counts.tolist()))
+    assert len(drawn) > 5
+    tiny = np.repeat(np.arange(100), 5)
+    rows = label_check.at_most(tiny, few, np.random.default_rng(0))
+    assert sorted(np.bincount(tiny[rows]).tolist())[-70:] == [5] * 70
+    with refused_params(Check, "images must be at least images_per_class"):
+        dataclasses.replace(CHECK, images=99)

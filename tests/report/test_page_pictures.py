@@ -22,7 +22,7 @@ from winnow.report.figures import EDGE, Part, gain_figure, interval_figure
 from winnow.report.page import Plane
 from winnow.report.pictures import PAGE_BYTES, limits
 from winnow.report.plane import report_plane
-from winnow.verdicts.fates import Fate
+from winnow.verdicts.states import States
 
 
 def test_marks_of_the_plane_lead_to_cards(run: Run) -> None:
@@ -53,9 +53,9 @@ def test_the_plane_of_a_refused_round_has_the_labels_that_came_into_it(
 ) -> None:
     seen: list[dict[str, str]] = []
 
-    def record(*arguments: Any, fate: dict[str, Fate], **more: Any) -> Plane:
-        seen.append({identifier: image.given for identifier, image in fate.items()})
-        return report_plane(*arguments, fate=fate, **more)
+    def record(*arguments: Any, images: States, **more: Any) -> Plane:
+        seen.append(dict(zip(images.ids.to_pylist(), images.given.to_pylist(), strict=True)))
+        return report_plane(*arguments, images=images, **more)
 
     monkeypatch.setattr(stage, "report_plane", record)
     first = run.suspects[0]["id"]

@@ -66,3 +66,26 @@ def test_unit_features_have_unit_length_and_no_constant() -> None:
     unit = unit_features(features)
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
     assert (unit[:, 2] == 0).all()
+
+
+def test_of_many_voters_a_share_of_each_class_votes_and_always_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.repeat([0, 1, 2, 3], [600, 300, 90, 3])
+    rows = np.arange(0, 993)
+    assert np.array_equal(module._some_of_each(rows, labels), rows)
+    monkeypatch.setattr(module, "VOTERS", 331)  # one in three
+    some = module._some_of_each(rows[::-1], labels)
+    assert np.array_equal(some, np.unique(some))
+    assert np.bincount(labels[some]).tolist() == [200, 100, 30, 3]
+    monkeypatch.setattr(module, "VOTERS", 33)
+    assert np.bincount(labels[module._some_of_each(rows, labels)]).tolist() == [20, 16, 16, 3]
+
+
+def test_contrasts_of_many_are_those_among_the_images_that_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = drawn(120)
+    monkeypatch.setattr(module, "VOTERS", 40)
+    monkeypatch.setattr(module, "LEAST_VOTERS", 2)
+    voting = module._some_of_each(np.arange(120), labels)
+    found = class_contrasts(features, labels, np.arange(120), np.ones(120, dtype=bool), classes=3, k=4)
+    monkeypatch.setattr(module, "VOTERS", 1000)
+    voters = np.isin(np.arange(120), voting)
+    np.testing.assert_array_equal(found, class_contrasts(features, labels, np.arange(120), voters, classes=3, k=4))

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from tests.support.refusals import refused_params
+from winnow.representation.classifier import train_classifier
 from winnow.representation.contrastive import Contrast, contrastive_loss, embed, train_encoder
 from winnow.representation.network import Encoder, Training
 from winnow.transforms.views import PairViews, random_pair_views
@@ -17,6 +18,7 @@ from winnow.transforms.views import PairViews, random_pair_views
 STILL = PairViews(shear=0.0, invert=0.0, shift=0.0, rotate_degrees=0.0, zoom=0.0, noise=0.0)
 TRAINING = Training(
     epochs=3,
+    most_steps=0,
     batch=8,
     learning_rate=0.002,
     weight_decay=0.01,
@@ -130,3 +132,27 @@ def test_images_left_out_change_nothing_and_seeds_everything() -> None:
 def test_unknown_losses_are_refused() -> None:
     with refused_params(Contrast, "loss must be 'margin' or 'supcon', got 'triplet'"):
         dataclasses.replace(CONTRAST, loss="triplet")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("most", "images", "steps", "epochs"),
+    [(0, 40, 15, 3), (15, 40, 15, 3), (14, 40, 14, 3), (10, 40, 10, 2), (3, 40, 3, 1), (10, 3, 3, 3)],
+)
+def test_training_ends_after_so_many_updates_even_within_an_epoch(
+    monkeypatch: pytest.MonkeyPatch, most: int, images: int, steps: int, epochs: int
+) -> None:
+    bounded = dataclasses.replace(TRAINING, most_steps=most)
+    assert (bounded.steps(images), bounded.epochs_on(images)) == (steps, epochs)
+    taken: list[int] = []
+    update = torch.optim.AdamW.step
+
+    def counted(optimiser: torch.optim.AdamW) -> None:
+        taken.append(1)
+        update(optimiser)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    ticks: list[int] = []
+    given, labels = np.zeros((images + 5, 16, 16, 1), np.uint8), np.arange(images + 5) % 2
+    members = np.arange(images + 5) < images
+    train_classifier(given, labels, members, bounded, 2, 0, lambda: ticks.append(1))
+    assert (len(taken), len(ticks)) == (steps, epochs)

@@ -10,7 +10,7 @@ import torch
 from tests.support.backbones import card_of
 from tests.support.profiles import HEAD
 from tests.support.stages import jobs_here
-from winnow.representation import heads as module
+from winnow.representation import out_of_fold as module
 from winnow.representation.contrast import unit_features
 from winnow.representation.heads import embedding, head_of, neighbours_in_features, out_of_fold, train_head_state
 from winnow.representation.out_of_fold import NO_FOLD

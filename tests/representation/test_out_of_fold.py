@@ -12,8 +12,7 @@ from winnow.representation import out_of_fold
 from winnow.representation.classifier import train_classifier
 from winnow.representation.contrastive import embed, train_encoder
 from winnow.representation.network import WIDTHS, Encoder
-from winnow.representation.out_of_fold import NO_FOLD, classify_junk, held_out, held_out_probabilities, nearest
-from winnow.representation.plane import plane
+from winnow.representation.out_of_fold import NO_FOLD, classify_junk, held_out, held_out_probabilities
 
 HEART = dataclasses.replace(TRAINING, epochs=25, batch=16, views=STILL)  # to learn by heart
 MEMORISING = dataclasses.replace(CONTRAST, training=HEART)
@@ -135,21 +134,14 @@ def test_more_neighbours_than_images_gives_all_of_them(filed) -> None:  # type: 
         held_out(images[:2], np.arange(2), np.array([[0, 1]]), [encoders], k=3, by_features=False)
 
 
-def test_the_plane_is_the_same_every_time_and_takes_any_count() -> None:
-    points = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
-    laid, placed = plane(points, seed=1, placed=points[:3])
-    again, _ = plane(points, seed=1)
-    assert np.array_equal(laid, again)
-    assert placed.shape == (3, 2)
-    assert np.isfinite(laid).all()
-    for count in (0, 1, 3, 4):
-        assert plane(points[:count], seed=0)[0].shape == (count, 2)
-    assert np.isfinite(plane(np.ones((20, 3), np.float32), seed=0)[0]).all()  # all images equal
-
-
-def test_identical_images_are_each_others_neighbours_and_never_their_own() -> None:
-    rows = np.arange(12)
-    index, distance = nearest(np.ones((12, 4), np.float32), rows, rows, 5)
-    assert index.shape == (12, 5)
-    assert all(i not in near and len(set(near)) == 5 for i, near in enumerate(index.tolist()))
-    assert (distance == 0).all()
+def test_blocks_of_a_job_do_not_change_what_a_network_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out_of_fold, "run_jobs", lambda task, jobs, **_: [task(*job, lambda: None) for job in jobs])
+    images = np.random.default_rng(0).integers(0, 256, (520, 8, 8, 1), dtype=np.uint8)
+    state = Encoder(3, torch.Generator().manual_seed(1)).state_dict()
+    jobs = [(np.arange(519, -1, -1), state), (np.arange(0, 0), state), (np.arange(0, 520, 2), state)]
+    whole = out_of_fold.in_blocks(out_of_fold.classify, images, jobs, label="")
+    assert [answer.shape for answer in whole] == [(520, 3), (0, 3), (260, 3)]
+    monkeypatch.setattr(out_of_fold, "AT_ONCE", 256)
+    parts = out_of_fold.in_blocks(out_of_fold.classify, images, jobs, label="")
+    for one, other in zip(whole, parts, strict=True):
+        assert np.array_equal(one, other)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winnow.representation import planted_faults
 from winnow.representation.planted_faults import distribution, plant_faults, scale_of, share_and_threshold
 
 
@@ -276,3 +277,21 @@ def test_classes_that_are_plain_to_tell_lose_their_faults_alone(seed: int) -> No
     touched = planted.support(labels) < planted.threshold
     assert not (touched & (labels == true)).any()
     assert touched.sum() >= 4
+
+
+def test_blocks_change_nothing_and_of_very_many_labels_a_sample_of_the_images_tells_about_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signal, labels, _ = signals(4000, 5, wrong=200, apart=3.5, seed=1)
+    judged, alike = np.arange(4000) % 7 != 0, likelihoods(signal)
+    whole = plant_faults([alike], labels, judged, most_sound=0.02, alike=alike)
+    monkeypatch.setattr(planted_faults, "BLOCK", 999)
+    same = plant_faults([alike], labels, judged, most_sound=0.02, alike=alike)
+    assert np.array_equal(same.scores, whole.scores)
+    assert np.array_equal(same.planted.values, whole.planted.values)
+    monkeypatch.setattr(planted_faults, "PAIRS", 1500 * 5)
+    some = plant_faults([alike.astype(np.float32)], labels, judged, most_sound=0.02, alike=alike)
+    assert len(some.planted.values) < 0.5 * len(whole.planted.values)
+    np.testing.assert_allclose(some.scores, whole.scores, rtol=1e-4, atol=1e-4)  # of every image
+    assert some.faults == pytest.approx(whole.faults, rel=0.1)
+    assert np.abs(some.support(labels) - whole.support(labels)).max() < 0.05

@@ -12,9 +12,13 @@ from winnow.dataset.samples import class_names, read_samples
 from winnow.pipeline.files import schema_of, write_table
 from winnow.pipeline.messages import UserError
 from winnow.representation.predictions import (
+    NEIGHBOURS,
     PLANTED,
+    Neighbours,
+    read_neighbours,
     read_planted,
     read_probabilities,
+    write_neighbours,
     write_planted,
     write_probabilities,
 )
@@ -78,3 +82,40 @@ def test_rows_of_different_lengths_and_missing_columns_are_told(samples: pa.Tabl
     write_table(tmp_path / "lacking.parquet", pa.table({"probability": [[0.5, 0.2, 0.3]]}))
     with pytest.raises(UserError, match="has no column label"):
         read_planted(tmp_path / "lacking.parquet", samples)
+
+
+def test_neighbours_come_back_as_they_were_written(samples: pa.Table, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    near = Neighbours(rng.integers(0, 12, (2, 12, 5)), rng.random((2, 12, 5)).astype(np.float32))
+    write_neighbours(tmp_path / "near.parquet", samples, near)
+    found = read_neighbours(tmp_path / "near.parquet", samples)
+    assert np.array_equal(found.index, near.index)
+    assert np.array_equal(found.distance, near.distance)
+    table = pq.read_table(tmp_path / "near.parquet")
+    assert table.schema.equals(schema_of(NEIGHBOURS))
+    ids = samples["id"].to_pylist()
+    named = [[[ids[one] for one in near.index[repeat, row]] for repeat in range(2)] for row in range(12)]
+    assert table["neighbours"].to_pylist() == named
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"neighbours": [[["x", "y"]]] * 12}, r"names the image 'x', which the dataset lacks; run `dvc repro`"),
+        ({"neighbours": [[["x"]]] * 12}, "neighbours and distances do not go together"),
+        ({"neighbours": [[["x", "y"]]] * 11 + [[["x"]]]}, "column neighbours must hold equal lists"),
+        ({"neighbours": [[["x", "y"]]] * 11 + [[["x", None]]]}, "column neighbours must hold equal lists"),
+        ({"neighbours": [["x", "y"]] * 12}, "column neighbours must hold equal lists"),
+        ({"distances": [[[0.5, float("nan")]]] * 12}, "neighbours and distances do not go together"),
+        ({"distances": [[["a", "b"]]] * 12}, "column distances must hold equal lists"),
+        ({"id": ["x"] * 12}, "is about other images than the dataset holds"),
+    ],
+)
+def test_neighbours_of_other_images_and_ragged_ones_are_refused(
+    samples: pa.Table, tmp_path: Path, changes: dict[str, list[object]], message: str
+) -> None:
+    first = samples["id"][0].as_py()
+    whole = {"id": samples["id"].to_pylist(), "neighbours": [[[first] * 2]] * 12, "distances": [[[0.0, 0.1]]] * 12}
+    write_table(tmp_path / "near.parquet", pa.table(whole | changes))
+    with pytest.raises(UserError, match=message):
+        read_neighbours(tmp_path / "near.parquet", samples)

@@ -1,5 +1,6 @@
 """The order of the queue against its definition."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from winnow.review.estimate import draw_sample
 from winnow.review.queue import EVERY, build_queues, refine_queue
 from winnow.review.records import Image, Records
+from winnow.review.signals import Guess, guesses
 from winnow.review.worth import CONTRADICTION, DUPLICATES, SAMPLE, SURE, THRESHOLD, worth_of
 
 CLASSES = ["i", "ii", "iii"]
@@ -25,10 +27,15 @@ def image(number: int, **changes: Any) -> Image:
         piped="i",
         pixel_hash=f"{number:032x}",
         quality=0.99,
-        first=(0.98, 0.01, 0.01),
-        second=(0.98, 0.01, 0.01),
     )
-    return replace(plain, **changes)
+    probabilities = {"first": (0.98, 0.01, 0.01), "second": (0.98, 0.01, 0.01), **changes}
+    made = replace(plain, **{name: value for name, value in changes.items() if name not in ("first", "second")})
+    first, second = (guess(made, probabilities[name]) for name in ("first", "second"))
+    return replace(made, first=first, second=second)
+
+
+def guess(one: Image, probabilities: Sequence[float] | None) -> Guess | None:
+    return next(guesses(np.array([probabilities]), [(one.given, one.piped)], CLASSES)) if probabilities else None
 
 
 def records(images: list[Image]) -> Records:
@@ -36,7 +43,7 @@ def records(images: list[Image]) -> Records:
 
 
 def worth(one: Image, *others: Image, split_group: bool = False) -> tuple[Any, str]:
-    found = worth_of(one, records([one, *others]).images, CLASSES, split_group=split_group)
+    found = worth_of(one, records([one, *others]).images, split_group=split_group)
     return found.value, found.why
 
 
@@ -111,7 +118,7 @@ def test_the_order_is_the_one_defined(seed: int) -> None:
         if one.group:
             labels.setdefault(one.group, set()).add(one.piped)
     split = {group for group, found in labels.items() if len(found - {None}) > 1}
-    value = {one.id: worth_of(one, by_id, CLASSES, split_group=one.group in split).value for one in images}
+    value = {one.id: worth_of(one, by_id, split_group=one.group in split).value for one in images}
     sample = draw_sample(one.id for one in images if one.piped is not None)
     unit = {one.id: [x.id for x in images if x is one or (one.group and x.group == one.group)] for one in images}
     sampled = [one for one in sample if not any(x in unit[one] for x in sample[: sample.index(one)])]

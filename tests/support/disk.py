@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from winnow.pipeline import durable
+
 World = dict[str, bytes]  # content by path below the root, after the power is back
 
 
@@ -40,6 +42,7 @@ class ForgetfulDisk:
         with contextlib.ExitStack() as stack:
             for name in self._os:
                 stack.enter_context(mock.patch.object(os, name, self._counted(name)))
+            stack.enter_context(mock.patch.object(durable, "sync_file_system", self._sync_all))
             with contextlib.suppress(PowerLossError):
                 yield
             if not self.worlds:
@@ -70,6 +73,13 @@ class ForgetfulDisk:
             self._names[status.st_ino] = _listed(number)
         else:
             self._content[status.st_ino] = Path(f"/proc/self/fd/{number}").read_bytes()
+
+    def _sync_all(self, folder: Path) -> bool:
+        assert folder.is_relative_to(self.root)
+        for place, _, names in os.walk(self.root):
+            self._names[os.stat(place).st_ino] = _listed(place)
+            self._content |= {os.stat(file := Path(place, name)).st_ino: file.read_bytes() for name in names}
+        return True
 
     def _after_loss(self) -> list[World]:
         """What may be there: without the names that were not synced, and with them."""

@@ -44,7 +44,6 @@ def exported(
     *,
     model: str = COMPETITION,
     copies: Copies = "auto",
-    max_images: int = 1000,
     scores: Sequence[Path] = (),
     strip_metadata: bool = False,
     title: str = "Refined images",
@@ -68,7 +67,6 @@ def exported(
         write_json(file, (metrics or {}).get(name, METRICS[name]))
     main(
         Params(copies, strip_metadata, title, licence),
-        max_images,
         dataset=dataset,
         prepared=prepared,
         scores=list(scores),

@@ -43,6 +43,7 @@ class Prepared:
             test=self.test,
             truth=self.truth,
             model=self.model,
+            facts=out / "facts",
             metrics=self.metrics,
         )
         self.counts = json.loads(self.metrics.read_text())

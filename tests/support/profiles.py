@@ -25,11 +25,12 @@ def profile(**changes: Any) -> Profile:
     return Profile(**(fields | changes))
 
 
-HEAD = HeadProfile(epochs=10, batch=8, learning_rate=1.0, momentum=0.9, ridge=1.0)
+HEAD = HeadProfile(epochs=10, most_steps=0, batch=8, learning_rate=1.0, momentum=0.9, ridge=1.0)
 FINETUNE = profile(epochs=1)
 SUPPORT = Support(neighbours=3, most_sound=0.02, relabel=0.9, stop=2.0)
 NETWORK = Training(
     epochs=1,
+    most_steps=0,
     batch=8,
     learning_rate=0.001,
     weight_decay=0.0,
@@ -40,6 +41,7 @@ LABEL_CHECK = Check(
     by="own",
     folds=2,
     images_per_class=8,
+    images=2000,
     least_images=2,
     epochs=1,
     batch=8,

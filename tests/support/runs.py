@@ -168,5 +168,6 @@ class Run:
             gates=self.path("metrics/gate"),
             sheets=[self.path(f"metrics/plots/{last}/{title}.png") for title in ("policy", "edge_cases")],
             page=page,
+            classes=self.path("report/classes.csv"),
         )
         return page

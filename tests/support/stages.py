@@ -16,15 +16,16 @@ import yaml
 
 import winnow.pipeline.stage as edge
 from tests.support.workspace import Workspace
+from winnow.engine import jobs
 from winnow.intake import source
-from winnow.model import extraction
-from winnow.pipeline import files, workers
+from winnow.model import extraction, square_files
+from winnow.pipeline import files
 from winnow.pipeline.params import load_params
 from winnow.policy_search import backbone_check, ensemble_check, judged, label_check, search
-from winnow.representation import ensemble, heads, out_of_fold
+from winnow.representation import ensemble, neighbours, out_of_fold
 
 CHECKS = (label_check, ensemble_check, backbone_check)
-WITH_JOBS = (workers, extraction, ensemble, heads, out_of_fold, *CHECKS, judged, search)
+WITH_JOBS = (jobs, extraction, square_files, ensemble, neighbours, out_of_fold, *CHECKS, judged, search)
 
 
 def stages_in(workspace: Workspace) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from winnow.training.head import HeadProfile, standardised_head, train_head
 
-PROFILE = HeadProfile(epochs=60, batch=32, learning_rate=1.0, momentum=0.9, ridge=1.0)
+PROFILE = HeadProfile(epochs=60, most_steps=0, batch=32, learning_rate=1.0, momentum=0.9, ridge=1.0)
 
 
 def clouds(n: int = 120, d: int = 20, k: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

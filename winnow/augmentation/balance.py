@@ -1,19 +1,20 @@
 """How many copies each image gets, so that every class has the same count. Pixels are not read.
 
-The count is the largest that the budget allows: budget // K for each of K classes. Source images are never removed, so
-no class may be larger than that already.
+The count is the largest that the budget allows: budget // K for each of K classes. Source images are never removed:
+where a class has more than that, the others are brought as near to it as the rest of the budget allows, and where the
+source images fill the budget already, no class gets copies.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import LEAST, class_names, column, only_source, only_splits
+from winnow.dataset.samples import LEAST, class_names, label_indices, only_source, only_splits
 from winnow.pipeline.messages import UserError, plain
 
 Indices = npt.NDArray[np.int64]
@@ -21,19 +22,19 @@ Indices = npt.NDArray[np.int64]
 SHOWN = 5  # classes in a message
 
 
-def demand_balance(samples: pa.Table, *, budget: int, max_images: int) -> int:
-    """``images_per_class`` of a dataset's training images; cheap, so that a stage checks before it trains.
+def count_within(samples: pa.Table, *, budget: int, max_images: int) -> int:
+    """``images_per_class`` of a dataset's training images.
 
     Args:
         samples: a samples table; copies of an earlier augmentation do not count, since they are made anew.
-        budget: see ``images_per_class``.
-        max_images: likewise.
+        budget: training images in all classes together after augmentation, source images included.
+        max_images: that an arm of the comparison may hold in train and val together.
 
     Raises:
-        UserError: the dataset cannot be balanced so.
+        UserError: a class has no training image.
     """
     n_val = only_splits(only_source(samples), "val").num_rows
-    return images_per_class(_training_images(samples), budget=budget, n_val=n_val, max_images=max_images)
+    return images_per_class(_training_images(samples), room=min(budget, max_images - n_val))
 
 
 def multiple_of_largest(samples: pa.Table, multiple: float) -> int:
@@ -66,48 +67,49 @@ def demand_pairs(samples: pa.Table, dataset: Path) -> None:
 
 def _training_images(samples: pa.Table) -> dict[str, int]:
     """Training images by class, copies left out; every class of the dataset is a key."""
-    counts = Counter(only_splits(only_source(samples), "train")["label"].to_pylist())
-    return {name: counts[name] for name in class_names(samples)}
+    classes = class_names(samples)
+    counts = np.bincount(label_indices(only_splits(only_source(samples), "train")), minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
 
 
-def images_per_class(counts: Mapping[str, int], *, budget: int, n_val: int, max_images: int) -> int:
-    """The count that every class is brought to.
+def images_per_class(counts: Mapping[str, int], *, room: int) -> int:
+    """The count that every class is brought to which has fewer: the largest n with sum(max(count, n)) <= room.
 
     Args:
         counts: training images by class before augmentation; every class of the source is a key.
-        budget: training images in all classes together after augmentation, source images included.
-        n_val: validation images, which are never augmented.
-        max_images: that an arm of the comparison may hold in train and val together.
+        room: training images in all classes together after augmentation, source images included.
+
+    Returns:
+        n; not above the smallest class where the source images fill the room already.
 
     Raises:
-        UserError: a class has no training image, or one has more than its share of the budget, or the budget passes
-            what an arm may hold.
+        UserError: a class has no training image.
     """
     for name, count in counts.items():
         if count < 1:
             raise UserError(f"class {name} has no training image left to augment; cleanse less, or add images of it")
-    room = max_images - n_val
-    share = budget // len(counts)
-    largest = max(counts, key=lambda name: counts[name])
-    needed = counts[largest] * len(counts)
-    given = f"params.yaml: augment.budget is {budget}"
-    if needed > room:
-        raise UserError(
-            f"class {largest} has {counts[largest]} training images, {len(counts)} classes of that count are {needed}, "
-            f"and judge.max_images ({max_images}) leaves {room} beside the {n_val} validation images; no "
-            f"augment.budget balances this source, take images of {largest} away"
-        )
-    if needed > budget:
-        raise UserError(
-            f"{given}, {share} images for each of {len(counts)} classes, but class {largest} has {counts[largest]} "
-            f"already; raise it to {needed} or more"
-        )
-    if budget > room:
-        raise UserError(
-            f"{given}, which with {n_val} validation images passes judge.max_images ({max_images}); lower it to {room} "
-            f"or less"
-        )
-    return share
+    ordered = sorted(counts.values())
+    above, level = sum(ordered), 0
+    for raised, smallest in enumerate(ordered, start=1):
+        above -= smallest  # images of the classes that are larger than the raised ones
+        level = (room - above) // raised
+        if raised < len(ordered) and level <= ordered[raised]:
+            break
+    return max(0, level)
+
+
+def reached(counts: Indices, *, copies: int, setting: str) -> str:
+    """What to say of the counts where a budget bounds them.
+
+    Args:
+        counts: (K,) training images of each class, copies included.
+        copies: among them.
+        setting: that bounds them, as params.yaml calls it.
+    """
+    if counts.min() == counts.max():
+        return f"{counts.max()} training images in each of {len(counts)} classes"
+    made = "" if copies else "no copies: "
+    return f"{made}{counts.min()} to {counts.max()} training images in {len(counts)} classes, as {setting} allows"
 
 
 def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generator) -> pa.Table:
@@ -118,12 +120,13 @@ def without_surplus(samples: pa.Table, *, per_class: int, rng: np.random.Generat
         per_class: training images that a class may have; source images all stay, even if they are more.
         rng: chooses the copies that are removed.
     """
-    train, copied = column(samples, "split") == "train", column(samples, "parent") != ""
+    train = pc.equal(samples["split"], "train").to_numpy()
+    copied, labels = samples["parent"].is_valid().to_numpy(), label_indices(samples)
     stays = np.ones(len(samples), dtype=bool)
-    for name in class_names(samples):
-        members = train & (column(samples, "label") == name)
-        surplus = max(0, int(members.sum()) - per_class)
-        stays[rng.permutation(np.flatnonzero(members & copied))[:surplus]] = False
+    sizes = np.bincount(labels[train], minlength=len(class_names(samples)))
+    for label, size in enumerate(sizes.tolist()):
+        copies = np.flatnonzero(train & copied & (labels == label))
+        stays[rng.permutation(copies)[: max(0, size - per_class)]] = False
     return samples.filter(pa.array(stays))
 
 
@@ -134,23 +137,18 @@ def choose_parents(
 
     Args:
         labels: (N,) class index of each training image; all of them stay in the balanced set.
-        per_class: images that a class shall have, source images included; none has more.
+        per_class: images that a class shall have, source images included; one that has more gets no copies.
         rng: chooses, in each class, those that are used once more.
         most: copies of one image, even if its class then stays below ``per_class``; None: any number.
 
     Returns:
         (M,) indices into ``labels``, ascending, each repeated once per copy.
-
-    Raises:
-        ValueError: a class has more than ``per_class``.
     """
     labels = np.asarray(labels, dtype=np.int64)
     times = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        missing = per_class - len(members)
-        if missing < 0:
-            raise ValueError(f"class {label} has {len(members)} images, more than per_class = {per_class}")
+        missing = max(0, per_class - len(members))
         times[members] = missing // len(members)
         times[rng.permutation(members)[: missing % len(members)]] += 1
     return np.repeat(np.arange(len(labels)), times if most is None else np.minimum(times, most))
@@ -164,8 +162,8 @@ def room_left(samples: pa.Table, source: pa.Table, most: int) -> Indices:
         source: the source images.
         most: copies of one image.
     """
-    copies = Counter(samples["parent"].to_pylist())
-    had = np.array([copies[one] for one in source["id"].to_pylist()], dtype=np.int64)
+    parents = pc.index_in(samples["parent"].drop_null(), value_set=source["id"].combine_chunks())
+    had = np.bincount(parents.drop_null().to_numpy(), minlength=len(source))  # (N,)
     return np.maximum(most - had, 0)
 
 

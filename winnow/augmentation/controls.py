@@ -4,6 +4,7 @@ A control has all that the step's arm has but the step: as many images dropped, 
 same parents copied as often, but by operations drawn at random; as many copies made alike, but of other images.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -36,14 +37,15 @@ def lowest_scored(
         places: (N,) split and class of each.
         count: images that are to be dropped.
     """
-    standing = {place: places.count(place) for place in set(places)}
+    standing, left = Counter(places), count
     dropped = np.zeros(len(ids), dtype=bool)
     for row in sorted(range(len(ids)), key=lambda row: (score[row], ids[row])):
-        if dropped.sum() == count:
+        if not left:
             break
         if standing[places[row]] > LEAST[places[row][0]]:
             standing[places[row]] -= 1
             dropped[row] = True
+            left -= 1
     return dropped
 
 

@@ -25,9 +25,9 @@ from winnow.augmentation.rendered import (
     plan_affine,
     plan_from_policy,
     render_content,
-    rendered_copies,
 )
 from winnow.augmentation.rendering import read_steps, recorded
+from winnow.augmentation.spread import spread_copies
 from winnow.backbone.resize import content_box
 from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.images import Copy, decode_stored, encode_jpeg, encode_png
@@ -39,6 +39,19 @@ from winnow.transforms.operations import Applied
 from winnow.transforms.views import Ranges, random_affine
 
 Pixels = npt.NDArray[np.uint8]
+
+
+def parent_images(inputs: Inputs, dataset: Path, parents: pa.Table) -> Pixels:
+    """(M, H, W, C) the source image of each copy; images that have no copy are not read.
+
+    Args:
+        inputs: of the competition's model.
+        dataset: that holds them.
+        parents: (M,) rows of a samples table, one per copy.
+    """
+    ids = parents["id"].combine_chunks().dictionary_encode()
+    images: Pixels = inputs.images(dataset, ids.dictionary.to_pylist())[ids.indices.to_numpy()]
+    return images
 
 
 @dataclass(frozen=True)
@@ -104,16 +117,14 @@ class Copying:
         inverting: npt.NDArray[np.bool_],
         generator: torch.Generator,
     ) -> Iterator[Copy]:
-        labels, rows = parents["label"].to_pylist(), parents.to_pylist()
+        labels = parents["label"].to_pylist()
         if self.inputs.card.competition:
-            ids, places = np.unique(parents["id"].to_pylist(), return_inverse=True)
-            images = self.inputs.images(self.dataset, ids.tolist())[places]  # (M, H, W, C)
+            images = parent_images(self.inputs, self.dataset, parents)
             made = make_copies(origin, draw, images, labels, generator)
-            return copy_rows(invert_some(made, inverting, origin=origin), rows)
+            return copy_rows(invert_some(made, inverting, origin=origin), parents.to_pylist())
         plan = inverted(draw_plan(draw_rendered, labels, generator), inverting)
-        squares = ArrayStore(self.inputs.pixels).row
-        copies = rendered_copies([origin] * len(plan), plan, rows, squares, self._box)
-        return ((copy.row, (str(copy.row["id"]), copy.content)) for copy in copies)
+        origins, pixels, card = [origin] * len(plan), self.inputs.pixels, self.inputs.card
+        return spread_copies(origins, plan, parents, pixels=pixels, card=card)
 
     def without_inversion(self, copies: pa.Table) -> Iterator[Copy]:
         """The copies made again, each as it is without its inversion.

@@ -17,6 +17,8 @@ from winnow.pipeline.fields import Few, Share, section
 
 Points = npt.NDArray[np.floating]
 
+BLOCK = 4096  # images whose margins are computed at once
+
 
 @section
 class Rule:
@@ -81,10 +83,15 @@ def find_by_margin(probability: npt.NDArray[np.floating], labels: npt.NDArray[np
         labels: (N,) class indices.
         quantile: of its class's isolation; at or above it an image is an edge case.
     """
-    known, rows = np.nan_to_num(probability).astype(np.float64), np.arange(len(labels))
-    own, others = known[rows, labels], known.copy()
-    others[rows, labels] = 0
-    margin = own - others.max(axis=1, initial=0)
+    own, best = np.zeros(len(labels)), np.zeros(len(labels))
+    for start in range(0, len(labels), BLOCK):  # (N, K) is large where there are many of both
+        part = slice(start, start + BLOCK)
+        known = np.nan_to_num(probability[part]).astype(np.float64)
+        rows = np.arange(len(known))
+        own[part] = known[rows, labels[part]]
+        known[rows, labels[part]] = 0
+        best[part] = known.max(axis=1, initial=0)
+    margin = own - best
     isolation = np.where(margin >= 0, 1 - margin, 0.0)
     edge = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):

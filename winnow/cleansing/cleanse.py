@@ -82,7 +82,6 @@ def cleanse(
     suspects = np.flatnonzero(np.isin(column(samples, "split"), ("train", "val")))  # n rows
     index = near.index[:, suspects, : rule.k]  # (R, n, k)
     voted = labels[index].transpose(1, 0, 2).reshape(len(suspects), -1)  # (n, R k)
-    given = probability[suspects].astype(np.float64)
     roots = np.where(parents == "", ids, parents)[suspects]
     quality = np.array([label_quality.get(root, np.nan) for root in roots.tolist()], dtype=np.float64)
     source, judged = parents[suspects] == "", samples.take(pa.array(suspects))
@@ -97,7 +96,7 @@ def cleanse(
             new,
             suspects,
             planted=by_planted.planted,
-            probability=given,
+            probability=probability,
             classes=classes,
             settings=by_planted.settings,
             copies=~source,
@@ -224,8 +223,8 @@ def write_cleansed(
 
 def verdict_sheet(dataset: Path, samples: pa.Table, verdicts: pa.Table) -> bytes:
     """PNG bytes: the source images that were dropped or relabelled, with "from > to" below."""
-    source = set(only_source(samples)["id"].to_pylist())
-    rows = [row for row in verdicts.to_pylist() if row["action"] != KEEP and row["id"] in source][:SHEET_IMAGES]
+    shown = (column(verdicts, "action") != KEEP) & np.isin(column(verdicts, "id"), column(only_source(samples), "id"))
+    rows = verdicts.take(pa.array(np.flatnonzero(shown)[:SHEET_IMAGES])).to_pylist()
     captions = [f"{row['label_before']} > {row['label_after'] or '-'}" for row in rows]
     pictures = read_thumbnails(dataset, [row["id"] for row in rows])
     return contact_sheet(list(pictures.values()), captions, columns=SHEET_COLUMNS, tile=TILE)

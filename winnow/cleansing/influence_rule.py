@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def harmful_votes(effect: npt.NDArray[np.float64], *, guard: bool) -> npt.NDArray[np.bool_]:
+def harmful_votes(effect: npt.NDArray[np.floating], *, guard: bool) -> npt.NDArray[np.bool_]:
     """Which label-book images vote to drop which images.
 
     $$ E_{ij} < \\min_i E_{ij} + \\mathrm{std}_i E_{ij} $$, and with ``guard`` also $E_{ij} < 0$.

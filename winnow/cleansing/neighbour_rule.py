@@ -19,6 +19,7 @@ from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 Indices = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
 
+BLOCK = 4096  # images whose shares are computed at once
 MOST_DEVIATIONS = 1_000_000.0
 Deviations = Annotated[float, Field(ge=0, allow_inf_nan=True)]  # at most MOST_DEVIATIONS; .inf: no limit
 
@@ -45,10 +46,25 @@ def vote_shares(voted: Indices, *, classes: int) -> Array:
         voted: (N, V) labels of the neighbours that vote.
         classes: K.
     """
-    shares = np.zeros((len(voted), classes))
-    for label in range(classes):
-        shares[:, label] = (voted == label).mean(axis=1)
+    places = np.arange(len(voted))[:, None] * classes + voted  # (N, V) in the table, row by row
+    counts = np.bincount(places.ravel(), minlength=len(voted) * classes).reshape(len(voted), classes)
+    shares: Array = counts / max(1, voted.shape[1])
     return shares
+
+
+def _most_voted(labels: Indices, voted: Indices, *, classes: int) -> tuple[Array, Array, Indices]:
+    """(N,) each: share of the label, largest share of another label, and which it is; (N, K) a block at a time."""
+    own, best = np.empty(len(labels)), np.empty(len(labels))
+    rival = np.empty(len(labels), np.int64)
+    for start in range(0, len(labels), BLOCK):
+        part = slice(start, start + BLOCK)
+        shares = vote_shares(voted[part], classes=classes)  # (b, K)
+        rows = np.arange(len(shares))
+        own[part] = shares[rows, labels[part]]
+        shares[rows, labels[part]] = 0
+        rival[part] = shares.argmax(axis=1)
+        best[part] = shares[rows, rival[part]]
+    return own, best, rival
 
 
 def class_limits(
@@ -93,19 +109,14 @@ def judge_by_neighbours(
         copies: (N,) augmented images, which are dropped and never relabelled; their own scale of distance is the
             source images'.
     """
-    shares = vote_shares(voted, classes=len(classes))  # (N, K)
-    rows = np.arange(len(labels))
-    own = shares[rows, labels]
-    others = shares.copy()
-    others[rows, labels] = 0
-    rival = others.argmax(axis=1) if len(labels) else labels
+    own, best, rival = _most_voted(labels, voted, classes=len(classes))
     far = class_limits(distance, labels, ~copies, classes=len(classes), deviations=rule.far)  # (K,)
     verdicts = []
     for i, label in enumerate(labels.tolist()):
-        votes = f"{shares[i, rival[i]]:.0%} of its neighbours are {classes[rival[i]]}"
+        votes = f"{best[i]:.0%} of its neighbours are {classes[rival[i]]}"
         known = float(own[i])
         if known < rule.agreement:
-            if others[i, rival[i]] >= rule.relabel and not copies[i]:
+            if best[i] >= rule.relabel and not copies[i]:
                 verdicts.append(Verdict(RELABEL, int(rival[i]), votes, known))
             else:
                 verdicts.append(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.messages import UserError
-from winnow.representation.planted_faults import LEAST_TOUCHED, Planted
+from winnow.representation.planted_faults import BLOCK, LEAST_TOUCHED, Planted
 from winnow.representation.support import Support
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
@@ -80,40 +80,53 @@ def judge_by_planted(
 
     Args:
         labels: (n,) class indices.
-        rows: (n,) of the images in ``planted``.
+        rows: (n,) of the images in ``planted`` and ``probability``.
         planted: support, threshold and scores.
-        probability: (n, K) by the classifier, for the reasons; NaN is a class that it does not know.
+        probability: (N, K) by the classifier, for the reasons; NaN is a class that it does not know.
         classes: K names.
         settings: of the rule.
         copies: (n,) augmented images, which are dropped and never relabelled.
         renamed: (n,) images that got their label by an earlier verdict, which must be usual now. None: none.
     """
     new = np.zeros(len(labels), dtype=bool) if renamed is None else renamed
-    scores = planted.scores[rows]  # (n, K)
-    own = scores[np.arange(len(rows)), labels]
+    own, best, rival = _best_others(labels, rows, planted, probability)
     support = planted.support_of(own)
-    others = scores.copy()
-    others[np.arange(len(rows)), labels] = -np.inf
-    others[
-        np.isnan(probability)
-    ] = -np.inf  # who judges the image does not know the class, which cannot be its new label
-    rival = others.argmax(axis=1)
-    usual, own_usual = planted.usual(others.max(axis=1, initial=-np.inf)), planted.usual(own)
+    usual, own_usual = planted.usual(best), planted.usual(own)
     least = least_usual(usual[(support < planted.threshold) & ~copies], settings.relabel)
+    given, others = (np.nan_to_num(probability[rows, its]).tolist() for its in (labels, rival))
     verdicts = []
     for i, label in enumerate(labels.tolist()):
-        known = float(support[i])
-        seen = _seen(probability[i], label, int(rival[i]), classes)
+        known, other = float(support[i]), classes[rival[i]]
+        seen = f"the classifier gives {classes[label]} {given[i]:.0%} and {other} {others[i]:.0%}"
         if new[i] and own_usual[i] < CONFIRMED:
             verdicts.append(Verdict(DROP, None, f"new label {classes[label]} not confirmed, {seen}", known))
         elif known >= planted.threshold:
             verdicts.append(Verdict(KEEP, label, f"support {known:.2f}", known))
         elif usual[i] >= least and not copies[i]:
-            verdicts.append(Verdict(RELABEL, int(rival[i]), f"looks like {classes[rival[i]]}, {seen}", known))
+            verdicts.append(Verdict(RELABEL, int(rival[i]), f"looks like {other}, {seen}", known))
         else:
             lacking = f"support {known:.2f} for {classes[label]} where {planted.threshold:.2f} is needed, {seen}"
             verdicts.append(Verdict(DROP, None, lacking, known))
     return verdicts
+
+
+def _best_others(
+    labels: Indices, rows: Indices, planted: Planted, probability: Array
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Indices]:
+    """(n,) each: the label's score, the best score of another label, and which it is; (N, K) of a block at a time."""
+    own, best = np.empty(len(rows)), np.empty(len(rows))
+    rival = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        scores = planted.scores[rows[part]]  # (b, K), a copy
+        every = np.arange(len(scores))
+        own[part] = scores[every, labels[part]]
+        scores[every, labels[part]] = -np.inf
+        # Who judges the image does not know the class, which cannot be its new label.
+        scores[np.isnan(probability[rows[part]])] = -np.inf
+        rival[part] = scores.argmax(axis=1)
+        best[part] = scores.max(axis=1, initial=-np.inf)
+    return own, best, rival
 
 
 def least_usual(usual: Array, right: float) -> float:
@@ -138,11 +151,6 @@ def least_usual(usual: Array, right: float) -> float:
     expected = np.where(share > 0, np.minimum(1.0, filed_wrongly * (1 - RELABELLED) / np.maximum(share, 1e-9)), 0.0)
     best = int(expected.argmax())
     return float(RELABELLED[best]) if expected[best] >= right else np.inf
-
-
-def _seen(probability: Array, label: int, rival: int, classes: Sequence[str]) -> str:
-    known = np.nan_to_num(probability)
-    return f"the classifier gives {classes[label]} {known[label]:.0%} and {classes[rival]} {known[rival]:.0%}"
 
 
 def within_estimate(

@@ -161,12 +161,9 @@ def check_params(params: Path = PARAMS, pipeline: Path = PIPELINE) -> None:
     check_consistency(params, pipeline)
 
 
-def check_classes(
-    dataset: Path = ROOT / "data/prepared", decided: Path = DECIDED, model: Path = ROOT / "data/model.json"
-) -> None:
+def check_classes(dataset: Path = ROOT / "data/prepared", decided: Path = DECIDED) -> None:
     """Stop before any training if a decision is invalid, or the classes that they leave cannot be augmented."""
-    from winnow.augmentation.balance import demand_balance, demand_pairs
-    from winnow.backbone.card import read_card
+    from winnow.augmentation.balance import demand_pairs
     from winnow.dataset.samples import read_samples
     from winnow.dataset.validation import deal_validation
     from winnow.pipeline.fields import NoneOrFew, Seed
@@ -178,6 +175,3 @@ def check_classes(
     validation = load_params("cleanse_influence.validation", NoneOrFew)
     samples = deal_validation(samples, per_class=validation, seed=load_params("cleanse_influence.seed", Seed))
     demand_pairs(samples, dataset)
-    if read_card(model).competition:
-        budget, most = (load_params(name, int) for name in ("augment.budget", "judge.max_images"))
-        demand_balance(samples, budget=budget, max_images=most)

@@ -17,10 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from winnow.commands.terminal import aligned, run_command, support_text, write_page
-from winnow.history.changes import COLUMNS, KINDS, Change, Changes, compare
+from winnow.history.changes import COLUMNS, KINDS, Change, Changes, compare, differing
 from winnow.history.figures import read_figures
-from winnow.history.markdown import as_markdown, link, shown_changes
+from winnow.history.markdown import as_markdown, link, pictured, shown_changes
 from winnow.history.page import Picture, Section, gallery
 from winnow.history.pictures import read_pictures, read_thumbnails
 from winnow.history.revision import (
@@ -40,6 +42,9 @@ from winnow.pipeline.messages import plain
 DATASET = "data/refined"
 
 
+PICTURES_SHOWN = 1000  # on a page: more would be many MB
+
+
 HEADER = ("class", "origin", "before", "after", "new", "gone")
 
 
@@ -49,8 +54,9 @@ def diff(old: Revision, new: Revision, dataset: str) -> Changes:
     Raises:
         UserError: the dataset, or a verdict table, of one of them is not to be had.
     """
-    before, after = (read_columns(side, f"{dataset}/samples.parquet", COLUMNS).to_pylist() for side in (old, new))
-    return compare(before, after, read_verdicts(old, dataset), read_verdicts(new, dataset))
+    before, after = (read_columns(side, f"{dataset}/samples.parquet", COLUMNS) for side in (old, new))
+    ids = differing(before, after)
+    return compare(before, after, read_verdicts(old, dataset, ids), read_verdicts(new, dataset, ids))
 
 
 def as_text(changes: Changes, title: str) -> str:
@@ -87,11 +93,14 @@ def as_html(changes: Changes, title: str, shown: dict[str, Shown]) -> bytes:
     sections = []
     for kind in KINDS:
         of_kind: list[Change] = getattr(changes, kind)
+        listed = pictured(changes, kind, PICTURES_SHOWN)
         pictures = [
             Picture(plain(change.name), (_labels(change, kind), _cause(change)), shown.get(change.id))
-            for change in of_kind
+            for change in listed
         ]
-        sections.append(Section(f"{kind} ({len(of_kind):,})", pictures=pictures))
+        cut = len(listed) < len(of_kind)
+        lines = [f"The {len(listed):,} with the least support; `winnow diff` lists all."] if cut else []
+        sections.append(Section(f"{kind} ({len(of_kind):,})", lines, pictures=pictures))
     sections.append(Section("augmented", table=_table(changes) if changes.augmented else ()))
     return gallery(title, [_totals(changes)], sections)
 
@@ -135,7 +144,7 @@ def _table(changes: Changes) -> list[tuple[str, ...]]:
 
 def _pictures(changes: Changes, old: Revision, new: Revision, dataset: str) -> dict[str, Shown]:
     """Pictures by id; the new side has most of them, since shards are handed on when samples are dropped."""
-    ids = {change.id for kind in KINDS for change in getattr(changes, kind)}
+    ids = {change.id for kind in KINDS for change in pictured(changes, kind, PICTURES_SHOWN)}
     found = read_pictures(new, dataset, sorted(ids))
     return found | read_pictures(old, dataset, sorted(ids - found.keys()))
 
@@ -145,7 +154,8 @@ def _write_sheet(changes: Changes, old: Revision, new: Revision, dataset: str, f
     suffix, chosen = check_format(file), shown_changes(changes, PAIRS)
     if not chosen:
         return ""
-    references = beside(chosen, read_columns(new, f"{dataset}/samples.parquet", COLUMNS).to_pylist())
+    samples = read_columns(new, f"{dataset}/samples.parquet", COLUMNS)
+    references = beside(chosen, samples.filter(pc.equal(samples["split"], "label_book")).to_pylist())
     ids = {change.id for _, change in chosen} | {row["id"] for row in references if row}
     pictures = read_thumbnails(new, dataset, sorted(ids), TILES[0])
     pictures |= read_thumbnails(old, dataset, sorted(ids - pictures.keys()), TILES[0])
@@ -164,7 +174,9 @@ def _write_pictures(
     if options.html:
         title = f"{plain(dataset)}: {plain(old.name)} > {plain(new.name)}"
         write_page(options.html, as_html(changes, title, _pictures(changes, old, new, dataset)))
-        links.append(link("Every change with its picture and reason", options.html_url or str(options.html)))
+        total = sum(len(getattr(changes, kind)) for kind in KINDS)
+        words = "Every change" if total <= PICTURES_SHOWN else f"{PICTURES_SHOWN:,} of the {total:,} changes"
+        links.append(link(f"{words} with its picture and reason", options.html_url or str(options.html)))
     return links
 
 
@@ -228,8 +240,8 @@ def answer(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:
     title = f"{plain(dataset)}: {plain(old.name)} > {plain(new.name)}"
     if options.html:
         write_page(options.html, as_html(changes, title, _pictures(changes, old, new, dataset)))
-    told = as_json(changes, dataset=dataset, old=old.name, new=new.name) if options.json else as_text(changes, title)
-    return told, 0 if changes.same else 1
+    text = as_json(changes, dataset=dataset, old=old.name, new=new.name) if options.json else as_text(changes, title)
+    return text, 0 if changes.same else 1
 
 
 def main(command: str, words: Sequence[str]) -> None:

@@ -16,8 +16,9 @@ from winnow.commands.diff import DATASET
 from winnow.commands.terminal import aligned, run_command, support_text, write_page
 from winnow.history.page import Picture, Section, gallery
 from winnow.history.pictures import read_pictures
+from winnow.history.records import LEAKS, Records, Row
 from winnow.history.revision import WORKSPACE, Revision, open_revision, repository_path
-from winnow.history.story import LEAKS, Row, Story, read_records, tell
+from winnow.history.story import Story, tell
 from winnow.pictures.embed import Picture as Shown
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import plain
@@ -30,7 +31,7 @@ def as_text(story: Story, dataset: str) -> str:
     """The story for a terminal.
 
     Args:
-        story: as told.
+        story: of the sample.
         dataset: where it was looked for.
     """
     lines = [_title(story), *_delivery(story)]
@@ -45,7 +46,7 @@ def as_html(story: Story, dataset: str, shown: dict[str, Shown]) -> bytes:
     """The story with the pictures of the sample and of the evidence.
 
     Args:
-        story: as told.
+        story: of the sample.
         dataset: where it was looked for.
         shown: pictures by id; a sample that is not in it is shown without a picture.
     """
@@ -172,7 +173,7 @@ def answer(arguments: Sequence[str] | None, root: Path) -> tuple[str, int]:
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the pictures")
     options = parser.parse_args(arguments)
     workspace, dataset = open_revision(WORKSPACE, root), repository_path(options.dataset, root)
-    story = tell(options.sample, read_records(workspace, dataset), dataset)
+    story = tell(options.sample, Records(workspace, dataset), dataset)
     if options.html:
         write_page(options.html, as_html(story, dataset, _pictures(story, workspace)))
     return as_text(story, dataset), 0

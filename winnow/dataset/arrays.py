@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from winnow.pipeline.files import Columns, read_array, read_table, schema_of, wr
 from winnow.pipeline.messages import UserError
 
 Array = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
 
 INDEX: Columns = {
     "id": (pa.string(), "of the sample"),
@@ -31,7 +32,7 @@ Rows = tuple[Sequence[str], Array]  # n ids and their (n, ...) rows
 
 
 class ArrayStore:
-    """The arrays of a folder, memory-mapped."""
+    """The arrays of a folder, memory-mapped. The index is in columns: some 200 bytes an image, its id included."""
 
     def __init__(self, folder: Path) -> None:
         """Open a folder that ``write_rows`` filled, or one that does not exist, which holds nothing.
@@ -40,16 +41,21 @@ class ArrayStore:
             UserError: the index is damaged.
         """
         self.folder = folder
+        self.ids: list[str] = []  # in the order of the index
+        self._names: list[str] = []  # of the files
+        self._file = self._row = np.zeros(0, np.int64)  # (N,) place in ``_names``, and row in that file
         self._maps: dict[str, Array] = {}
-        self.places: dict[str, tuple[str, int]] = {}
         if (folder / "index.parquet").exists():
             index = read_table(folder / "index.parquet", INDEX_SCHEMA)
-            places = zip(index["array"].to_pylist(), index["row"].to_pylist(), strict=True)
-            self.places = dict(zip(index["id"].to_pylist(), places, strict=True))
+            self.ids = index["id"].to_pylist()
+            files = index["array"].combine_chunks().dictionary_encode()
+            self._names, self._file = files.dictionary.to_pylist(), files.indices.to_numpy()
+            self._row = index["row"].to_numpy()
+        self._position = {identifier: position for position, identifier in enumerate(self.ids)}
 
     def __contains__(self, identifier: object) -> bool:
         """Whether the folder has a row of this id."""
-        return identifier in self.places
+        return identifier in self._position
 
     def row(self, identifier: str) -> Array:
         """The row of an id, as a view of the file.
@@ -57,15 +63,53 @@ class ArrayStore:
         Raises:
             UserError: the file is missing or damaged.
         """
-        name, position = self.places[identifier]
-        try:
-            if name not in self._maps:
-                self._maps[name] = read_array(self.folder / name)
-            row: Array = self._maps[name][position]
-        except (DamagedError, FileNotFoundError, IndexError):
-            back = f"run `dvc checkout --force {self.folder}`"
-            raise UserError(f"{self.folder / name} is missing or damaged; {back}") from None
-        return row
+        position = self._position[identifier]
+        return self._rows(self._names[self._file[position]], self._row[position])
+
+    def by_file(self, ids: Sequence[str]) -> Iterator[tuple[str, Places, Places]]:
+        """For each file that holds some of the ids: its name, their places among the ids, and their rows in it.
+
+        Args:
+            ids: each of which the folder has.
+        """
+        positions = np.fromiter((self._position[one] for one in ids), np.int64, len(ids))
+        files = self._file[positions]
+        order = np.argsort(files, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(files[order])) + 1):
+            if len(places):
+                yield self._names[files[places[0]]], places, self._row[positions[places]]
+
+    def rows(self, name: str, rows: Places) -> Array:
+        """(n, ...) some rows of a file, copied in one step.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return self._rows(name, rows)
+
+    def _rows(self, name: str, rows: Any) -> Array:
+        if name not in self._maps:
+            self._maps[name] = open_rows(self.folder / name)
+        if np.max(rows) >= len(self._maps[name]):
+            raise _damaged(self.folder / name)
+        found: Array = self._maps[name][rows]
+        return found
+
+
+def open_rows(file: Path) -> Array:
+    """The rows of a file beside an index, memory-mapped.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return read_array(file)
+    except (DamagedError, FileNotFoundError):
+        raise _damaged(file) from None
+
+
+def _damaged(file: Path) -> UserError:
+    return UserError(f"{file} is missing or damaged; run `dvc checkout --force {file.parent}`")
 
 
 def write_rows(folder: Path, parts: Iterable[Rows]) -> None:
@@ -85,8 +129,9 @@ def write_rows(folder: Path, parts: Iterable[Rows]) -> None:
 
 def write_index(folder: Path, places: Sequence[tuple[str, str, int]]) -> None:
     """Write the index: id, file and row of each."""
-    rows = [dict(zip(INDEX, place, strict=True)) for place in places]
-    write_table(folder / "index.parquet", pa.Table.from_pylist(rows, schema=INDEX_SCHEMA))
+    columns = list(zip(*places, strict=True)) or [(), (), ()]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, INDEX_SCHEMA.types, strict=True)]
+    write_table(folder / "index.parquet", pa.Table.from_arrays(arrays, schema=INDEX_SCHEMA))
 
 
 def write_part(folder: Path, ids: Sequence[str], rows: Array) -> str:
@@ -109,16 +154,22 @@ def gather(stores: Sequence[ArrayStore], ids: Sequence[str], *, where: Path) -> 
 
     Raises:
         UserError: an id is in none of them, or the rows differ in shape.
+
+    Time O(N); memory that of the result and of one file's rows.
     """
     result: Array | None = None
-    for position, identifier in enumerate(ids):
-        store = next((one for one in stores if identifier in one), None)
-        if store is None:
-            raise UserError(f"{where} lacks the row of {identifier}; run `dvc repro`")
-        row = store.row(identifier)
-        if result is None:
-            result = np.empty((len(ids), *row.shape), row.dtype)
-        if row.shape != result.shape[1:]:
-            raise UserError(f"{where}: {identifier} has another shape than the rest; run `dvc repro`")
-        result[position] = row
+    left: Places = np.arange(len(ids))
+    for store in stores:
+        here = np.array([ids[position] in store for position in left], dtype=bool)
+        mine, left = left[here], left[np.logical_not(here)]
+        for name, places, rows in store.by_file([ids[position] for position in mine]):
+            found = store.rows(name, rows)
+            if result is None:
+                result = np.empty((len(ids), *found.shape[1:]), found.dtype)
+            if found.shape[1:] != result.shape[1:]:
+                first = ids[mine[places[0]]]
+                raise UserError(f"{where}: {first} has another shape than the rest; run `dvc repro`")
+            result[mine[places]] = found
+    if len(left):
+        raise UserError(f"{where} lacks the row of {ids[left[0]]}; run `dvc repro`")
     return np.zeros((0, 0), np.float32) if result is None else result

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names, column, only_source, read_samples, samples_table
+from winnow.dataset.samples import SCHEMA, class_names, of_classes, only_source, read_samples
 
 
 def read_judged(dataset: Path, delivered: Path) -> pa.Table:
@@ -24,7 +25,9 @@ def read_judged(dataset: Path, delivered: Path) -> pa.Table:
         UserError: a table is missing or damaged.
     """
     here, first = only_source(read_samples(dataset)), only_source(read_samples(delivered))
-    lacking = first.filter(pa.array(~np.isin(column(first, "id"), column(here, "id"))))
-    split_of = dict(zip(here["group"].to_pylist(), here["split"].to_pylist(), strict=True))
-    rows = [{**row, "split": split_of.get(row["group"], row["split"])} for row in lacking.to_pylist()]
-    return pa.concat_tables([here, samples_table(rows, class_names(first))])
+    lacking = first.filter(pc.invert(pc.is_in(first["id"], value_set=here["id"])))
+    last_first = np.arange(len(here))[::-1]  # of a group in two splits, the last image's
+    place = pc.index_in(lacking["group"], value_set=here["group"].take(last_first))
+    splits = pc.coalesce(here["split"].take(last_first).take(place), lacking["split"])
+    lacking = lacking.set_column(SCHEMA.get_field_index("split"), "split", splits)
+    return pa.concat_tables([here, of_classes(lacking, class_names(first))])

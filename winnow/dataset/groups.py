@@ -5,6 +5,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+BLOCK = 4096  # images whose neighbours are compared at once
+
 
 def group_numbers(groups: Sequence[Hashable]) -> npt.NDArray[np.int64]:
     """(N,) number of each image's group, counted from 0 in the order of their first images."""
@@ -22,9 +24,10 @@ def group_agreement(groups: Sequence[Hashable], labels: npt.NDArray[np.int64]) -
         labels: (N,) class indices.
     """
     numbers = group_numbers(groups)
-    _, place, alike = np.unique(np.stack([numbers, labels]), axis=1, return_inverse=True, return_counts=True)
+    pairs = numbers * (int(labels.max(initial=0)) + 1) + labels  # (N,) a number for each group and label
+    _, place, alike = np.unique(pairs, return_inverse=True, return_counts=True)
     others = np.bincount(numbers)[numbers] - 1  # (N,)
-    agreeing = alike[place.ravel()] - 1  # (N,)
+    agreeing = alike[place] - 1  # (N,)
     shares = np.full(len(numbers), np.nan)
     np.divide(agreeing, others, out=shares, where=others > 0)
     return shares
@@ -36,6 +39,11 @@ def one_vote_each(groups: Sequence[Hashable], neighbours: npt.NDArray[np.int64])
     Args:
         groups: (N,) equal for images that belong together.
         neighbours: (M, K) rows of ``groups``.
+
+    Time O(N + M K^2), memory O(N + M K).
     """
-    near = group_numbers(groups)[neighbours]  # (M, K)
-    return np.asarray(1.0 / (near[:, :, None] == near[:, None, :]).sum(axis=2))
+    near, weights = group_numbers(groups)[neighbours], np.empty(neighbours.shape)  # (M, K)
+    for start in range(0, len(near), BLOCK):
+        part = near[start : start + BLOCK]
+        weights[start : start + BLOCK] = 1.0 / (part[:, :, None] == part[:, None, :]).sum(axis=2)
+    return weights

@@ -19,12 +19,12 @@ import pyarrow as pa
 from PIL import Image
 
 from winnow.dataset.arrays import ArrayStore, gather
-from winnow.dataset.samples import class_names, samples_table
-from winnow.dataset.streaming import damaged, each_image, ids_in_shard, lacking
+from winnow.dataset.passed_on import COPIES, pass_on_shards
+from winnow.dataset.samples import class_names, of_classes, samples_table
+from winnow.dataset.streaming import damaged, each_image, lacking
 from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, suffix_of
-from winnow.pipeline.checksums import DamagedError, verify
 from winnow.pipeline.durable import sync_folder
-from winnow.pipeline.files import Columns, fresh_folder, pass_on, schema_of, write_table
+from winnow.pipeline.files import Columns, fresh_folder, schema_of, write_table
 from winnow.pipeline.messages import UserError
 
 SHARD: Columns = {
@@ -38,7 +38,12 @@ SHARD_SCHEMA = schema_of(SHARD)
 
 SHARD_ROWS = 4096  # 64 x 64 line art is about 1 KB a PNG: a shard is a few MB, one object to push
 SHARD_BYTES = 2**26  # of images: photographs fill a shard sooner
+ENDS_ROWS, ENDS_BYTES = 2048, 2**25  # images and bytes after which a shard ends, on average
+GROUP_ROWS = 256  # images in a row group, which is what a worker reads
 PAGE_ROWS = 8  # images after which a page may end: it does once it holds 1 MB
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # begin each, and nothing else
+MANY_PICTURES = b"MPF\0"  # in a JPEG that is one of several pictures, which has another format's name
 
 Pixels = npt.NDArray[np.uint8]
 Copy = tuple[dict[str, object], tuple[str, bytes]]  # row of a samples table, and the id with the picture's bytes
@@ -105,9 +110,6 @@ def read_features(folder: Path, ids: Sequence[str], features: Path) -> npt.NDArr
     return gather(stores, ids, where=features).astype(np.float32, copy=False)
 
 
-COPIES = "features"  # folder of a dataset: by the stage that made copies, their features
-
-
 def _analysed(folder: Path, ids: Sequence[str], store: ArrayStore) -> Iterator[tuple[str, Pixels]]:
     yield from ((identifier, store.row(identifier)) for identifier in ids if identifier in store)
     for identifier, content in each_image(folder, [one for one in ids if one not in store]):
@@ -139,7 +141,7 @@ def write_dataset(
             copies' features are.
     """
     shards = _fresh_shards(folder)
-    _pass_on_shards(folder, samples, shards_from)
+    pass_on_shards(folder, samples, shards_from)
     _write_shards(shards, images)
     sync_folder(folder)
     write_table(folder / "samples.parquet", samples)  # last, so that a folder with a table is a whole dataset
@@ -159,19 +161,23 @@ def write_with_copies(
     Returns:
         The copies' ids.
     """
-    rows = samples.to_pylist()
+    classes, made, waiting = class_names(samples), [samples], list[dict[str, object]]()
 
     def pictures() -> Iterator[tuple[str, bytes]]:
         for row, picture in copies:
-            rows.append(row)
+            waiting.append(row)
+            if len(waiting) == SHARD_ROWS:  # a table takes a tenth of the memory of its rows as dictionaries
+                made.append(samples_table(waiting, classes))
+                waiting.clear()
             yield picture
 
     _write_shards(_fresh_shards(folder), pictures())
-    table = samples_table(rows, class_names(samples))
-    _pass_on_shards(folder, table, shards_from)
+    table = of_classes(pa.concat_tables([*made, samples_table(waiting, classes)]), classes)
+    pass_on_shards(folder, table, shards_from)
     sync_folder(folder)
     write_table(folder / "samples.parquet", table)  # last, so that a folder with a table is a whole dataset
-    return [row["id"] for row in rows[len(samples) :]]
+    written: list[str] = table["id"].slice(len(samples)).to_pylist()
+    return written
 
 
 def _fresh_shards(folder: Path) -> Path:
@@ -180,20 +186,8 @@ def _fresh_shards(folder: Path) -> Path:
     return shards
 
 
-def _pass_on_shards(folder: Path, samples: pa.Table, shards_from: Sequence[Path]) -> None:
-    """The shards of other datasets that hold a sample of the table, and the features of their copies."""
-    kept = set(samples["id"].to_pylist())
-    for source in shards_from:
-        for shard in sorted((source / "images").glob("*.parquet")):
-            to = folder / "images" / shard.name
-            if not to.exists() and not kept.isdisjoint(ids_in_shard(shard, source)):
-                pass_on(shard, to)
-        for file in sorted((source / COPIES).glob("*/*")):
-            (folder / COPIES / file.parent.name).mkdir(parents=True, exist_ok=True)
-            pass_on(_whole(file, source), folder / COPIES / file.parent.name / file.name)
-
-
 def _write_shards(shards: Path, images: Iterable[tuple[str, bytes]]) -> None:
+    """The images in shards. Which image ends one depends on that image, so that a new one changes its shard alone."""
     batch: list[tuple[str, bytes]] = []
     held = 0
     for item in images:
@@ -202,25 +196,35 @@ def _write_shards(shards: Path, images: Iterable[tuple[str, bytes]]) -> None:
             batch, held = [], 0
         batch.append(item)
         held += len(item[1])
+        if _ends_shard(*item):
+            _write_shard(shards, batch)
+            batch, held = [], 0
     if batch:
         _write_shard(shards, batch)
 
 
-def _whole(file: Path, source: Path) -> Path:
-    try:
-        verify(file)
-    except DamagedError:
-        raise UserError(f"{file} is damaged; run `dvc checkout --force {source}`") from None
-    return file
+def _ends_shard(identifier: str, content: bytes) -> bool:
+    """Whether a shard ends after this image: a draw from its id, likelier where it is large."""
+    draw = int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=4).digest())
+    return draw < 2**32 * (1 / ENDS_ROWS + len(content) / ENDS_BYTES)
 
 
 def _write_shard(shards: Path, batch: Sequence[tuple[str, bytes]]) -> None:
     """One shard, named by its content, so that equal images are one object wherever they are stored."""
     name = hashlib.blake2b(b"".join(i.encode() + content for i, content in batch), digest_size=8).hexdigest()
-    rows = [{"id": i, "image": {"bytes": content, "path": f"{i}{suffix_of(content)}"}} for i, content in batch]
+    rows = [{"id": i, "image": {"bytes": content, "path": f"{i}{_suffix(content)}"}} for i, content in batch]
     # A page ends after few images, so that a reader need not hold many.
     table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
-    write_table(shards / f"{name}.parquet", table, write_batch_size=PAGE_ROWS)
+    write_table(shards / f"{name}.parquet", table, write_batch_size=PAGE_ROWS, row_group_size=GROUP_ROWS)
+
+
+def _suffix(content: bytes) -> str:
+    """As ``suffix_of``, which opens the image."""
+    if content.startswith(PNG):
+        return ".png"
+    if content.startswith(JPEG) and MANY_PICTURES not in content:
+        return ".jpg"
+    return suffix_of(content)
 
 
 def encode_png(pixels: Pixels) -> bytes:

@@ -5,13 +5,13 @@ A stage that cleanses rewrites the table and passes the image shards on; a stage
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.pipeline.checksums import DamagedError
 from winnow.pipeline.files import Columns, open_parquet, schema_of
@@ -45,7 +45,7 @@ SCHEMA = schema_of(SAMPLES)
 SPLITS = ("train", "val", "label_book", "test")
 
 
-ID = re.compile("[0-9A-Za-z]+")  # it becomes part of file names, so it must not lead out of a folder
+ID = "^[0-9A-Za-z]+$"  # it becomes part of file names, so it must not lead out of a folder
 
 
 # The columns read from the valuation's table, which also has one per label-book image. In [0, 1], lower is worse.
@@ -61,9 +61,12 @@ def sample_id(name: str, content: bytes) -> str:
 
 def samples_table(rows: Sequence[dict[str, object]], classes: Sequence[str]) -> pa.Table:
     """Rows as a samples table that carries the class names."""
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA).replace_schema_metadata(
-        {"classes": json.dumps(list(classes))}
-    )
+    return of_classes(pa.Table.from_pylist(list(rows), schema=SCHEMA), classes)
+
+
+def of_classes(table: pa.Table, classes: Sequence[str]) -> pa.Table:
+    """A table of samples that carries the class names, in one piece, so that equal tables give equal files."""
+    return table.combine_chunks().replace_schema_metadata({"classes": json.dumps(list(classes))})
 
 
 def read_samples(folder: Path) -> pa.Table:
@@ -97,16 +100,15 @@ def _faults(samples: pa.Table) -> Iterable[str]:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         yield "its class names are no list of names"
         return
-    ids, parents = samples["id"].to_pylist(), samples["parent"].to_pylist()
-    if len(set(ids)) < len(ids):
+    if pc.count_distinct(samples["id"], mode="all").as_py() < len(samples):
         yield "an id occurs twice"
     for name, allowed in (("label", set(classes)), ("split", set(SPLITS))):
-        for value in set(samples[name].to_pylist()) - allowed:
+        for value in set(pc.unique(samples[name]).to_pylist()) - allowed:
             yield f"{value!r} is no {name}"
-    for identifier in {*ids, *parents} - {None}:
-        if not ID.fullmatch(identifier):
-            yield f"{identifier!r} is no id"
-    if None in ids:
+    for ids in (samples["id"], samples["parent"]):
+        for identifier in ids.filter(pc.invert(pc.match_substring_regex(ids, ID))):
+            yield f"{identifier.as_py()!r} is no id"
+    if samples["id"].null_count:
         yield "a sample has no id"
 
 
@@ -118,7 +120,7 @@ def class_names(samples: pa.Table) -> list[str]:
 
 def column(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
     """A text column as an array; null becomes the empty string."""
-    return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
+    return np.asarray(table[name].fill_null("").to_numpy(), dtype=np.str_)
 
 
 def labels_by_id(samples: pa.Table, name: str = "label") -> dict[str, str]:
@@ -127,14 +129,28 @@ def labels_by_id(samples: pa.Table, name: str = "label") -> dict[str, str]:
 
 
 def label_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
-    """(N,) class index of each sample's current label."""
-    index = {name: position for position, name in enumerate(class_names(samples))}
-    return np.array([index[label] for label in samples["label"].to_pylist()], dtype=np.int64)
+    """(N,) class index of each sample's current label.
+
+    Raises:
+        KeyError: a label is none of the classes.
+    """
+    found = pc.index_in(samples["label"], value_set=pa.array(class_names(samples), pa.string()))
+    if found.null_count:
+        raise KeyError(samples["label"].filter(found.is_null())[0].as_py())
+    indices: npt.NDArray[np.int64] = found.to_numpy().astype(np.int64)
+    return indices
 
 
 def group_indices(samples: pa.Table) -> npt.NDArray[np.int64]:
-    """(N,) equal for samples of one group of near-duplicates; a copy has its source image's."""
-    indices: npt.NDArray[np.int64] = np.unique(column(samples, "group"), return_inverse=True)[1]
+    """(N,) equal for samples of one group of near-duplicates; a copy has its source image's.
+
+    Numbered in the groups' order as texts.
+    """
+    coded = samples["group"].fill_null("").combine_chunks().dictionary_encode()
+    order = pc.sort_indices(coded.dictionary).to_numpy()  # UTF-8's order is that of the characters
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    indices: npt.NDArray[np.int64] = rank[coded.indices.to_numpy()]
     return indices
 
 
@@ -148,17 +164,30 @@ def train_and_val(dataset: Path, *, max_images: int | None) -> pa.Table:
     Raises:
         UserError: a split is empty, or there are too many images.
     """
-    samples = only_splits(read_samples(dataset), "train", "val")
-    splits = column(samples, "split")
-    for split in ("train", "val"):
-        if split not in splits:
-            raise UserError(f"{dataset}: no {split} images are left; cleanse less, or add images")
+    samples = both_sides(read_samples(dataset), dataset)
     if max_images is not None and samples.num_rows > max_images:
         raise UserError(
             f"{dataset}: train and val may hold {max_images} images together (judge.max_images), "
             f"got {samples.num_rows}; augment less (augment.budget)"
         )
     return samples
+
+
+def both_sides(samples: pa.Table, dataset: Path) -> pa.Table:
+    """The train and val samples of a table.
+
+    Args:
+        samples: the table.
+        dataset: where it is from, for the sentence.
+
+    Raises:
+        UserError: a split is empty.
+    """
+    there = pc.unique(samples["split"]).to_pylist()
+    for split in ("train", "val"):
+        if split not in there:
+            raise UserError(f"{dataset}: no {split} images are left; cleanse less, or add images")
+    return only_splits(samples, "train", "val")
 
 
 def only_source(samples: pa.Table) -> pa.Table:
@@ -168,7 +197,7 @@ def only_source(samples: pa.Table) -> pa.Table:
 
 def only_splits(samples: pa.Table, *splits: str) -> pa.Table:
     """The samples of some splits, in table order."""
-    return samples.filter(pa.array(np.isin(column(samples, "split"), splits)))
+    return samples.filter(pc.is_in(samples["split"], value_set=pa.array(splits, pa.string())))
 
 
 # Images that a class keeps in a split; of two training images, each is judged by networks trained on the other.

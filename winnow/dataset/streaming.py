@@ -4,8 +4,9 @@
 a few images, as far as it was written in pages or row groups of a few.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,15 @@ BATCH = 8  # images in memory at once, of any size
 BUFFER = 1 << 20  # bytes read at once; without it pyarrow reads a column of a row group whole
 
 
-def images_in_shard(shard: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def images_in_shard(
+    shard: Path, ids: Collection[str], groups: Sequence[int] | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Id and bytes as delivered of those of the ids that a shard holds, in its order; the rest is passed over.
+
+    Args:
+        shard: the file.
+        ids: that are wanted.
+        groups: of rows, that are read; None: all.
 
     Raises:
         DamagedError: the shard is damaged, or none.
@@ -35,7 +43,7 @@ def images_in_shard(shard: Path, ids: Collection[str]) -> Iterator[tuple[str, by
             file.schema_arrow.field("image").type
         ):
             raise DamagedError("it has no columns id and image {bytes, path}")
-        for group in range(file.num_row_groups):
+        for group in range(file.num_row_groups) if groups is None else groups:
             there = file.read_row_group(group, columns=["id"])["id"].to_pylist()
             if not any(identifier in ids for identifier in there):
                 continue
@@ -52,15 +60,26 @@ def ids_in_shard(shard: Path, folder: Path) -> list[str]:
     Raises:
         UserError: it is damaged.
     """
+    return [identifier for group in ids_by_group(shard, folder) for identifier in group]
+
+
+def ids_by_group(shard: Path, folder: Path) -> list[list[str]]:
+    """The ids of each row group of a shard of a dataset.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
         with open_parquet(shard) as file:
-            ids: list[str] = file.read(columns=["id"])["id"].to_pylist()
+            return [
+                file.read_row_group(group, columns=["id"])["id"].to_pylist() for group in range(file.num_row_groups)
+            ]
     except (DamagedError, FileNotFoundError):
-        raise _incomplete(shard, folder) from None
-    return ids
+        raise incomplete(shard, folder) from None
 
 
-def _incomplete(shard: Path, folder: Path) -> UserError:
+def incomplete(shard: Path, folder: Path) -> UserError:
+    """The error for a shard of a dataset that is damaged."""
     return UserError(f"{shard} is not a complete image shard; run `dvc checkout --force {folder}`")
 
 
@@ -72,17 +91,20 @@ def each_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]
     Raises:
         UserError: a shard is damaged.
     """
-    missing = set(ids)
+    yield from _take(folder, set(ids))
+
+
+def _take(folder: Path, missing: set[str]) -> Iterator[tuple[str, bytes]]:
+    """The images of the ids, each of which is removed from them as it is found."""
     for shard in sorted((folder / "images").glob("*.parquet")):
         if not missing:
             return
         try:
-            for identifier, content in images_in_shard(shard, frozenset(missing)):
-                if identifier in missing:
-                    missing.remove(identifier)
-                    yield identifier, content
+            for identifier, content in images_in_shard(shard, missing):
+                missing.discard(identifier)
+                yield identifier, content
         except (DamagedError, FileNotFoundError):
-            raise _incomplete(shard, folder) from None
+            raise incomplete(shard, folder) from None
 
 
 def every_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
@@ -91,11 +113,10 @@ def every_image(folder: Path, ids: Collection[str]) -> Iterator[tuple[str, bytes
     Raises:
         UserError: also, an id has no image in the dataset's shards.
     """
-    found = set()
-    for identifier, content in each_image(folder, ids):
-        found.add(identifier)
-        yield identifier, content
-    lacking(folder, ids, found)
+    missing = set(ids)
+    yield from _take(folder, missing)
+    if missing:
+        _raise_lacking(folder, [identifier for identifier in ids if identifier in missing])
 
 
 def read_thumbnails(folder: Path, ids: Collection[str], side: int = SIDE) -> dict[str, npt.NDArray[np.uint8]]:
@@ -127,6 +148,10 @@ def lacking(folder: Path, ids: Collection[str], found: Collection[str]) -> None:
     """
     missing = [identifier for identifier in ids if identifier not in found]
     if missing:
-        raise UserError(
-            f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout --force {folder}`"
-        )
+        _raise_lacking(folder, missing)
+
+
+def _raise_lacking(folder: Path, missing: Sequence[str]) -> NoReturn:
+    raise UserError(
+        f"{folder}/images lacks {len(missing)} images, {missing[0]} first; run `dvc checkout --force {folder}`"
+    )

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
-from winnow.dataset.samples import class_names, column, samples_table
+from winnow.dataset.samples import SCHEMA, class_names, column, of_classes
 
 
 def deal_validation(samples: pa.Table, *, per_class: int, seed: int) -> pa.Table:
@@ -23,18 +23,18 @@ def deal_validation(samples: pa.Table, *, per_class: int, seed: int) -> pa.Table
     """
     if not per_class:
         return samples
-    labels, groups = samples["label"].to_pylist(), samples["group"].to_pylist()
-    validation = np.flatnonzero(column(samples, "split") == "val")
+    splits = column(samples, "split").astype(object)
+    validation = np.flatnonzero(splits == "val")
+    labels, groups = (samples[name].take(validation).to_pylist() for name in ("label", "group"))
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by group, its images of each class
-    for row in validation.tolist():
-        counts[groups[row]][labels[row]] += 1
+    for label, group in zip(labels, groups, strict=True):
+        counts[group][label] += 1
     kept: Counter[str] = Counter()
     stays: dict[str, bool] = {}  # by group
     for group in sorted(counts, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest()):
         stays[group] = any(kept[label] < per_class for label in counts[group])
-        kept += counts[group] if stays[group] else Counter()
-    rows = samples.to_pylist()
-    for row in validation.tolist():
-        if not stays[groups[row]]:
-            rows[row]["split"] = "train"
-    return samples_table(rows, class_names(samples))
+        if stays[group]:
+            kept.update(counts[group])
+    splits[[row for row, group in zip(validation.tolist(), groups, strict=True) if not stays[group]]] = "train"
+    dealt = samples.set_column(SCHEMA.get_field_index("split"), "split", pa.array(splits.tolist(), pa.string()))
+    return of_classes(dealt, class_names(samples))

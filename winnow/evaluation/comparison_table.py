@@ -99,9 +99,11 @@ def _overridden(refinement: Mapping[str, Any]) -> list[str]:
     if not any(counts.values()):
         return []
     when = refinement.get("decisions", {})
-    told = f" ({when['before']:,} before the first round, {when['at_end']:,} at the end)" if any(when.values()) else ""
+    when_text = (
+        f" ({when['before']:,} before the first round, {when['at_end']:,} at the end)" if any(when.values()) else ""
+    )
     words = f"{counts['keep']:,} kept, {counts['drop']:,} dropped, {counts['relabel']:,} relabelled"
-    return [f"Overridden by people: {words}{told}."]
+    return [f"Overridden by people: {words}{when_text}."]
 
 
 def _truth(refinement: Mapping[str, Any]) -> list[str]:

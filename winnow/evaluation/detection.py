@@ -1,15 +1,19 @@
 """The outcome of the verdicts for the train and val images, and its comparison with the truth where it is known."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from winnow.dataset.samples import column, labels_by_id
-from winnow.verdicts.fates import Fate, fates
 from winnow.verdicts.ledger import DECIDED, DROP, KEEP, PIPELINE, REFINED, RELABEL, by_stage
+from winnow.verdicts.states import States, as_numpy, combined, last_verdicts, places, states
+
+COUNTED = ("id", "round", "stage", "action", "label_after", "by")  # columns of a ledger that are read here
 
 ACTIONS = (KEEP, DROP, RELABEL)
 
@@ -48,81 +52,92 @@ def count_actions(actions: Iterable[str]) -> dict[str, int]:
         ValueError: an action that is none of the three.
     """
     counts = dict.fromkeys(ACTIONS, 0)
-    for action in actions:
+    for action, count in Counter(actions).items():
         if action not in counts:
             raise ValueError(f"an action must be one of {', '.join(ACTIONS)}, got {action!r}")
-        counts[action] += 1
+        counts[action] = count
     return counts
 
 
-def count_overridden(fate: Mapping[str, Fate]) -> dict[str, int]:
-    """How many images people decided on, by what their last word makes of the label delivered."""
-    done = []
-    for image in fate.values():
-        for verdict in [one for one in image.verdicts if one.by != PIPELINE][-1:]:
-            same = verdict.label_after in (None, image.given)
-            done.append(DROP if verdict.action == DROP else KEEP if same else RELABEL)
-    return count_actions(done)
+def count_overridden(images: States, ledger: pa.Table) -> dict[str, int]:
+    """How many images people decided on, by what their last word makes of the label delivered.
+
+    Args:
+        images: the images.
+        ledger: every verdict on them, in order.
+    """
+    last = last_verdicts(images.ids, ledger["id"], as_numpy(pc.not_equal(ledger["by"], PIPELINE)))
+    decided = np.flatnonzero(last >= 0)
+    words = ledger.select(["action", "label_after"]).take(pa.array(last[decided]))
+    pairs = zip(words.to_pylist(), images.given.take(pa.array(decided)).to_pylist(), strict=True)
+    return count_actions(
+        DROP if word["action"] == DROP else KEEP if word["label_after"] in (None, given) else RELABEL
+        for word, given in pairs
+    )
 
 
 def count_decisions(ledger: pa.Table) -> dict[str, int]:
     """How many images people decided on before the first round, and at the end."""
-    stages = column(ledger, "stage")
-    return {"before": int((stages == DECIDED).sum()), "at_end": int((stages == REFINED).sum())}
+    return {name: int(_is(ledger, "stage", stage).sum()) for name, stage in (("before", DECIDED), ("at_end", REFINED))}
 
 
-def against_truth(fate: Mapping[str, Fate], truth: Mapping[str, str | None]) -> dict[str, float | int]:
-    """Precision, recall and F1 of the images dropped or relabelled, counted over the images whose truth is known.
+def against_truth(images: States, truth: pa.Array) -> dict[str, float | int]:
+    """Precision, recall and F1 of the images dropped or relabelled.
 
     A fault is an image whose true class is not the one delivered, or that has none (junk). Figures that would divide
     by zero are left out, but precision is 0 when nothing was touched, as in scikit-learn.
 
     Args:
-        fate: by id.
-        truth: true class by id; None is junk.
+        images: M images whose truth is known.
+        truth: (M,) true class; null is junk.
 
     Returns:
         ``faults``, ``touched``, ``precision``; ``recall`` and ``f1`` where there are faults; ``relabels_right``, the
         share of relabelled images that now carry their true class, where there are any. Empty without truth.
     """
-    known = [(fate[identifier], label) for identifier, label in truth.items() if identifier in fate]
-    if not known:
+    if not len(truth):
         return {}
-    faults = sum(image.given != label for image, label in known)
-    touched = sum(image.touched for image, _ in known)
-    hits = sum(image.touched and image.given != label for image, label in known)
-    relabelled = [image.label == label for image, label in known if image.touched and image.label is not None]
+    faulty, is_touched, is_relabelled = faults_of(images.given, truth), images.touched, images.relabelled  # (M,)
+    faults, touched, relabelled = int(faulty.sum()), int(is_touched.sum()), int(is_relabelled.sum())
+    hits = int((faulty & is_touched).sum())
     figures: dict[str, float | int] = {"faults": faults, "touched": touched}
     figures["precision"] = hits / touched if touched else 0.0
     if faults:
         figures |= {"recall": hits / faults, "f1": 2 * hits / (faults + touched)}
     if relabelled:
-        figures["relabels_right"] = sum(relabelled) / len(relabelled)
+        right = ~faults_of(images.label, truth)  # (M,) under their true class
+        figures["relabels_right"] = int((is_relabelled & right).sum()) / relabelled
     return figures
 
 
+def faults_of(labels: pa.Array, truth: pa.Array) -> npt.NDArray[np.bool_]:
+    """(M,) whether a label is not the true class; an image without one, junk, is a fault under any label.
+
+    Args:
+        labels: (M,).
+        truth: (M,) true class; null is junk.
+    """
+    return as_numpy(pc.fill_null(pc.not_equal(labels, truth), True)).astype(bool)
+
+
 def ranking_against_truth(
-    label_quality: Mapping[str, float], given: Mapping[str, str], truth: Mapping[str, str | None]
+    label_quality: npt.NDArray[np.floating[Any]], faulty: npt.NDArray[np.bool_]
 ) -> dict[str, float]:
     """How well a ranking puts the faults first, whatever the verdicts were.
 
     Args:
-        label_quality: by id, or any other ranking; lower is worse.
-        given: label as delivered, by id.
-        truth: true class by id; None is junk.
+        label_quality: (M,), or any other ranking; lower is worse.
+        faulty: (M,) whether the image is a fault.
 
     Returns:
         ``ranking_auc``: the chance that a fault ranks below a sound image; ``ranking_average_precision``: the
         precision averaged over the faults found on the way down. Empty unless there are both faults and sound images.
     """
-    known = [identifier for identifier in truth if identifier in label_quality and identifier in given]
-    faulty = [given[identifier] != truth[identifier] for identifier in known]
-    if len(set(faulty)) < 2:
+    if faulty.all() or not faulty.any():
         return {}
-    harm = [-label_quality[identifier] for identifier in known]
     return {
-        "ranking_auc": float(roc_auc_score(faulty, harm)),
-        "ranking_average_precision": float(average_precision_score(faulty, harm)),
+        "ranking_auc": float(roc_auc_score(faulty, -label_quality)),
+        "ranking_average_precision": float(average_precision_score(faulty, -label_quality)),
     }
 
 
@@ -143,38 +158,55 @@ def refine(
         truth: id, label, noise.
         scores: id, label_quality.
         signals: id, and a column a signal, lower is worse; NaN where it is unknown.
-        ledger: every verdict, in the order of the pipeline; rows about copies are counted by stage alone.
+        ledger: every verdict, in the order of the pipeline, with the columns ``COUNTED``; rows about copies are
+            counted by stage alone.
         prepare: the prepare stage's counts.
         estimates: by data/<round>/<stage> of the cleansings, in order: their estimate.json.
     """
-    given = labels_by_id(samples, "given_label")
-    known = dict(zip(truth["id"].to_pylist(), truth["label"].to_pylist(), strict=True))
-    changed = ledger.filter(pa.array((column(ledger, "stage") == DECIDED) & (column(ledger, "action") != KEEP)))
-    quality = dict(zip(scores["id"].to_pylist(), scores["label_quality"].to_pylist(), strict=True))
-    for identifier in changed["id"].to_pylist():  # it was valued under the label that a person gave
-        quality.pop(identifier, None)
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    for (round_name, stage), table in by_stage(ledger).items():
-        source = np.isin(column(table, "id"), list(given))
-        actions = count_actions(table["action"].filter(pa.array(source)).to_pylist())
-        actions["copies_dropped"] = int((~source & (column(table, "action") == "drop")).sum())
-        counts.setdefault(round_name, {})[stage] = actions
-    fate = fates(given, ledger)
+    images = states(samples["id"], samples["given_label"], ledger)
+    known, true = _known(images, truth)
+    faulty = faults_of(known.given, true)
+    corrected = ledger["id"].filter(_is(ledger, "stage", DECIDED) & ~_is(ledger, "action", KEEP))
+    # What people corrected before the first round was valued under the label that they gave.
+    quality = scores.filter(pc.invert(pc.is_in(scores["id"], combined(corrected))))
     return {
-        "images": len(given),
-        "dropped": sum(image.label is None for image in fate.values()),
-        "relabelled": sum(image.touched and image.label is not None for image in fate.values()),
-        "overridden": count_overridden(fate),
+        "images": len(images.ids),
+        "dropped": int(images.dropped.sum()),
+        "relabelled": int(images.relabelled.sum()),
+        "overridden": count_overridden(images, ledger),
         "decisions": count_decisions(ledger),
-        **against_truth(fate, known),
-        **ranking_against_truth(quality, given, known),
-        **_signals_against_truth(signals, given, known),
-        "touched_share": sum(image.touched for image in fate.values()) / max(1, len(fate)),
+        **against_truth(known, true),
+        **_ranking(quality, "label_quality", known.ids, faulty),
+        **_signals_against_truth(signals, known.ids, faulty),
+        "touched_share": int(images.touched.sum()) / max(1, len(images.ids)),
         **_estimated(estimates),
-        "verdicts": counts,
+        "verdicts": _verdict_counts(ledger, images.ids),
         "rejected_files": prepare["rejected_total"],
         "leaks_removed": prepare["leaks_total"],
     }
+
+
+def _verdict_counts(ledger: pa.Table, ids: pa.Array) -> dict[str, dict[str, dict[str, int]]]:
+    """By round and stage the verdicts on delivered images, and the copies that were dropped."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for (round_name, stage), table in by_stage(ledger).items():
+        source = as_numpy(pc.is_in(table["id"], ids)).astype(bool)
+        actions = count_actions(table["action"].filter(pa.array(source)).to_pylist())
+        actions["copies_dropped"] = int((~source & _is(table, "action", DROP)).sum())
+        counts.setdefault(round_name, {})[stage] = actions
+    return counts
+
+
+def _known(images: States, truth: pa.Table) -> tuple[States, pa.Array]:
+    """The images whose truth is known, and their true classes."""
+    place = places(images.ids, truth["id"])  # (N,)
+    rows = np.flatnonzero(place >= 0)
+    known = States(*(column.take(pa.array(rows)) for column in (images.ids, images.given, images.label)))
+    return known, combined(truth["label"]).take(pa.array(place[rows]))
+
+
+def _is(ledger: pa.Table, name: str, value: str) -> npt.NDArray[np.bool_]:
+    return as_numpy(pc.fill_null(pc.equal(ledger[name], value), False)).astype(bool)
 
 
 def _estimated(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -186,14 +218,24 @@ def _estimated(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _signals_against_truth(
-    signals: pa.Table, given: Mapping[str, str], truth: Mapping[str, str | None]
+    signals: pa.Table, ids: pa.Array, faulty: npt.NDArray[np.bool_]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """``signals``: by signal, how well it alone ranks the faults; nothing without truth."""
-    ranked = {}
-    for name in signals.column_names:
-        pairs = zip(signals["id"].to_pylist(), signals[name].to_pylist(), strict=True)
-        if name != "id":
-            figures = ranking_against_truth({i: value for i, value in pairs if value == value}, given, truth)
-            if figures:
-                ranked[name] = figures
+    names = [name for name in signals.column_names if name != "id"]
+    ranked = {name: figures for name in names if (figures := _ranking(signals, name, ids, faulty))}
     return {"signals": ranked} if ranked else {}
+
+
+def _ranking(table: pa.Table, name: str, ids: pa.Array, faulty: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """How well a column of a table ranks the faults, over the images of which it is known.
+
+    Args:
+        table: id, and the column; NaN where it is unknown.
+        name: of the column.
+        ids: (M,) of images whose truth is known.
+        faulty: (M,).
+    """
+    place = places(table["id"], ids)
+    values = combined(table[name]).to_numpy(zero_copy_only=False).astype(np.float64)  # null becomes NaN
+    there = (place >= 0) & ~np.isnan(values)
+    return ranking_against_truth(values[there], faulty[place[there]])

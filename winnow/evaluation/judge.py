@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 from safetensors.torch import save
 
+from winnow.engine.jobs import Tick
 from winnow.evaluation.seed_files import PREDICTIONS, SeedFiles
 from winnow.model.learner import Learner
-from winnow.pipeline.workers import Tick
+from winnow.model.stored import Stored
 from winnow.training.training import Evaluation, Labelled, Trained
 
 IMAGES_A_TICK = 500  # trained on; arms of other sizes then move the progress bar at the same speed
@@ -31,8 +32,8 @@ def source_code(*scripts: Path) -> str:
 class Task:
     """What every seed of an arm shares."""
 
-    train: Labelled
-    val: Labelled
+    train: Stored  # read by each job: the arms together would fill the memory
+    val: Stored
     test: Labelled
     test_ids: list[str]
     classes: list[str]
@@ -53,7 +54,9 @@ def judge_seed(task: Task, seed: int, fingerprint: str, files: SeedFiles, tick: 
         for _ in range(units):
             tick()
 
-    trained = task.learner.train(task.train, task.val, classes=len(task.classes), seed=seed, tick=after_epoch)
+    trained = task.learner.train(
+        task.train.read(), task.val.read(), classes=len(task.classes), seed=seed, tick=after_epoch
+    )
     result = task.learner.evaluate(trained, task.test)
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
     names = np.array(task.classes)

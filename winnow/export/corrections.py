@@ -9,11 +9,13 @@ import io
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.dataset.samples import labels_by_id, only_source, only_splits
 from winnow.pipeline.spreadsheet import disarmed
 from winnow.verdicts.fates import Fate, fates
 from winnow.verdicts.ledger import DROP, RELABEL
+from winnow.verdicts.states import states_in
 
 CORRECTIONS = {  # column of data/export/corrections.csv: meaning
     "name": "path inside the source",
@@ -40,11 +42,23 @@ def corrections(
         Rows of text, the lowest label quality first, those without one last; by name among equals.
     """
     source = only_splits(only_source(prepared), "train", "val")
+    source = source.filter(pa.array(states_in(source["id"], source["given_label"], refined).touched))
+    touched = fates_in(source, ledger, refined)
     names = labels_by_id(source, "name")
-    given = labels_by_id(source, "given_label")
-    touched = {key: fate for key, fate in fates(given, ledger, labels_by_id(refined)).items() if fate.touched}
     order = sorted(touched, key=lambda key: (label_quality.get(key, float("inf")), names[key], key))
     return [_row(names[key], touched[key], label_quality.get(key)) for key in order]
+
+
+def fates_in(source: pa.Table, ledger: pa.Table, refined: pa.Table) -> dict[str, Fate]:
+    """The fates of some source images, few of a large dataset.
+
+    Args:
+        source: rows as delivered.
+        ledger: every verdict, in order.
+        refined: samples now.
+    """
+    now = refined.filter(pc.is_in(refined["id"], value_set=source["id"].combine_chunks()))
+    return fates(labels_by_id(source, "given_label"), ledger, labels_by_id(now))
 
 
 def _row(name: str, fate: Fate, quality: float | None) -> list[str]:

@@ -6,7 +6,7 @@ creator, datePublished, citeAs, version) is not there.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from winnow.export.dataset_card import SPLITS, limits, summary
@@ -65,7 +65,7 @@ FIELDS: Mapping[str, tuple[str | list[str], str]] = {  # column of the manifest:
 }
 
 
-def croissant(facts: Facts, files: Sequence[str], tables: Mapping[str, tuple[int, str]]) -> bytes:
+def croissant(facts: Facts, files: Iterable[str], tables: Mapping[str, tuple[int, str]]) -> bytes:
     """croissant.json as UTF-8; equal arguments give equal bytes.
 
     Args:
@@ -102,7 +102,7 @@ def _file_object(name: str, size: int, sha256: str) -> dict[str, Any]:
     }
 
 
-def _file_set(files: Sequence[str]) -> dict[str, Any]:
+def _file_set(files: Iterable[str]) -> dict[str, Any]:
     suffixes = set(map(suffix_of, files))
     kinds = [MEDIA[kind] for kind in MEDIA if suffixes & set(SUFFIXES[kind])]
     return {

@@ -10,6 +10,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -43,24 +44,21 @@ def issues(images: Sequence[Judged]) -> pa.Table:
     groups: dict[str, list[int]] = defaultdict(list)
     for row, one in enumerate(images):
         groups[one.group].append(row)
-    return pa.Table.from_pylist(
-        [
-            {
-                "is_label_issue": one.action != KEEP,
-                "label_score": one.quality,
-                "given_label": one.given,
-                "predicted_label": one.predicted,
-                "is_outlier_issue": one.action == DROP,
-                "outlier_score": one.confidence,
-                "is_near_duplicate_issue": len(groups[one.group]) > 1,
-                "near_duplicate_score": 0.0 if len(groups[one.group]) > 1 else 1.0,
-                "near_duplicate_sets": [other for other in groups[one.group] if other != row],
-                **{name: getattr(one, name) for name in ("id", "name", "split", "label", "action", "reason")},
-            }
-            for row, one in enumerate(images)
-        ],
-        schema=DATALAB_SCHEMA,
-    )
+    alike = [groups[one.group] for one in images]  # rows of its group, its own among them
+    columns: dict[str, list[Any]] = {
+        "is_label_issue": [one.action != KEEP for one in images],
+        "label_score": [one.quality for one in images],
+        "given_label": [one.given for one in images],
+        "predicted_label": [one.predicted for one in images],
+        "is_outlier_issue": [one.action == DROP for one in images],
+        "outlier_score": [one.confidence for one in images],
+        "is_near_duplicate_issue": [len(rows) > 1 for rows in alike],
+        "near_duplicate_score": [0.0 if len(rows) > 1 else 1.0 for rows in alike],
+        "near_duplicate_sets": [[other for other in rows if other != row] for row, rows in enumerate(alike)],
+        **{name: [getattr(one, name) for one in images] for name in ("id", "name", "split", "label", "action")},
+        "reason": [one.reason for one in images],
+    }
+    return pa.Table.from_pydict(columns, schema=DATALAB_SCHEMA)
 
 
 def as_csv(table: pa.Table) -> bytes:
@@ -68,7 +66,8 @@ def as_csv(table: pa.Table) -> bytes:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
+    for batch in table.to_batches(max_chunksize=1024):
+        writer.writerows([_cell(value) for value in row.values()] for row in batch.to_pylist())
     return sink.getvalue().encode()
 
 

@@ -1,4 +1,4 @@
-"""What the files of a run say of delivered images: their label quality, and the formats of odd ones."""
+"""What the files of a run say of delivered images: label quality, verdicts, and the formats of odd ones."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from winnow.dataset.streaming import every_image
 from winnow.export.copies import format_of
 from winnow.export.names import read_by_all
 from winnow.pipeline.files import read_table
+from winnow.verdicts.ledger import VERDICT_SCHEMA, read_ledger
 
 
 def label_quality(scores: Sequence[Path]) -> dict[str, float]:
@@ -28,3 +29,14 @@ def odd_formats(stored: pa.Table, dataset: Path) -> Iterator[tuple[str, str]]:
     odd = [identifier for identifier, name in names if not read_by_all(name)]
     for identifier, content in every_image(dataset, odd):
         yield identifier, format_of(content, identifier)
+
+
+def read_verdicts(dataset: Path) -> pa.Table:
+    """The ledger without evidence, which no export needs and which is most of its size: the column is null.
+
+    Raises:
+        UserError: the file is damaged or not a ledger.
+    """
+    table = read_ledger(dataset, [name for name in VERDICT_SCHEMA.names if name != "evidence"])
+    where = VERDICT_SCHEMA.get_field_index("evidence")
+    return table.add_column(where, VERDICT_SCHEMA.field(where), pa.nulls(len(table), VERDICT_SCHEMA.field(where).type))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names, labels_by_id, only_source, only_splits
-from winnow.verdicts.fates import Fate, fates
-from winnow.verdicts.ledger import KEEP, PIPELINE, by_stage, verdict_rows
+from winnow.dataset.samples import class_names, only_source, only_splits
+from winnow.verdicts.ledger import KEEP, PIPELINE, by_stage
+from winnow.verdicts.states import as_numpy, combined, states_in
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,22 @@ def gather(
         checked: by id of the label-book images that people looked at, whether they left them under their label.
     """
     source = only_splits(only_source(prepared), "train", "val")
-    fate = fates(labels_by_id(source, "given_label"), ledger, labels_by_id(refined))
-    touched = [one for one in fate.values() if one.touched]
-    rows = listed.select(["split", "label", "folder", "parent"]).to_pylist()
+    state = states_in(source["id"], source["given_label"], refined)
+    by_people = ledger["id"].filter(pc.not_equal(ledger["by"], PIPELINE))
+    counts = listed.group_by(["split", "label", "folder"]).aggregate([("file", "count")]).to_pylist()
     return Facts(
         title=title,
         license=license_name,
         model=model,
         classes=class_names(refined),
-        folders={row["label"]: row["folder"] for row in rows},
-        counts=Counter((row["split"], row["label"]) for row in rows),
-        copies=sum(row["parent"] is not None for row in rows),
-        delivered=len(fate),
-        dropped=sum(one.label is None for one in touched),
-        relabelled=sum(one.label is not None for one in touched),
-        by_people=sum(_decided_by_a_person(one) for one in fate.values()),
-        stages=_stages(ledger, set(fate)),
+        folders={row["label"]: row["folder"] for row in counts},
+        counts={(row["split"], row["label"]): row["file_count"] for row in counts},
+        copies=len(listed) - listed["parent"].null_count,
+        delivered=len(source),
+        dropped=int(state.dropped.sum()),
+        relabelled=int(state.relabelled.sum()),
+        by_people=int(as_numpy(pc.is_in(state.ids, value_set=combined(by_people))).sum()),
+        stages=_stages(ledger, state.ids),
         figures=_figures(gate, estimate),
         label_book_verified=prepare.get("label_book_verified"),
         label_book=len(only_splits(prepared, "label_book")),
@@ -107,20 +108,18 @@ def gather(
 
 
 def _moved(prepared: pa.Table, listed: pa.Table) -> int:
-    split_of = labels_by_id(listed, "split")
-    return sum(split_of.get(one) == "train" for one in only_splits(prepared, "val")["id"].to_pylist())
+    train = only_splits(listed, "train")["id"]
+    return int(as_numpy(pc.is_in(only_splits(prepared, "val")["id"], value_set=combined(train))).sum())
 
 
-def _decided_by_a_person(fate: Fate) -> bool:
-    return any(verdict.by != PIPELINE for verdict in fate.verdicts)
-
-
-def _stages(ledger: pa.Table, source: set[str]) -> dict[tuple[str, str], Counter[str]]:
+def _stages(ledger: pa.Table, source: pa.Array) -> dict[tuple[str, str], Counter[str]]:
     """By round and stage, in their order, how many source images each action but keep befell."""
-    return {
-        key: Counter(row.action for row in verdict_rows(table) if row.action != KEEP and row.id in source)
-        for key, table in by_stage(ledger).items()
-    }
+    found = {}
+    for key, table in by_stage(ledger).items():
+        changed = pc.and_(pc.not_equal(table["action"], KEEP), pc.is_in(table["id"], value_set=source))
+        counts = pc.value_counts(table["action"].filter(changed)).to_pylist()
+        found[key] = Counter({one["values"]: one["counts"] for one in counts})
+    return found
 
 
 def _figures(gate: Mapping[str, Any], estimate: Mapping[str, Any]) -> dict[str, float]:

@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset.samples import class_names, labels_by_id, only_source, only_splits
+from winnow.dataset.samples import class_names, only_source, only_splits
+from winnow.export.corrections import fates_in
 from winnow.export.names import Exported, file_names, folder_names
-from winnow.verdicts.fates import fates
+from winnow.verdicts.fates import Fate
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL
+from winnow.verdicts.states import states_in
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A delivered image, and what became of it."""
 
@@ -63,17 +65,18 @@ def judged_images(
         formats: by id the format of an image's content, where its suffix is not one that every loader reads.
     """
     source = only_splits(only_source(prepared), "train", "val")
-    classes, rows = class_names(prepared), source.to_pylist()
+    classes = class_names(prepared)
+    rows = source.select(["id", "name", "split", "given_label", "pixel_hash", "group"]).to_pylist()
     folders = folder_names(classes)
     within = {row["id"]: f"{row['split']}/{folders[row['given_label']]}" for row in rows}
     names = file_names(
         [Exported(row["id"], within[row["id"]], row["name"], formats.get(row["id"], "")) for row in rows]
     )
-    fate = fates(labels_by_id(source, "given_label"), ledger, labels_by_id(refined))
+    touched = fates_in(source.filter(states_in(source["id"], source["given_label"], refined).touched), ledger, refined)
     found = []
     for row in rows:
-        one = fate[row["id"]]
-        deciding = one.deciding if one.touched else None
+        one = touched.get(row["id"], Fate(row["given_label"], row["given_label"]))
+        deciding = one.deciding
         predicted, confidence = likeliest(probabilities.get(row["id"]), classes)
         found.append(
             Judged(

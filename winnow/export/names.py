@@ -7,7 +7,7 @@ file whose suffix one of them skips is given a suffix of its format; its bytes a
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_BYTES = 100  # of a folder's name; a path of some systems ends at 260
@@ -67,7 +67,7 @@ LOADERS: Mapping[str, frozenset[str]] = {  # by loader the suffixes that it read
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Exported:
     """An image that is exported."""
 
@@ -125,9 +125,15 @@ def _kept(kind: str) -> frozenset[str]:
     return TORCHVISION if right & TORCHVISION else right | TORCHVISION
 
 
-def skipped(files: Sequence[str]) -> dict[str, list[str]]:
+def skipped(files: Iterable[str]) -> dict[str, list[str]]:
     """By loader the files that it skips because of their suffix."""
-    return {loader: [file for file in files if suffix_of(file) not in read] for loader, read in LOADERS.items()}
+    found: dict[str, list[str]] = {loader: [] for loader in LOADERS}
+    for file in files:
+        suffix = suffix_of(file)
+        for loader, read in LOADERS.items():
+            if suffix not in read:
+                found[loader].append(file)
+    return found
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:

@@ -94,8 +94,8 @@ def _row(figure: str, arm: str, before: object, after: object, *, unlike: Unlike
     known = [mean for mean in means if mean is not None]
     change = f"{known[1] - known[0]:+.3f}".replace("-", MINUS) if len(known) == 2 and not unlike else ""
     differs = before != after
-    told = change if differs else ""
-    return [FigureRow(figure, arm, shown[0], shown[1], told, differs, always=bool(arm), unlike=unlike)]
+    shown_change = change if differs else ""
+    return [FigureRow(figure, arm, shown[0], shown[1], shown_change, differs, always=bool(arm), unlike=unlike)]
 
 
 def _mean(figure: object) -> float | None:

@@ -21,8 +21,10 @@ FIGURES_SHOWN = 40
 def code(text: str) -> str:
     """A name as a code span of one line; what is invisible, backticks and the bars of a table are written out."""
     kept = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 2 :]}"
-    told = "".join(letter if letter.isprintable() and letter not in "`|" else _written_out(letter) for letter in kept)
-    return f"`{told}`" if told.strip() else f"`{kept!r}`"
+    readable = "".join(
+        letter if letter.isprintable() and letter not in "`|" else _written_out(letter) for letter in kept
+    )
+    return f"`{readable}`" if readable.strip() else f"`{kept!r}`"
 
 
 def _written_out(letter: str) -> str:
@@ -92,8 +94,8 @@ def _name(row: FigureRow) -> str:
 
 
 def _unlike(row: FigureRow) -> str:
-    told = [f"{name} {code(before[:SHORT])} and {code(after[:SHORT])}" for name, before, after in row.unlike]
-    return " and ".join(told)
+    pairs = [f"{name} {code(before[:SHORT])} and {code(after[:SHORT])}" for name, before, after in row.unlike]
+    return " and ".join(pairs)
 
 
 def _images(changes: Changes) -> list[str]:
@@ -103,8 +105,8 @@ def _images(changes: Changes) -> list[str]:
     if changes.same:
         return [f"The same images under the same labels: {words}"]
     counted = {kind: len(getattr(changes, kind)) for kind in KINDS}
-    told = ", ".join(f"{number:,} {kind}" for kind, number in counted.items() if number) or "no image differs"
-    return [f"**{told}**: {words}", *_by_class(changes)]
+    counts = ", ".join(f"{number:,} {kind}" for kind, number in counted.items() if number) or "no image differs"
+    return [f"**{counts}**: {words}", *_by_class(changes)]
 
 
 def _by_class(changes: Changes) -> list[str]:
@@ -156,6 +158,13 @@ def shown_changes(changes: Changes, most: int) -> list[tuple[str, Change]]:
     ranked = [(rank, place, kind) for place, kind in enumerate(KINDS) for rank in range(len(kinds[kind]))]
     chosen = Counter(kind for _, _, kind in sorted(ranked)[:most])
     return [(kind, change) for kind in KINDS for change in kinds[kind][: chosen[kind]]]
+
+
+def pictured(changes: Changes, kind: str, most: int) -> list[Change]:
+    """The changes of a kind that a page of so many pictures shows, in their order: those with the least support."""
+    of_kind: list[Change] = getattr(changes, kind)
+    chosen = {change.id for name, change in shown_changes(changes, most) if name == kind}
+    return [change for change in of_kind if change.id in chosen]
 
 
 def _support(change: Change) -> float:

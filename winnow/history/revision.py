@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.history.repository import open_repository, outputs_of, readable
 from winnow.history.version_0_1 import other_name
@@ -78,8 +79,16 @@ def repository_path(path: str, root: Path) -> str:
     return posixpath.normpath(inside.as_posix())
 
 
-def read_columns(revision: Revision, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_columns(
+    revision: Revision, path: str, columns: Sequence[str] | None = None, *, ids: pa.Array | None = None
+) -> pa.Table:
     """Some columns of a table, or all of them.
+
+    Args:
+        revision: that has it.
+        path: of the table.
+        columns: by name; all by default.
+        ids: of the rows that are wanted; None: all. Of the others a batch at a time is held.
 
     Raises:
         UserError: the table is not to be had, is damaged, or lacks a column.
@@ -88,8 +97,12 @@ def read_columns(revision: Revision, path: str, columns: Sequence[str] | None = 
     try:
         with open_parquet(file) as table:
             lacking = [name for name in columns or () if name not in table.schema_arrow.names]
+            names = None if columns is None else list(columns)
+            if not lacking and (ids is None or not table.metadata.num_rows):
+                return table.read(columns=names)
             if not lacking:
-                return table.read(columns=None if columns is None else list(columns))
+                found = (batch.filter(pc.is_in(batch["id"], ids)) for batch in table.iter_batches(columns=names))
+                return pa.Table.from_batches(found)
     except (DamagedError, FileNotFoundError) as error:
         raise damaged_table(revision, path, file, error) from None
     raise UserError(f"{revision.name}: {path} has no column {lacking[0]}; name a dataset with --dataset")

@@ -5,16 +5,13 @@ A sample is found by its id, its name, or the end of its name.
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.dataset.samples import SCHEMA
-from winnow.history.revision import Revision, read_columns
-from winnow.history.verdicts import read_verdicts
+from winnow.history.records import PREPARED, TEST, Records, Row
 from winnow.pipeline.messages import UserError, plain
 from winnow.verdicts.fates import Fate, fates
 
@@ -87,25 +84,6 @@ def _ends(name: str, end: str) -> bool:
     return end.strip("/") != "" and name.endswith("/" + end.strip("/"))
 
 
-PREPARED, TEST = "data/prepared", "data/test"
-
-
-LEAKS = f"{PREPARED}/leaks"  # a dataset of the images left out and those that they belong to; older runs have none
-
-
-Row = dict[str, Any]  # of a samples table
-
-
-@dataclass(frozen=True)
-class Records:
-    """What the workspace holds about samples."""
-
-    samples: dict[str, pa.Table]  # by dataset folder, prepare's first; those that exist
-    leaks: pa.Table
-    rejected: pa.Table
-    ledger: pa.Table  # every verdict, in order
-
-
 @dataclass(frozen=True)
 class Story:
     """What is known of one file of the source, or of one augmented sample."""
@@ -122,29 +100,6 @@ class Story:
     homes: dict[str, str] = field(default_factory=dict)  # by id, the first dataset with it
 
 
-def read_records(workspace: Revision, dataset: str) -> Records:
-    """All tables that tell of samples.
-
-    Args:
-        workspace: the revision.
-        dataset: read too, if it is there, although dvc.lock may not name it.
-
-    Raises:
-        UserError: a table of prepare's, or a verdict table, is missing or damaged.
-    """
-    known = dict.fromkeys([TEST, *workspace.outputs, dataset])
-    there = [folder for folder in known if f"{folder}/samples.parquet" in workspace.files(folder)]
-    return Records(
-        samples={
-            folder: read_columns(workspace, f"{folder}/samples.parquet", SCHEMA.names)
-            for folder in dict.fromkeys([PREPARED, *there])
-        },
-        leaks=read_columns(workspace, f"{PREPARED}/leaks.parquet"),
-        rejected=read_columns(workspace, f"{PREPARED}/rejected.parquet", ["name", "reason"]),
-        ledger=read_verdicts(workspace, dataset),
-    )
-
-
 def tell(wanted: str, records: Records, dataset: str) -> Story:
     """The story of one sample.
 
@@ -156,51 +111,68 @@ def tell(wanted: str, records: Records, dataset: str) -> Story:
     Raises:
         UserError: no file, or no single one, is meant.
     """
-    files = _delivered(records)
+    files = _delivered(records, wanted)
     delivered = any(wanted in (file.id, file.name) for file in files)
     file = (None if delivered else _augmented(wanted, records)) or find(wanted, files)
     if not file.is_sample or file.id is None:
         return Story(file)
-    children = {other: child for other, (_, child) in _first(records.samples, "parent", [file.id]).items()}
-    current = {dataset: records.samples[dataset]} if dataset in records.samples else {}
-    now = {other: found for other, (_, found) in _first(current, "id", [file.id, *children]).items()}
+    every = records.folders
+    children = {other: child for other, (_, child) in _first(records, every, "parent", [file.id]).items()}
+    current = [dataset] if dataset in every else []
+    now = {other: found for other, (_, found) in _first(records, current, "id", [file.id, *children]).items()}
     labels = {other: found["label"] for other, found in now.items()}
-    fate = fates({file.id: file.label}, records.ledger, labels)[file.id]
+    fate = fates({file.id: file.label}, records.verdicts(file.id), labels)[file.id]
     evidence = {other for verdict in fate.verdicts for other in verdict.evidence}
-    first = _first(records.samples, "id", [file.id, *evidence])
+    first = _first(records, every, "id", [file.id, *evidence])
     row = first[file.id][1]
-    sources = {name: records.samples[name] for name in (PREPARED, TEST) if name in records.samples}
-    copies = [copy for _, copy in _first(sources, "pixel_hash", [row["pixel_hash"]]).values()]
+    sources = [name for name in (PREPARED, TEST) if name in every]
+    copies = [copy for _, copy in _first(records, sources, "pixel_hash", [row["pixel_hash"]]).values()]
     return Story(
         file=file,
         row=row,
-        parent=next((parent for _, parent in _first(records.samples, "id", [row["parent"]]).values()), None),
+        parent=next((parent for _, parent in _first(records, every, "id", [row["parent"]]).values()), None),
         copies=[copy for copy in copies if copy["id"] != file.id and row["parent"] is None],
         fate=fate,
         evidence={other: named for other, (_, named) in first.items() if other in evidence},
         children=sorted(children.values(), key=lambda child: (child["origin"], child["name"])),
-        exists=dataset in records.samples,
+        exists=dataset in every,
         now=now,
         homes={other: home for other, (home, _) in first.items()},
     )
 
 
-def _delivered(records: Records) -> list[Delivered]:
-    """Every file of the source that prepare told of."""
-    files = []
-    for folder in (PREPARED, TEST):
-        if folder in records.samples:
-            columns = ["id", "name", "split", "given_label"]
-            files += [_file(row) for row in records.samples[folder].select(columns).to_pylist()]
-    files += [_leak(row) for row in records.leaks.to_pylist()]
+def _delivered(records: Records, wanted: str) -> list[Delivered]:
+    """The files of the source that prepare knows and that may be meant; all of them where none may be."""
+    files = [_leak(row) for row in records.leaks.to_pylist()]
     files += [Delivered(file["name"], rejected=file["reason"]) for file in records.rejected.to_pylist()]
-    return files
+    columns = ["id", "name", "split", "given_label"]
+    tables = [records.column(folder, *columns) for folder in (PREPARED, TEST) if folder in records.folders]
+    likely = [table.filter(_may_mean(table, wanted)) for table in tables]
+    found = [_file(row) for table in likely for row in table.to_pylist()]
+    if not found and not any(_fits(file, wanted) for file in files):
+        found = [_file(row) for table in tables for row in table.to_pylist()]  # of which messages suggest some
+    return found + files
+
+
+def _may_mean(table: pa.Table, wanted: str) -> pa.ChunkedArray:
+    """Whether a text is a file's id, name, or the end of its name, or itself ends in the name."""
+    text = unicodedata.normalize("NFC", wanted)
+    parts = text.split("/")
+    ends = pa.array(["/".join(parts[start:]) for start in range(len(parts))])
+    fits = pc.or_(pc.equal(table["id"], text), pc.is_in(table["name"], ends))
+    end = text.strip("/")
+    return pc.or_(fits, pc.ends_with(table["name"], f"/{end}")) if end else fits
+
+
+def _fits(file: Delivered, wanted: str) -> bool:
+    text = unicodedata.normalize("NFC", wanted)
+    return text in (file.id, file.name) or _ends(file.name, text) or _ends(text, file.name)
 
 
 def _augmented(wanted: str, records: Records) -> Delivered | None:
     """The augmented sample of an id or a name, if there is one."""
     for column in ("id", "name"):
-        for _, row in _first(records.samples, column, [wanted]).values():
+        for _, row in _first(records, records.folders, column, [wanted]).values():
             if row["parent"] is not None:
                 return _file(row)
     return None
@@ -216,11 +188,17 @@ def _file(row: Row) -> Delivered:
     return Delivered(row["name"], row["id"], row["split"], row["given_label"])
 
 
-def _first(tables: Mapping[str, pa.Table], column: str, values: Iterable[str | None]) -> dict[str, tuple[str, Row]]:
+def _first(
+    records: Records, folders: Sequence[str], column: str, values: Iterable[str | None]
+) -> dict[str, tuple[str, Row]]:
     """By id, the first dataset and row of every sample with one of the values in a column."""
-    wanted = pa.array(sorted(value for value in values if value is not None), pa.string())
+    wanted = {value for value in values if value is not None}
     found: dict[str, tuple[str, Row]] = {}
-    for folder, table in tables.items():
-        for row in table.filter(pc.is_in(table[column], wanted)).to_pylist():
+    for folder in folders:
+        if column == "id":
+            wanted -= found.keys()
+        if not wanted:
+            break
+        for row in records.rows(folder, column, pa.array(sorted(wanted), pa.string())):
             found.setdefault(row["id"], (folder, row))
     return found

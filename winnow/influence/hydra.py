@@ -17,14 +17,16 @@ needs memory for the scores only, not N copies of the network.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from winnow.influence.per_sample import gradient_products, stacked_gradients
-from winnow.influence.trajectory import Run, Sgd, Trajectory, train
+from winnow.influence.book_gradients import Book
+from winnow.influence.per_sample import gradient_products
+from winnow.influence.trajectory import Run, Sgd, State, Trajectory, network_at, train
 from winnow.training.network import centre_views, half_precision
 
 Array = npt.NDArray[np.float64]
@@ -52,29 +54,50 @@ def step_coefficients(rates: Sequence[float], sgd: Sgd) -> Array:
     return coefficients
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What influence needs of a trajectory."""
+
+    state: State  # at the end
+    rates: list[float]  # a step each
+    checkpoints: list[State]
+    weights: Tensor  # (checkpoints, N) float64: how strongly a sample's gradient at the checkpoint moved the end
+
+
+def reading_of(run: Run, trajectory: Trajectory) -> Reading:
+    """The checkpoints with the coefficients of the steps that each stands for, summed by sample."""
+    coefficients = step_coefficients(trajectory.rates, run.sgd)
+    weights = np.zeros((len(trajectory.checkpoints), len(run.images)))
+    for weight, checkpoint in zip(weights, trajectory.checkpoints, strict=True):
+        for step in checkpoint.steps:
+            members = trajectory.batches[step].numpy()
+            weight[members] -= coefficients[step] / len(members)
+    states = [checkpoint.state for checkpoint in trajectory.checkpoints]
+    return Reading(trajectory.state, trajectory.rates, states, torch.from_numpy(weights))
+
+
 def influence_by_replay(
-    run: Run, final: Trajectory, book: Tensor, book_labels: Tensor, *, tick: Callable[[], None]
-) -> Array:
+    run: Run, reading: Reading, book: Book, columns: range, *, tick: Callable[[], None]
+) -> npt.NDArray[np.floating]:
     """E_ij exactly as defined above, by repeating the run and taking every gradient at its own step.
 
     Args:
         run: the run; repeated step by step, so that only the last weights are kept.
-        final: its trajectory.
-        book: (M, C, H, W) label-book pixels as ``Run.images``.
-        book_labels: (M,) int64.
+        reading: of its trajectory.
+        book: the label book.
+        columns: n of its columns.
         tick: called once an epoch.
 
     Returns:
-        (N, M) float64; a row of zeros for a sample outside ``run.members``.
+        (N, n) of the columns' type; a row of zeros for a sample outside ``run.members``.
     """
-    model = final.model(run)
-    stacked = stacked_gradients(model, centre_views(book), book_labels)
-    coefficients = step_coefficients(final.rates, run.sgd)
-    effect = np.zeros((len(run.images), len(book)))
+    gradients = book.gradients(network_at(run, reading.state), columns)
+    coefficients = step_coefficients(reading.rates, run.sgd)
+    effect = np.zeros((len(run.images), len(columns)), book.columns.dtype)
 
     def before_step(step: int, at: nn.Module, inputs: Tensor, batch: Tensor) -> None:
         labels = run.labels[batch.to(run.images.device)]
-        products = gradient_products(at, inputs, labels, stacked).double().cpu().numpy()
+        products = gradient_products(at, inputs, labels, gradients).double().cpu().numpy()
         # A batch holds a sample once, so plain indexing adds every product.
         effect[batch.numpy()] -= coefficients[step] / len(batch) * products
 
@@ -83,30 +106,50 @@ def influence_by_replay(
 
 
 def influence_by_checkpoints(
-    run: Run, final: Trajectory, book: Tensor, book_labels: Tensor, *, batch: int, bfloat16: bool
-) -> Array:
+    run: Run,
+    reading: Reading,
+    book: Book,
+    rows: Tensor,
+    *,
+    batch: int,
+    bfloat16: bool,
+    tick: Callable[[], None],
+) -> npt.NDArray[np.floating]:
     """E_ij with each gradient taken at its epoch group's checkpoint instead of its own step.
 
     The coefficients stay exact: those of the steps that held sample i are summed over the steps that a checkpoint
     stands for. A pass over the samples a checkpoint replaces one a step; gradients are taken on the images as they
     are, not on the training views.
 
-    Args and returns: as ``influence_by_replay``; ``batch`` images at once; ``bfloat16`` multiplies in half precision.
+    Args:
+        run: the run.
+        reading: of its trajectory.
+        book: the label book.
+        rows: (n,) samples that are valued, of ``run.members``.
+        batch: samples at once. A part of the samples that starts at a multiple of it has the effects, to the last bit,
+            that it has among all of them.
+        bfloat16: multiply in half precision.
+        tick: called once a checkpoint and block of columns.
+
+    Returns:
+        (n, M) of the columns' type, for M columns.
+
+    Time O(n P M) a checkpoint; memory O(n M) and that of the gradients of a block of columns.
     """
-    with half_precision(run.images.device, wanted=bfloat16):
-        model = final.model(run)
-        stacked = stacked_gradients(model, centre_views(book), book_labels)
-        coefficients = step_coefficients(final.rates, run.sgd)
-        effect = np.zeros((len(run.images), len(book)))
-        for checkpoint in final.checkpoints:
-            weight = np.zeros(len(run.images))
-            for step in checkpoint.steps:
-                members = final.batches[step].numpy()
-                weight[members] -= coefficients[step] / len(members)
-            model.load_state_dict(checkpoint.state)
-            for rows in torch.split(run.members, batch):
-                on_device = rows.to(run.images.device)
-                views = centre_views(run.images[on_device])
-                products = gradient_products(model, views, run.labels[on_device], stacked).double().cpu().numpy()
-                effect[rows.numpy()] += weight[rows.numpy(), None] * products
+    device = run.images.device
+    effect = np.zeros((len(rows), len(book.columns)), book.columns.dtype)
+    weights = reading.weights.numpy()[:, rows.numpy()]  # (checkpoints, n)
+    with half_precision(device, wanted=bfloat16):
+        for columns in book.columns.blocks:
+            model = network_at(run, reading.state)
+            gradients = book.gradients(model, columns)
+            for state, weight in zip(reading.checkpoints, weights, strict=True):
+                model.load_state_dict(state)
+                for part in torch.arange(len(rows)).split(batch):
+                    places = rows[part].to(device)
+                    views = centre_views(run.images[places])
+                    products = gradient_products(model, views, run.labels[places], gradients).double().cpu().numpy()
+                    some = slice(int(part[0]), int(part[-1]) + 1)
+                    effect[some, columns.start : columns.stop] += weight[some, None] * products
+                tick()
     return effect

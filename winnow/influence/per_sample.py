@@ -9,7 +9,7 @@ therefore taken at its running statistics (evaluation mode), as a function of it
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -47,6 +47,35 @@ def stacked_gradients(model: nn.Module, inputs: Tensor, targets: Tensor) -> list
     gradients: dict[int, Tensor] = {}
     _backward(model, inputs, targets, gradients.__setitem__)
     return [gradients[index] for index in range(len(gradients))]
+
+
+def mean_gradients(model: nn.Module, parts: Iterable[tuple[Tensor, Tensor, Tensor]], *, groups: int) -> list[Tensor]:
+    """Gradients of each group's mean cross-entropy in evaluation mode, one (groups, P_parameter) matrix per parameter.
+
+    Args:
+        model: as ``gradient_products`` takes it.
+        parts: inputs (B, C, H, W), targets (B,) and group (B,) int64 of some samples, at least one of every group.
+        groups: how many there are.
+
+    Memory O(groups P + B max P_parameter): a layer's gradients of one part alone are held beside the sums.
+    """
+    sums: dict[int, Tensor] = {}
+    kinds: dict[int, torch.dtype] = {}
+    counts: Tensor | None = None
+    for inputs, targets, group in parts:
+
+        def add(index: int, gradient: Tensor, group: Tensor = group) -> None:
+            if index not in sums:
+                kinds[index] = gradient.dtype  # which autocast may have made narrower than sums should be
+                wider = torch.promote_types(gradient.dtype, torch.float32)
+                sums[index] = gradient.new_zeros(groups, gradient.shape[1], dtype=wider)
+            sums[index].index_add_(0, group, gradient.to(sums[index].dtype))
+
+        _backward(model, inputs, targets, add)
+        found = torch.bincount(group, minlength=groups)
+        counts = found if counts is None else counts + found
+    assert counts is not None
+    return [sums.pop(index).div_(counts[:, None]).to(kinds[index]) for index in range(len(sums))]
 
 
 def gradient_products(model: nn.Module, inputs: Tensor, targets: Tensor, stacked: list[Tensor]) -> Tensor:

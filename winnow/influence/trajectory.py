@@ -49,7 +49,7 @@ class Run:
     views: Ranges
     epochs: int
     batch: int
-    checkpoint_epochs: int  # a checkpoint stands for so many epochs
+    checkpoint_steps: int  # a checkpoint stands for so many steps
     seed: int
     bfloat16: bool  # of the forward and backward passes, where that is faster
     weights: Tensor | None = None  # (N,) how often a sample's loss counts in its batch's mean; None: once
@@ -75,9 +75,14 @@ class Trajectory:
 
     def model(self, run: Run) -> nn.Module:
         """The network at the end of the run."""
-        model = run.network(torch.Generator()).to(run.images.device)
-        model.load_state_dict(self.state)
-        return model
+        return network_at(run, self.state)
+
+
+def network_at(run: Run, state: State) -> nn.Module:
+    """The network of a run with these weights."""
+    model = run.network(torch.Generator()).to(run.images.device)
+    model.load_state_dict(state)
+    return model
 
 
 def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None = None) -> Trajectory:
@@ -103,7 +108,7 @@ def train(run: Run, *, tick: Callable[[], None], before_step: BeforeStep | None 
     trajectory = Trajectory()
     steps = math.ceil(len(run.members) / run.batch)
     total = steps * run.epochs
-    middles = {(part.start + part.stop) // 2: part for part in _segments(total, steps * run.checkpoint_epochs)}
+    middles = {(part.start + part.stop) // 2: part for part in _segments(total, run.checkpoint_steps)}
     model.train()
     for _ in range(run.epochs):
         order = run.members[torch.randperm(len(run.members), generator=generator)]

@@ -1,20 +1,34 @@
-"""Value every image from several trajectories, each without one fold: HyDRA's removal effects on those it learnt."""
+"""Value every image from several trajectories, each without one fold: HyDRA's removal effects on those it learnt.
+
+The functions are jobs for workers: one trains a trajectory and leaves in a file what influence needs of it, the others
+value a part of the images, or on a part of the columns, and leave the effects in files, which ``parts`` adds up.
+"""
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay
+from winnow.influence.book_gradients import Book
+from winnow.influence.columns import BookColumns
+from winnow.influence.hydra import influence_by_checkpoints, influence_by_replay, reading_of
+from winnow.influence.reading_file import load_reading, save_reading
 from winnow.influence.trajectory import Run, Sgd, train
+from winnow.training.budget import epochs_within
 from winnow.training.network import pick_device, quick_statistics
 from winnow.transforms.views import Ranges
 
-Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Members = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
+
+BLOCK_IMAGES = 16_384  # valued by one job, about; so many that the label book's gradients cost little beside them
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,7 @@ class Plan:
     """How a trajectory is trained and read; the params that reach every worker."""
 
     epochs: int
+    most_steps: int  # updates at most, but one epoch at least; 0: no limit
     batch: int
     batch_norm_momentum: float  # weight of the newest batch in the running statistics
     sgd: Sgd
@@ -31,74 +46,140 @@ class Plan:
     influence_batch: int
     bfloat16: bool  # training and the checkpoints' products in half precision, where that is faster
 
+    def epochs_on(self, images: int) -> int:
+        """Epochs of a trajectory on so many images."""
+        return epochs_within(self.epochs, most_steps=self.most_steps, batch=self.batch, images=images)
+
+    def checkpoint_steps(self, images: int) -> int:
+        """Steps that a checkpoint stands for: a shortened run has as many checkpoints as a whole one."""
+        steps, epochs = math.ceil(images / self.batch), self.epochs_on(images)
+        if epochs == self.epochs:
+            return steps * self.checkpoint_epochs
+        return math.ceil(steps * epochs / math.ceil(self.epochs / self.checkpoint_epochs))
+
+    def checkpoints_on(self, images: int) -> int:
+        """Checkpoints of a trajectory on so many images."""
+        steps = math.ceil(images / self.batch) * self.epochs_on(images)
+        return math.ceil(steps / self.checkpoint_steps(images))
+
+    @property
+    def block(self) -> int:
+        """Images that one job values: whole batches, so that no figure depends on how many jobs there are."""
+        return max(1, BLOCK_IMAGES // self.influence_batch) * self.influence_batch
+
 
 @dataclass(frozen=True)
-class Valued:
-    """What one trajectory gives for the samples."""
+class Data:
+    """What every job of a valuation by networks reads."""
 
-    effect: Array  # (N, M) removal effects, rows of zeros outside `members`
-    members: npt.NDArray[np.bool_]  # (N,) trained on
-    curve: list[float]  # mean training loss an epoch
+    images: Pixels  # (N, H, W, C), all train and val images
+    labels: Indices  # (N,) class indices as they stand
+    book: Pixels  # (M, H, W, C), the label book
+    book_labels: Indices  # (M,)
+    columns: BookColumns
+    classes: int  # K
 
 
-def value_trajectory(
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    book: npt.NDArray[np.uint8],
-    book_labels: npt.NDArray[np.int64],
-    members: npt.NDArray[np.bool_],
-    classes: int,
-    plan: Plan,
-    seed: int,
-    tick: Callable[[], None],
-) -> Valued:
-    """Train one trajectory and value the samples by it.
+def train_trajectory(
+    data: Data, members: Members, plan: Plan, seed: int, into: Path, tick: Callable[[], None]
+) -> list[float]:
+    """Train one trajectory.
 
     Args:
-        images: (N, H, W, C), all train and val images.
-        labels: (N,) class indices as they stand.
-        book: (M, H, W, C), the label book.
-        book_labels: (M,).
+        data: the images.
         members: (N,) the samples to train on.
-        classes: K.
-        plan: the run and how influence is read from it.
+        plan: the run.
         seed: of weights, order and views.
-        tick: called once an epoch, and once an epoch more where the run is repeated.
+        into: file for what influence needs of it.
+        tick: called once an epoch.
+
+    Returns:
+        Mean training loss an epoch.
     """
+    run = _run(data, members, plan, seed)
+    trajectory = train(run, tick=tick)
+    save_reading(reading_of(run, trajectory), into)
+    return trajectory.losses
+
+
+def value_by_checkpoints(
+    data: Data, members: Members, part: range, plan: Plan, trained: Path, into: Path, tick: Callable[[], None]
+) -> None:
+    """Value some samples by the checkpoints of a trajectory.
+
+    Args:
+        data: the images.
+        members: (N,) the samples that it was trained on.
+        part: of them, by place among the members, those that are valued.
+        plan: how influence is read.
+        trained: file of ``train_trajectory``.
+        into: file for their (n, columns) effects.
+        tick: called once a checkpoint and block of columns.
+    """
+    run = _run(data, members, plan, seed=0)
+    effect = influence_by_checkpoints(
+        run,
+        load_reading(trained),
+        _book(data),
+        run.members[part.start : part.stop],
+        batch=plan.influence_batch,
+        bfloat16=plan.bfloat16,
+        tick=tick,
+    )
+    np.save(into, effect)
+
+
+def value_by_replay(
+    data: Data,
+    members: Members,
+    columns: range,
+    plan: Plan,
+    seed: int,
+    trained: Path,
+    into: Path,
+    tick: Callable[[], None],
+) -> None:
+    """Value the samples of a trajectory on some columns, by training it again.
+
+    Args:
+        data: the images.
+        members: (N,) the samples that it was trained on, n of them.
+        columns: on which they are valued.
+        plan: the run.
+        seed: of the run.
+        trained: file of ``train_trajectory``.
+        into: file for their (n, columns) effects.
+        tick: called once an epoch.
+    """
+    run = _run(data, members, plan, seed)
+    effect = influence_by_replay(run, load_reading(trained), _book(data), columns, tick=tick)
+    np.save(into, effect[members])
+
+
+def _run(data: Data, members: Members, plan: Plan, seed: int) -> Run:
     device = pick_device()
-    run = Run(
-        images=_planes(images).to(device),
-        labels=torch.tensor(labels, device=device),
+    images = int(members.sum())
+    return Run(
+        images=_planes(data.images).to(device),
+        labels=torch.tensor(data.labels, device=device),
         members=torch.from_numpy(np.flatnonzero(members)),
-        network=functools.partial(quick_statistics, classes, plan.batch_norm_momentum),
+        network=functools.partial(quick_statistics, data.classes, plan.batch_norm_momentum),
         sgd=plan.sgd,
         views=plan.views,
-        epochs=plan.epochs,
+        epochs=plan.epochs_on(images),
         batch=plan.batch,
-        checkpoint_epochs=plan.checkpoint_epochs,
+        checkpoint_steps=plan.checkpoint_steps(images),
         seed=seed,
         bfloat16=plan.bfloat16,
     )
-    trajectory = train(run, tick=tick)
-    inputs, targets = _planes(book).to(device), torch.tensor(book_labels, device=device)
-    if plan.replay:
-        effect = influence_by_replay(run, trajectory, inputs, targets, tick=tick)
-    else:
-        effect = influence_by_checkpoints(
-            run, trajectory, inputs, targets, batch=plan.influence_batch, bfloat16=plan.bfloat16
-        )
-    return Valued(effect, members, trajectory.losses)
 
 
-def _planes(images: npt.NDArray[np.uint8]) -> Tensor:
+def _book(data: Data) -> Book:
+    device = pick_device()
+    labels = torch.tensor(data.book_labels, device=device)
+    return Book(_planes(data.book).to(device), labels, data.columns)
+
+
+def _planes(images: Pixels) -> Tensor:
     """(N, H, W, C) seen as (N, C, H, W), the pixels not copied."""
     return torch.from_numpy(images).permute(0, 3, 1, 2)
-
-
-def mean_effect(valued: Sequence[Valued]) -> Array:
-    """(N, M) mean over the trajectories that trained on a sample; 0 where none did."""
-    effect = np.zeros_like(valued[0].effect)  # the largest array there is: summed in place
-    for one in valued:
-        effect += one.effect
-    effect /= np.maximum(sum(one.members.astype(np.int64) for one in valued), 1)[:, None]
-    return effect

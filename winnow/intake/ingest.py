@@ -10,21 +10,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import UNOPENED
-from winnow.intake.facts import Facts
-from winnow.intake.layout import Entry, reject_untrained
-from winnow.intake.near_duplicates import candidates, confirm, groups, same
-from winnow.intake.perceptual_hash import CROPS
+from winnow.intake.findings import Findings
+from winnow.intake.layout import reject_untrained
 from winnow.intake.reading import read_images
-from winnow.intake.registration import thumbnail
+from winnow.intake.sample import Sample, sample_of
 from winnow.intake.source import NOT_AN_IMAGE, OUTSIDE, Faults, Source, reason
 from winnow.intake.splits import PRECEDENCE, SplitPlan, count_duplicates, draw_missing, find_leaks
-from winnow.intake.truth import match_names
 from winnow.intake.zipped import DAMAGED_IN_ZIP
 from winnow.pictures.decode import (
     CRASHING,
@@ -36,9 +31,8 @@ from winnow.pictures.decode import (
     UNKNOWN,
     UNSUPPORTED,
     UnreadableError,
-    decode,
 )
-from winnow.pictures.metadata import NOTHING_PRIVATE, Private
+from winnow.pictures.metadata import Private
 from winnow.pipeline.messages import UserError
 
 REASONS = (
@@ -71,70 +65,30 @@ COUNTS = {  # key of metrics/prepare.json: meaning
 }
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One image of a source."""
-
-    id: str
-    name: str
-    key: str  # inside the container
-    split: str
-    label: str
-    pixel_hash: str  # of the pixels as delivered
-    channels: int  # 1 or 3, as delivered
-    width: int  # upright
-    height: int
-    line_art: bool  # grey with few levels
-    perceptual_hash: (
-        bytes  # alike for images that look alike; all 0 of line art and tiny images, which differ in little
-    )
-    group: str = ""  # id of the first image that it belongs together with
-    listed: str = ""  # its group in groups.csv
-    private: Private = NOTHING_PRIVATE  # what its file says of people
-
-    def row(self) -> dict[str, object]:
-        """The sample as a row of a samples table."""
-        names = ("id", "name", "split", "label", "pixel_hash", "channels", "width", "height", "group")
-        return {**{name: getattr(self, name) for name in names}, "given_label": self.label, "origin": "source"}
-
-
-def ingest(source: Source, *, max_pixels: int, max_unreadable: float) -> tuple[list[Sample], list[tuple[str, str]]]:
+def ingest(
+    source: Source, *, max_pixels: int, max_unreadable: float, known: Findings | None = None
+) -> tuple[list[Sample], list[tuple[str, str]]]:
     """Samples and rejected files (name, reason), each by name.
 
     Args:
         source: opened.
         max_pixels: a larger image is rejected by its header.
         max_unreadable: fraction of the images that may be unreadable; one more stops the run.
+        known: what earlier runs found.
 
     Raises:
         UserError: too many images are unreadable.
     """
     samples: list[Sample] = []
+    same: dict[Private, Private] = {}  # one object for equal ones
     faults = Faults(source, max_unreadable)
-    with closing(read_images(source.container, source.layout.entries, max_pixels=max_pixels)) as images:
+    with closing(read_images(source.container, source.layout.entries, max_pixels=max_pixels, known=known)) as images:
         for entry, found in tqdm(images, "reading images", len(source.layout.entries), disable=None):
             if isinstance(found, UnreadableError):
                 faults.add(entry.name, reason(entry, found))
             else:
-                samples.append(_sample(entry, *found))
+                samples.append(sample_of(entry, found, same))
     return samples, sorted(faults.found + [(name, OUTSIDE) for name in source.layout.strays])
-
-
-def _sample(entry: Entry, name: str, facts: Facts) -> Sample:
-    return Sample(
-        id=name,
-        name=entry.name,
-        key=entry.key,
-        split=entry.split,
-        label=entry.label,
-        pixel_hash=facts.pixel_hash,
-        channels=facts.channels,
-        width=facts.width,
-        height=facts.height,
-        line_art=facts.line_art,
-        perceptual_hash=bytes.fromhex(facts.perceptual_hash),
-        private=Private(facts.has_position, facts.has_name),
-    )
 
 
 def delivered_images(source: Source, samples: Iterable[Sample]) -> Iterator[tuple[str, bytes]]:
@@ -151,37 +105,6 @@ def delivered_images(source: Source, samples: Iterable[Sample]) -> Iterator[tupl
         if sample_id(sample.name, content) != sample.id:
             raise UserError(f"{source.where} was changed while it was read; run it again")
         yield sample.id, content
-
-
-def find_groups(samples: Sequence[Sample], source: Source, *, near: bool, max_pixels: int) -> list[Sample]:
-    """The samples with their groups: equal images, what groups.csv lists together, and near-duplicates.
-
-    Args:
-        samples: N of them.
-        source: where the candidates among them are read once more.
-        near: whether near-duplicates are looked for; of line art and tiny images only equal ones are alike enough.
-        max_pixels: as for ``ingest``.
-    """
-
-    def thumbnails(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        contents = (content for _, content in delivered_images(source, [samples[row] for row in rows.tolist()]))
-        return np.stack([thumbnail(decode(content, max_pixels=max_pixels)) for content in contents])
-
-    listed = source.groups()
-    named = match_names(listed, [sample.name for sample in samples], source.layout.wrapper)
-    by_name = {name: listed[row] for row, name in named.items()}
-    hashes = [sample.pixel_hash for sample in samples]
-    pairs = [same(hashes), same([by_name.get(sample.name) for sample in samples])]
-    if near and samples:
-        rows = np.sort(np.unique(hashes, return_index=True)[1])  # equal ones would fill the places of candidates
-        bits = np.stack([np.frombuffer(samples[row].perceptual_hash, np.uint8) for row in rows.tolist()])
-        found = rows[candidates(bits.reshape(len(rows), len(CROPS), -1))]
-        pairs.append(confirm(np.sort(found, axis=1), thumbnails))
-    first = groups(len(samples), np.concatenate(pairs))
-    return [
-        replace(sample, group=samples[row].id, listed=by_name.get(sample.name, ""))
-        for sample, row in zip(samples, first.tolist(), strict=True)
-    ]
 
 
 @dataclass(frozen=True)
@@ -240,7 +163,10 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
             )
     if splits.count("test") < 2:
         raise UserError(f"{source.where} has 1 test image, an interval needs 2; add some, or remove test/")
-    return [replace(sample, split=split) for sample, split in zip(samples, splits, strict=True)]
+    return [
+        sample if sample.split == split else replace(sample, split=split)
+        for sample, split in zip(samples, splits, strict=True)
+    ]
 
 
 def count(

@@ -6,14 +6,15 @@ Small files go in batches, a large one by itself; as many threads as there are c
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import joblib
 
 from winnow.dataset.samples import sample_id
 from winnow.intake.container import Container
-from winnow.intake.decoder import ALONE, BLOCK, FAULT, Answer
+from winnow.intake.decoder import ALONE, BLOCK, FAULT, RESULT, Answer
 from winnow.intake.facts import Facts, facts
+from winnow.intake.findings import Findings, content_digest
 from winnow.intake.layout import Entry
 from winnow.intake.sandbox import Sandbox
 from winnow.intake.zipped import MAX_FILE_BYTES
@@ -39,21 +40,45 @@ def read_headers(
         yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else None
 
 
+class Found(NamedTuple):
+    """What is kept of a file that gives an image."""
+
+    id: str  # of the sample
+    content: str  # digest of the file
+    facts: Facts
+
+
 def read_images(
-    container: Container, entries: Sequence[Entry], *, max_pixels: int
-) -> Generator[tuple[Entry, tuple[str, Facts] | UnreadableError], None, None]:
-    """Each entry with its sample id and facts, or why it gives no pixels. Arguments as for ``read_headers``."""
-    for entry, name, answer in _read(container, entries, Sandbox(facts, max_pixels=max_pixels), whole=True):
-        yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else (name, Facts(**answer[1]))
+    container: Container, entries: Sequence[Entry], *, max_pixels: int, known: Findings | None = None
+) -> Generator[tuple[Entry, Found | UnreadableError], None, None]:
+    """Each entry with what is kept of it, or why it gives no pixels. Every byte is read.
+
+    Args as for ``read_headers``, and ``known``, of earlier runs: an image whose file has the digest of one of these is
+    not opened.
+    """
+    sandbox = Sandbox(facts, max_pixels=max_pixels)
+    for entry, named, answer in _read(container, entries, sandbox, whole=True, known=known):
+        yield entry, UnreadableError(answer[1]) if answer[0] == FAULT else Found(*named, _facts(answer[1]))
 
 
-Named = tuple[str, Answer]  # sample id, where the whole file was read
+def _facts(value: Facts | dict[str, Any]) -> Facts:
+    return value if isinstance(value, Facts) else Facts(**value)
+
+
+Name = tuple[str, str]  # sample id and digest of the content, where the whole file was read
+Named = tuple[Name, Answer]
+NAMELESS = ("", "")
 
 
 def _read(
-    container: Container, entries: Sequence[Entry], sandbox: Sandbox, *, whole: bool
-) -> Iterator[tuple[Entry, str, Answer]]:
-    reader = _Reader(container, sandbox, whole=whole)
+    container: Container,
+    entries: Sequence[Entry],
+    sandbox: Sandbox,
+    *,
+    whole: bool,
+    known: Findings | None = None,
+) -> Iterator[tuple[Entry, Name, Answer]]:
+    reader = _Reader(container, sandbox, whole=whole, known=known or Findings())
     batches = list(_batches(entries, [container.files[entry.key] for entry in entries], whole=whole))
     pool = ThreadPoolExecutor(joblib.cpu_count())  # those that this process may use
     try:
@@ -82,26 +107,37 @@ def _batches(entries: Iterable[Entry], sizes: Iterable[int], *, whole: bool) -> 
 class _Reader:
     """What the threads share."""
 
-    def __init__(self, container: Container, sandbox: Sandbox, *, whole: bool) -> None:
-        self._container, self._sandbox, self._whole = container, sandbox, whole
+    def __init__(self, container: Container, sandbox: Sandbox, *, whole: bool, known: Findings) -> None:
+        self._container, self._sandbox, self._whole, self._known = container, sandbox, whole, known
 
     def batch(self, entries: Sequence[Entry]) -> list[Named]:
         if self._whole and self._container.files[entries[0].key] > BATCH_BYTES:
             return [self._alone(entries[0])]
         firsts = [self._first(entry) for entry in entries]
-        sent = [(first, size) for first, size in firsts if isinstance(first, bytes)]
-        answers = iter(self._sandbox.examine(sent) if sent else [])
-        found = []
-        for entry, (first, _) in zip(entries, firsts, strict=True):
-            answer = next(answers) if isinstance(first, bytes) else (FAULT, str(first))
-            found.append(self._alone(entry) if answer == (ALONE, None) else (self._id(entry, first), answer))
-        return found
+        names = [self._name(entry, first) for entry, (first, _) in zip(entries, firsts, strict=True)]
+        answers = [self._known_answer(name, first) for name, (first, _) in zip(names, firsts, strict=True)]
+        asked = [number for number, answer in enumerate(answers) if answer is None]
+        sent = [(first, size) for first, size in (firsts[number] for number in asked) if isinstance(first, bytes)]
+        for number, answer in zip(asked, self._sandbox.examine(sent) if sent else (), strict=True):
+            answers[number] = answer
+        return [
+            self._alone(entry) if answer is None or answer == (ALONE, None) else (name, answer)
+            for entry, name, answer in zip(entries, names, answers, strict=True)
+        ]
+
+    def _known_answer(self, name: Name, first: bytes | UnreadableError) -> Answer | None:
+        """What need not be asked for: why a file cannot be read, or the facts that an earlier run found."""
+        if not isinstance(first, bytes):
+            return FAULT, str(first)
+        found = self._known.facts(name[1]) if name[1] else None
+        return None if found is None else (RESULT, found)
 
     def _alone(self, entry: Entry) -> Named:
         with self._sandbox.room_for(self._container.files[entry.key]), contextlib.ExitStack() as opened:
             first, size = self._first(entry)
-            if isinstance(first, UnreadableError):
-                return "", (FAULT, str(first))
+            name = self._name(entry, first)
+            if (answer := self._known_answer(name, first)) is not None or isinstance(first, UnreadableError):
+                return name, answer or (FAULT, str(first))
             files: list[BinaryIO] = []
 
             def fetch(begin: int, count: int) -> bytes:
@@ -115,7 +151,7 @@ class _Reader:
                         raise
                     return b""
 
-            return self._id(entry, first), self._sandbox.examine_alone(first, size, fetch)
+            return name, self._sandbox.examine_alone(first, size, fetch)
 
     def _first(self, entry: Entry) -> tuple[bytes | UnreadableError, int]:
         """What is read at once, all that is needed of most files, or why nothing can be; and the length of the file."""
@@ -136,5 +172,7 @@ class _Reader:
                 raise
             return UnreadableError(DAMAGED), size
 
-    def _id(self, entry: Entry, first: bytes | UnreadableError) -> str:
-        return sample_id(entry.name, first) if self._whole and isinstance(first, bytes) else ""
+    def _name(self, entry: Entry, first: bytes | UnreadableError) -> Name:
+        if not self._whole or not isinstance(first, bytes):
+            return NAMELESS
+        return sample_id(entry.name, first), content_digest(first)

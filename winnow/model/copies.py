@@ -1,6 +1,5 @@
 """Features of augmented copies, which their dataset carries as it carries their pictures."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.dataset.arrays import ArrayStore, Rows, write_index, write_rows
-from winnow.dataset.images import COPIES, decode_stored
+from winnow.dataset.images import decode_stored
+from winnow.dataset.passed_on import COPIES
 from winnow.dataset.streaming import every_image
+from winnow.engine.folders import folder_for_all
 from winnow.model.extraction import Extraction, extract_features
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,11 +27,11 @@ def copy_features(extraction: Extraction, copies: Iterable[tuple[str, Pixels]]) 
         extraction: of the model.
         copies: id, each once, and (S, S, C) pixels, taken a few at a time.
     """
-    with tempfile.TemporaryDirectory() as place:
-        squares, features = Path(place, "pixels"), Path(place, "features")
+    with folder_for_all() as place:
+        squares, features = place / "pixels", place / "features"
         write_rows(squares, _parts(copies))
-        parts = extract_features(extraction, [squares], list(ArrayStore(squares).places), features)
-        write_index(features, [(one, name, position) for part, name in parts for position, one in enumerate(part)])
+        found = extract_features(extraction, [squares], ArrayStore(squares).ids, features)
+        write_index(features, [(one, name, row) for part, name in found.parts for row, one in enumerate(part)])
         yield ArrayStore(features)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from winnow.backbone.card import Card
 from winnow.backbone.loading import finetunable
 from winnow.backbone.resize import normalised
-from winnow.pipeline.workers import Tick
+from winnow.engine.jobs import Tick
 from winnow.training.head import Head, HeadProfile, train_head
 from winnow.training.network import pick_device, preprocess
 from winnow.training.training import (
@@ -43,6 +43,10 @@ class Learner(Protocol):
     def epochs_on(self, images: int) -> int:
         """Epochs of a training on so many images; each ticks once."""
 
+    @property
+    def most_images(self) -> int:
+        """Images that its updates can see; 0: any number."""
+
     def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """The model at its chosen epoch."""
 
@@ -59,6 +63,11 @@ class FixedLearner:
     def epochs_on(self, images: int) -> int:
         """As the profile says."""
         return self.profile.epochs_on(images)
+
+    @property
+    def most_images(self) -> int:
+        """As the profile limits its updates."""
+        return self.profile.most_steps * self.profile.batch
 
     def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """See ``winnow.training.training.train``."""
@@ -77,8 +86,13 @@ class HeadLearner:
     profile: HeadProfile
 
     def epochs_on(self, images: int) -> int:
-        """As the profile says, whatever the images."""
-        return self.profile.epochs
+        """As the profile says."""
+        return self.profile.epochs_on(images)
+
+    @property
+    def most_images(self) -> int:
+        """As the profile limits its updates."""
+        return self.profile.most_steps * self.profile.batch
 
     def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """See ``winnow.training.head``."""
@@ -117,7 +131,8 @@ class HeadLearner:
 
 
 def _tensor(features: npt.NDArray[np.floating]) -> Tensor:
-    return torch.from_numpy(np.array(features, dtype=np.float32)).to(pick_device())
+    given = np.asarray(features, dtype=np.float32)
+    return torch.from_numpy(given if given.flags.writeable else given.copy()).to(pick_device())
 
 
 def _wanted(data: Labelled, device: torch.device) -> Tensor:
@@ -158,6 +173,11 @@ class WholeLearner:
         """As the profile says."""
         return self.profile.epochs_on(images)
 
+    @property
+    def most_images(self) -> int:
+        """As the profile limits its updates."""
+        return self.profile.most_steps * self.profile.batch
+
     def train(self, data: Labelled, validation: Labelled | None, *, classes: int, seed: int, tick: Tick) -> Trained:
         """See ``winnow.training.training.train``."""
         return train(
@@ -191,32 +211,6 @@ def learner_of(card: Card, *, fixed: Profile, head: HeadProfile, finetune: Profi
     if card.competition:
         return FixedLearner(fixed)
     return HeadLearner(head) if card.frozen else WholeLearner(finetune, card, user_folder)
-
-
-def answers(
-    data: Labelled, given: Rows, queried: Labelled, asked: Rows, classes: int, learner: Learner, seed: int, tick: Tick
-) -> npt.NDArray[np.bool_]:
-    """(n,) true where the model, trained to the last epoch, classifies an image that is asked about as it is labelled.
-
-    A job for a worker. Rows are taken here, since whole arrays are shared by all jobs.
-
-    Args:
-        data: some of which is trained on.
-        given: its rows that are.
-        queried: images, some of which it is evaluated on.
-        asked: n of their rows.
-        classes: K.
-        learner: how it is trained.
-        seed: of weights and orders.
-        tick: called once an epoch.
-    """
-    trained = learner.train(_rows(data, given), None, classes=classes, seed=seed, tick=tick)
-    right: npt.NDArray[np.bool_] = learner.evaluate(trained, _rows(queried, asked)).predicted == queried.labels[asked]
-    return right
-
-
-def _rows(data: Labelled, rows: Rows) -> Labelled:
-    return Labelled(data.images[rows], data.labels[rows])
 
 
 def fixed_features(

@@ -6,9 +6,11 @@ or the old one, although the program that wrote it has long ended.
 """
 
 import contextlib
+import ctypes
 import errno
 import glob
 import os
+import re
 import secrets
 import stat
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ from pathlib import Path
 TEMPORARY = ".partial"  # ends the name of a file that is being written; .gitignore has it
 NAME_SHOWN = 40  # characters of a file's name in that of its temporary file, so that this is not too long
 MANY = 64  # files from which one sync of everything is faster than a sync of each
+REPORTING = (5, 8)  # of Linux, since which syncfs reports that a file could not be written
 
 Part = bytes | memoryview
 
@@ -69,13 +72,39 @@ def link_file(file: Path, to: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a finished folder to the disk, with all that is below it and the names of the folders above it."""
+    """Bring a finished folder to the disk, with all that is below it and the names of the folders above it.
+
+    5,000 small files: 0.3 s with one sync of their file system, 9 s with one each.
+    """
     places = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
     folders = [Path(place) for place, _, _ in os.walk(folder, topdown=False)]
-    if len(places) > MANY:  # 5,000 small files: 0.5 s instead of 9 s; the syncs of each then only report errors
-        os.sync()
+    if len(places) > MANY and sync_file_system(folder):
+        places, folders = [], []
     for place in (*places, *folders, *folder.parents):
         _sync(place)
+
+
+def sync_file_system(folder: Path) -> bool:
+    """Bring all of a folder's file system to the disk; False where the system has no call for it that reports errors.
+
+    Raises:
+        OSError: some of it could not be written.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)  # Linux alone; os.sync reports no errors
+    if syncfs is None or _version(os.uname().release) < REPORTING:
+        return False
+    number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if syncfs(number):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(number)
+    return True
+
+
+def _version(release: str) -> tuple[int, ...]:
+    """Major and minor number of a kernel."""
+    return tuple(int(part) for part in re.findall("[0-9]+", release)[:2])
 
 
 def sweep(folder: Path, name: str = "") -> None:

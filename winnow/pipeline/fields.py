@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import types
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
@@ -143,4 +144,6 @@ def _name(kind: Any) -> str:
         return "a section"
     if typing.get_origin(kind) is typing.Literal:
         return " or ".join(map(repr, typing.get_args(kind)))
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return " or ".join(_name(one) for one in typing.get_args(kind) if one is not types.NoneType)
     return str(kind) if typing.get_args(kind) else str(kind.__name__)

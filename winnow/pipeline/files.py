@@ -74,13 +74,16 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def write_table(path: Path, table: pa.Table, *, write_batch_size: int | None = None) -> None:
+def write_table(
+    path: Path, table: pa.Table, *, write_batch_size: int | None = None, row_group_size: int | None = None
+) -> None:
     """Write a parquet table atomically; equal tables give equal bytes.
 
     Args:
         path: of the file.
         table: what it holds.
         write_batch_size: rows between two looks at a page's size; None: pyarrow's own.
+        row_group_size: rows of a group, which can be read by itself; None: pyarrow's own.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -89,6 +92,7 @@ def write_table(path: Path, table: pa.Table, *, write_batch_size: int | None = N
         compression="zstd",
         store_schema=True,
         write_batch_size=write_batch_size,
+        row_group_size=row_group_size,
         write_page_checksum=True,
     )
     _write(path, sealed_parquet(memoryview(sink.getvalue())))

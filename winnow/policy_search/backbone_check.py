@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 
 from winnow.augmentation.rendering import fixed, render
 from winnow.backbone.resize import content_box
 from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.draws import in_turn
 from winnow.dataset.folds import deal_folds
+from winnow.engine.jobs import run_jobs
 from winnow.model.copies import copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs
 from winnow.pipeline.fields import AtLeastTwo, Count, Magnitudes, section
-from winnow.pipeline.workers import run_jobs
 from winnow.policy_search.label_check import LabelCheck, decide
 from winnow.policy_search.label_check_training import Check, demand_rising
 from winnow.representation.heads import head_of, train_head_state
@@ -45,7 +47,7 @@ class BackboneCheck:
 
 
 def find_limits_by_backbone(
-    rows: Sequence[Mapping[str, Any]],
+    samples: pa.Table,
     labels: Indices,
     features: npt.NDArray[np.float32],
     classes: Sequence[str],
@@ -61,7 +63,7 @@ def find_limits_by_backbone(
     """The magnitudes of each operation that each class's label survives; of all alike where classes have few images.
 
     Args:
-        rows: N training images, as rows of a samples table.
+        samples: N training images.
         labels: (N,) class indices.
         features: (N, D).
         classes: K names.
@@ -74,13 +76,14 @@ def find_limits_by_backbone(
         seed: of draws, folds and orders.
     """
     rng = np.random.default_rng(seed)
-    chosen = _spread(labels, settings.images, rng)
-    folds = deal_folds(labels, [row["group"] for row in rows], folds=settings.folds, rng=rng)
+    chosen = in_turn(labels, settings.images, rng)
+    folds = deal_folds(labels, samples["group"].to_pylist(), folds=settings.folds, rng=rng)
     jobs = [(features, labels, folds != fold, head, len(classes), seed + fold) for fold in range(settings.folds)]
-    states = run_jobs(train_head_state, jobs, steps=len(jobs) * head.epochs, label="label check: epochs")
+    steps = sum(head.epochs_on(int(members.sum())) for _, _, members, *_ in jobs)
+    states = run_jobs(train_head_state, jobs, steps=steps, label="label check: epochs")
     heads = [head_of(state) for state in states]
     plan = [(name, magnitude) for name in operations for magnitude in settings.magnitudes]
-    drawn = _changed([rows[row] for row in chosen.tolist()], plan, inputs, torch.Generator().manual_seed(seed))
+    drawn = _changed(samples.take(pa.array(chosen)).to_pylist(), plan, inputs, torch.Generator().manual_seed(seed))
     taken_for = np.zeros((len(operations), 1 + len(settings.magnitudes), len(chosen)), dtype=np.int64)
     with copy_features(extraction, drawn) as found:
         for place, row in enumerate(chosen.tolist()):
@@ -91,13 +94,6 @@ def find_limits_by_backbone(
             taken_for[:, 1:, place] = answers[1:].reshape(len(operations), len(settings.magnitudes))
     criterion = dataclasses.replace(check, magnitudes=settings.magnitudes)
     return _decided(taken_for, labels[chosen], classes, operations, criterion)
-
-
-def _spread(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
-    """At most ``count`` rows, ascending: one of every class in turn."""
-    shuffled = [rng.permutation(np.flatnonzero(labels == label)).tolist() for label in np.unique(labels)]
-    turns = [row for turn in range(max(map(len, shuffled))) for rows in shuffled for row in rows[turn : turn + 1]]
-    return np.sort(np.array(turns[:count], dtype=np.int64))
 
 
 def _key(place: int, number: int) -> str:

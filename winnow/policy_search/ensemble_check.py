@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from winnow.pipeline.workers import run_jobs
+from winnow.engine.jobs import run_jobs
 from winnow.policy_search.label_check import LabelCheck, at_most, decide
 from winnow.policy_search.label_check_training import JUDGED_AT_ONCE, Check, Indices, Pixels, taken_for_under
 from winnow.representation.network import Encoder
@@ -46,7 +46,7 @@ def find_limits_by_ensemble(
         Limits and report; equal for equal arguments.
     """
     rng = np.random.default_rng(seed)
-    chosen = at_most(labels, check.images_per_class, rng)
+    chosen = at_most(labels, check, rng)
     images, labels, folds = images[chosen], labels[chosen], folds[chosen]
     seeds = rng.integers(2**31, size=len(states)).tolist()
     jobs = [

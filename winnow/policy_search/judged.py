@@ -32,9 +32,9 @@ from pydantic import Field
 from winnow.augmentation.copies import from_policy, make_copies
 from winnow.augmentation.policy import Policy
 from winnow.dataset.folds import deal_folds
+from winnow.engine.jobs import run_jobs
 from winnow.pipeline.fields import AtLeastTwo, Batch, Count, Few, Rate, Steps, section
 from winnow.pipeline.messages import UserError
-from winnow.pipeline.workers import run_jobs
 from winnow.policy_search.candidates import strength
 from winnow.policy_search.halving import Trial, halve
 from winnow.training.network import FixedModel, pick_device, preprocess, quick_statistics

@@ -22,8 +22,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from winnow.dataset.draws import rows_by_class
 from winnow.dataset.folds import deal_folds
-from winnow.pipeline.workers import run_jobs
+from winnow.engine.jobs import run_jobs
 from winnow.policy_search.label_check_training import Check, Indices, Pixels, judge_fold
 from winnow.transforms.operations import OPERATIONS
 
@@ -62,11 +63,11 @@ def find_limits(
     Returns:
         Limits and report; equal for equal arguments.
 
-    The time is that of K · images_per_class · (folds - 1) · epochs training views, and of as many judged views as
+    The time is that of at most images · (folds - 1) · epochs training views, and of as many judged views as
     there are images, operations and magnitudes.
     """
     rng = np.random.default_rng(seed)
-    chosen = at_most(labels, check.images_per_class, rng)
+    chosen = at_most(labels, check, rng)
     images, labels = images[chosen], labels[chosen]
     folds = deal_folds(labels, [groups[row] for row in chosen], folds=check.folds, rng=rng)
     seeds = rng.integers(2**31, size=check.folds).tolist()
@@ -82,9 +83,17 @@ def find_limits(
     return decide(taken_for, labels, classes, operations, check)
 
 
-def at_most(labels: Indices, count: int, rng: np.random.Generator) -> Indices:
-    """Ascending indices of at most ``count`` samples of each class."""
-    parts = [rng.permutation(np.flatnonzero(labels == label))[:count] for label in np.unique(labels)]
+def at_most(labels: Indices, check: Check, rng: np.random.Generator) -> Indices:
+    """Ascending rows of at most ``images_per_class`` images of each class, and of at most ``images`` in all.
+
+    Where these do not suffice for all classes, some are drawn whole: a few images of every class would judge none. The
+    other classes are left without, and so are those of fewer than ``least_images``.
+    """
+    parts = [rng.permutation(rows)[: check.images_per_class] for rows in rows_by_class(labels)]
+    if sum(map(len, parts)) > check.images:
+        large = [part for part in parts if len(part) >= check.least_images] or parts
+        drawn = [large[place] for place in rng.permutation(len(large))]
+        parts = [part for part, end in zip(drawn, np.cumsum([*map(len, drawn)]), strict=True) if end <= check.images]
     return np.sort(np.concatenate(parts))
 
 
@@ -116,13 +125,14 @@ def decide(
         chance: share of the images that would be recognised by chance; None: 1 / K.
     """
     by_chance = 1 / len(classes) if chance is None else chance
+    rows_of = [np.flatnonzero(labels == k) for k in range(len(classes))]
     limits: dict[str, dict[str, float]] = {}
     report: list[dict[str, object]] = []
     for name, answers in zip(operations, taken_for, strict=True):
         judged: dict[str, float] = {}
         rows_of_operation: list[dict[str, object]] = []
         for k, label in enumerate(classes):
-            rows, limit = _judge_class(answers[:, labels == k], k, classes, check, by_chance)
+            rows, limit = _judge_class(answers[:, rows_of[k]], k, classes, check, by_chance)
             rows_of_operation.extend({"operation": name, "class": label, **row} for row in rows)
             if limit is not None:
                 judged[label] = limit

@@ -51,6 +51,7 @@ class Check:
 
     by: Literal["ensemble", "own"]  # the round's ensemble, or classifiers trained for it; with a backbone heads
     images_per_class: AtLeastTwo  # at most so many are drawn per class, so that the cost does not grow with the source
+    images: AtLeastTwo  # of all classes together; where there are more classes, some are drawn
     least_images: AtLeastTwo  # a class with fewer is not judged by itself
     magnitudes: Magnitudes  # judged, ascending, in (0, 1]; the last is the whole range
     tolerance: BelowOne  # share of its recognition that a class may lose
@@ -67,6 +68,8 @@ class Check:
 
     def __post_init__(self) -> None:
         demand_rising(self.magnitudes)
+        if self.images < self.images_per_class:
+            raise ValueError(f"images must be at least images_per_class ({self.images_per_class}), got {self.images}")
 
 
 def judge_fold(

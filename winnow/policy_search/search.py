@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.augmentation.policy import Policy
+from winnow.engine.jobs import run_jobs
 from winnow.pipeline.fields import Batch, BelowOne, Few, NoneOrSteps, Rate, Steps, Weight, section
-from winnow.pipeline.workers import run_jobs
 from winnow.policy_search.critic import Critic, distance, gradient_penalty
 from winnow.policy_search.relaxed_policy import RelaxedPolicy
 from winnow.transforms.operations import check_operations, to_images
@@ -75,6 +75,11 @@ class Settings:
         check_operations(self.operations)
         if self.sub_policies % self.searches:
             raise ValueError(f"sub_policies must be a multiple of searches ({self.searches}), got {self.sub_policies}")
+
+    @property
+    def most_images(self) -> int:
+        """Images that the steps of a search can see."""
+        return 2 * self.steps * self.batch + self.classifier_steps * self.classifier_batch
 
 
 def search(

@@ -27,20 +27,25 @@ def _cut_back(policy: Policy, step: Step) -> int:
     return sum(limit < step.magnitude for limit in policy.limits.get(step.operation, {}).values())
 
 
+def shown_on_sheet(labels: npt.NDArray[np.str_], *, seed: int) -> list[int]:
+    """Rows of an image of each class, of the first classes alone where there are many."""
+    rng = np.random.default_rng(seed)
+    return [int(rng.choice(np.flatnonzero(labels == label))) for label in np.unique(labels)[:CLASSES].tolist()]
+
+
 def policy_sheet(policy: Policy, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.str_], *, seed: int) -> bytes:
-    """PNG bytes, one row per class: an image, and its copies by the policy; "-" where a draw changed nothing.
+    """PNG bytes, one row an image: it, and its copies by the policy; "-" where a draw changed nothing.
 
     Args:
         policy: sampled within its limits.
-        pixels: (N, H, W, C).
+        pixels: (N, H, W, C) of the images that are shown.
         labels: (N,) class names.
-        seed: of the images shown and of the draws.
+        seed: of the draws.
     """
-    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
     shown: list[npt.NDArray[np.uint8]] = []
     captions: list[str] = []
-    for label in np.unique(labels)[:CLASSES].tolist():
-        original = pixels[rng.choice(np.flatnonzero(labels == label))]  # (H, W, C)
+    for original, label in zip(pixels, labels.tolist(), strict=True):  # (H, W, C)
         copies, plan = sample(policy, np.stack([original] * COPIES), [label] * COPIES, generator, chained=1)
         shown += [original, *copies]
         captions += [label, *(" ".join(f"{s.operation} {s.magnitude:.2f}" for s in steps) or "-" for steps in plan)]

@@ -3,14 +3,16 @@
 Support is the same way up in every stage: lower is worse.
 """
 
-import math
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VerdictRow, verdict_rows
+from winnow.verdicts.states import as_numpy
 
 ACTIONS = (DROP, RELABEL)  # what a person wants to see; `keep` is counted alone
 
@@ -39,7 +41,7 @@ class Chapter:
     groups: list[Group]  # without the empty ones
 
 
-def chapters_of(tables: Mapping[tuple[str, str], pa.Table], *, known: Collection[str], cap: int) -> list[Chapter]:
+def chapters_of(tables: Mapping[tuple[str, str], pa.Table], *, known: pa.Array, cap: int) -> list[Chapter]:
     """The verdicts on some images, a chapter for each table.
 
     Args:
@@ -49,19 +51,26 @@ def chapters_of(tables: Mapping[tuple[str, str], pa.Table], *, known: Collection
     """
     chapters = []
     for (round_name, stage), table in tables.items():
-        verdicts = [row for row in verdict_rows(table) if row.id in known]
-        counted = Counter(verdict.action for verdict in verdicts)
-        groups = [_group(action, verdicts, cap) for action in ACTIONS if counted[action]]
-        counts = {action: counted[action] for action in (KEEP, *ACTIONS)}
+        mine = pc.is_in(table["id"], known)
+        rows = {
+            action: np.flatnonzero(as_numpy(pc.and_(mine, pc.equal(table["action"], action))))
+            for action in (KEEP, *ACTIONS)
+        }
+        groups = [_group(action, table, rows[action], cap) for action in ACTIONS if len(rows[action])]
+        counts = {action: len(found) for action, found in rows.items()}
         chapters.append(Chapter(round_name, stage, counts, groups))
     return chapters
 
 
-def _group(action: str, verdicts: list[VerdictRow], cap: int) -> Group:
-    chosen = sorted((verdict for verdict in verdicts if verdict.action == action), key=_badness)
-    return Group(action, len(chosen), chosen[:cap])
+def _group(action: str, table: pa.Table, rows: npt.NDArray[np.int64], cap: int) -> Group:
+    """The worst first, what has no support last; equals stay in the table's order.
 
-
-def _badness(verdict: VerdictRow) -> float:
-    """Ascending: the worst first, what has no support last; equals stay in the table's order."""
-    return math.inf if verdict.support is None or math.isnan(verdict.support) else verdict.support
+    Args:
+        action: of the group.
+        table: the verdicts.
+        rows: of the table, ascending, that the group has.
+        cap: verdicts shown, at most.
+    """
+    support = as_numpy(pc.fill_null(table["support"], np.nan))[rows]
+    chosen = rows[np.argsort(support, kind="stable")[:cap]]  # NaN comes last
+    return Group(action, len(rows), verdict_rows(table.take(pa.array(chosen))))

@@ -1,15 +1,19 @@
 """Figures of the report: accuracies and gains with intervals, images a class before and after, and outcome."""
 
+import csv
+import io
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names, only_splits
-from winnow.verdicts.fates import Fate
+from winnow.dataset.samples import class_names, label_indices, only_splits
+from winnow.pipeline.spreadsheet import disarmed
+from winnow.verdicts.states import States, as_numpy
 
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -139,26 +143,37 @@ def class_balance(prepared: pa.Table, refined: pa.Table) -> list[ClassCount]:
         prepared: samples as delivered.
         refined: samples as they are now.
     """
-    sides = [only_splits(samples, "train", "val") for samples in (prepared, refined)]
-    before = Counter(sides[0]["label"].to_pylist())
-    after = Counter(zip(sides[1]["label"].to_pylist(), sides[1]["parent"].is_null().to_pylist(), strict=True))
-    return [
-        ClassCount(label, before[label], after[label, True], after[label, False]) for label in class_names(prepared)
+    classes = class_names(prepared)
+    before, now = (only_splits(samples, "train", "val") for samples in (prepared, refined))
+    is_source, labels = as_numpy(pc.is_null(now["parent"])), label_indices(now)
+    counts = [
+        np.bincount(indices, minlength=len(classes)).tolist()
+        for indices in (label_indices(before), labels[is_source], labels[~is_source])
     ]
+    return [ClassCount(label, *row) for label, *row in zip(classes, *counts, strict=True)]
 
 
-def outcome(fate: Mapping[str, Fate], refined: pa.Table) -> Outcome:
+def balance_csv(balance: Sequence[ClassCount]) -> str:
+    """The counts of every class as CSV, which a spreadsheet can open."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(("class", "delivered", "refined", "copies"))
+    writer.writerows((disarmed(row.label), row.before, row.source + row.copies, row.copies) for row in balance)
+    return sink.getvalue()
+
+
+def outcome(images: States, refined: pa.Table) -> Outcome:
     """The same summed up.
 
     Args:
-        fate: of every train and val image delivered.
+        images: every train and val image delivered.
         refined: samples as they are now.
     """
     now = only_splits(refined, "train", "val")
     return Outcome(
-        delivered=len(fate),
-        dropped=sum(image.label is None for image in fate.values()),
-        relabelled=sum(image.touched and image.label is not None for image in fate.values()),
+        delivered=len(images.ids),
+        dropped=int(images.dropped.sum()),
+        relabelled=int(images.relabelled.sum()),
         refined=now.num_rows,
         copies=now.num_rows - now["parent"].null_count,
     )

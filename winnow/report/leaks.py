@@ -8,16 +8,17 @@ An image of the test set has a picture here only by that folder: nothing but pre
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.pipeline.files import read_table
-from winnow.report.page import FILES_SHOWN, Leak
+from winnow.report.page import FILES_SHOWN, Leak, Leaks
 from winnow.report.pictures import pictures_of
 
 EXACT = "exact"  # the kind of every leak of a table without kinds
 
 
-def read_leaks(prepared: Path, samples: pa.Table, *, limit: int) -> list[Leak]:
-    """The leaks, in the order of the table; those that the page shows have their pictures.
+def read_leaks(prepared: Path, samples: pa.Table, *, limit: int) -> Leaks:
+    """The leaks that the page shows, the first of the table, with their pictures; the others are counted.
 
     Args:
         prepared: folder of the dataset as delivered.
@@ -27,22 +28,24 @@ def read_leaks(prepared: Path, samples: pa.Table, *, limit: int) -> list[Leak]:
     Raises:
         UserError: the table is missing, or it, an image or a shard is damaged.
     """
-    rows = read_table(prepared / "leaks.parquet").to_pylist()
-    names = dict(zip(samples["id"].to_pylist(), samples["name"].to_pylist(), strict=True))
-    ids = {row.get(key) for row in rows[:FILES_SHOWN] for key in ("id", "kept_id")} - {None}
+    table = read_table(prepared / "leaks.parquet")
+    found = pc.unique(table["kind"]).to_pylist() if "kind" in table.column_names else [EXACT] * min(1, len(table))
+    kinds = list(dict.fromkeys(kind or EXACT for kind in found))
+    rows = table.slice(0, FILES_SHOWN).to_pylist()
+    ids = {row.get(key) for row in rows for key in ("id", "kept_id")} - {None}
+    named = samples.select(["id", "name"]).filter(pc.is_in(samples["id"], pa.array(sorted(ids), pa.string())))
+    names = dict(zip(*named.to_pydict().values(), strict=True))
     pictures = pictures_of(prepared / "leaks", ids, limit=limit, if_stored=True)
-    leaks = []
-    for row in rows:
-        both = (pictures.get(row["id"]), pictures.get(row.get("kept_id")))
-        leaks.append(
-            Leak(
-                name=row["name"],
-                label=row["label"],
-                split=row["split"],
-                kept_in=row["kept_in"],
-                kind=row.get("kind") or EXACT,
-                kept_name=names.get(row.get("kept_id")),
-                pictures=(both[0], both[1]),
-            )
+    shown = [
+        Leak(
+            name=row["name"],
+            label=row["label"],
+            split=row["split"],
+            kept_in=row["kept_in"],
+            kind=row.get("kind") or EXACT,
+            kept_name=names.get(row.get("kept_id")),
+            pictures=(pictures.get(row["id"]), pictures.get(row.get("kept_id"))),
         )
-    return leaks
+        for row in rows
+    ]
+    return Leaks(shown, table.num_rows, kinds)

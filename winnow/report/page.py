@@ -34,7 +34,7 @@ FILES_SHOWN = 25  # rejected files and leaks, each
 BELONGING = {"exact": "the same pixels", "near": "nearly the same picture", "group": "an image of the same group"}
 
 
-CLASSES_OPEN = 40  # a longer table of classes begins folded
+CLASSES_SHOWN = 40  # of more classes, those of which the least is left; the others are counted
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,23 @@ class Leak:
     kind: str  # how they belong together: exact, near or group
     kept_name: str | None  # of the other image, where it may be told
     pictures: tuple[Picture | None, Picture | None]  # of both, where they are stored
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """The leaks that are shown, and what is said of all of them."""
+
+    shown: Sequence[Leak]  # at most FILES_SHOWN
+    total: int
+    kinds: Sequence[str]  # each once
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The rejected files that are shown, and how many there are."""
+
+    shown: Sequence[Mapping[str, str]]  # name, reason; at most FILES_SHOWN
+    total: int
 
 
 @dataclass(frozen=True)
@@ -96,13 +113,16 @@ class Plane:
     round_name: str
     width: int
     height: int
-    colours: Mapping[str, str]  # by class
+    legend: Mapping[str, str]  # colour by class, of the classes with the most points where there are many
+    classes: int
     dots: Mapping[str, str]  # by colour, an SVG path with a line of no length at every point that is no picture
     pictures: Sequence[PlanePicture]
     marks: Sequence[PlaneMark]
     images: int
     dropped: int
     relabelled: int
+    hidden_dots: int  # points that are no picture and not drawn, since there are very many
+    hidden_marks: int  # likewise, of those without a card
 
 
 @dataclass(frozen=True)
@@ -125,6 +145,7 @@ class Report:
     model: Mapping[str, Any]  # that judges: model, pixels, resize, frozen, weights, why
     outcome: Outcome
     balance: Sequence[ClassCount]
+    classes_file: str  # where the whole table of classes is
     chapters: Sequence[Chapter]
     known: Mapping[str, Known]  # by id
     source: str  # key of the source, under which a browser keeps decisions
@@ -132,8 +153,8 @@ class Report:
     plane: Plane
     sheets: Sequence[Sheet]
     gates: Mapping[str, Mapping[str, Any]]  # by round
-    rejected: Sequence[Mapping[str, str]]  # name, reason
-    leaks: Sequence[Leak]
+    rejected: Rejected
+    leaks: Leaks
     prepared: str  # where the whole tables of the last two are
     evidence_shown: int  # pictures of evidence a card, at most
 
@@ -170,13 +191,38 @@ def render(report: Report) -> bytes:
         gains=gain_figure(report.parts),
         cards_open=CARDS_OPEN,
         files_shown=FILES_SHOWN,
-        classes_open=CLASSES_OPEN,
+        balance=_least_left(report.balance),
+        filtered=_filtered_classes(report.chapters, classes),
         script=read_script(),
         data=page_data(report.chapters, report.known, classes=classes, source=report.source),
         anchors=anchors(report.chapters),
         widest=max((max(row.before, row.source + row.copies) for row in report.balance), default=0) or 1,
     )
     return page.encode("utf-8", "backslashreplace")
+
+
+def _least_left(balance: Sequence[ClassCount]) -> Sequence[ClassCount]:
+    """The classes in their order; of more than ``CLASSES_SHOWN``, those that lost the largest share of their images.
+
+    Of equal shares the smaller class counts as worse.
+    """
+    if len(balance) <= CLASSES_SHOWN:
+        return balance
+    ranked = sorted(range(len(balance)), key=lambda row: (_share_left(balance[row]), balance[row].before, row))
+    return [balance[row] for row in sorted(ranked[:CLASSES_SHOWN])]
+
+
+def _share_left(row: ClassCount) -> float:
+    return row.source / row.before if row.before else 2.0  # after those that kept all
+
+
+def _filtered_classes(chapters: Sequence[Chapter], classes: Sequence[str]) -> list[tuple[int, str]]:
+    """The classes by which the cards can be filtered, with their numbers; of many, those that a card names."""
+    if len(classes) <= CLASSES_SHOWN:
+        return list(enumerate(classes))
+    rows = [row for chapter in chapters for group in chapter.groups for row in group.shown]
+    named = {label for row in rows for label in (row.label_before, row.label_after)}
+    return [(number, label) for number, label in enumerate(classes) if label in named]
 
 
 def refined_arm(report: Report) -> str:

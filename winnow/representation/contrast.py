@@ -6,6 +6,10 @@ relative distance of SelfClean (Gröger et al. 2023), with the means of k neighb
 
 A group of near-duplicates has one vote, and does not vouch for its own images; it contradicts them, though, where it
 carries other labels.
+
+Beyond ``VOTERS`` groups a sample of each class votes, so that time grows with the images and not with their square. An
+index of nearest neighbours would not do: the k nearest of a class are wanted for every class, far ones too, since
+planted faults are read on all of them.
 """
 
 import numpy as np
@@ -15,17 +19,22 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 
-BLOCK = 1024  # images whose similarities to all others are in memory
+BLOCK = 1024  # images whose similarities to all voters are in memory
+VOTERS = 20_000  # that vote at most, beside LEAST_VOTERS of each class
+LEAST_VOTERS = 16  # of a class, where it has so many
 FAR = -2.0  # below any cosine: what does not vote
 NEAREST = 64  # of all voters that are ranked, beside those that are counted; a class seldom holds all of them
 
 
 def unit_features(features: Features) -> Features:
     """(N, D) rows of unit length, standardised first: a feature that is large everywhere says nothing."""
-    spread = features.std(axis=0)
-    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    unit: Features = (scaled / np.where(length > 0, length, 1)).astype(np.float32)
+    spread, mean = features.std(axis=0), features.mean(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    unit: Features = np.empty(features.shape, np.float32)
+    for start in range(0, len(features), BLOCK):  # so that no further array is as large
+        scaled = (features[start : start + BLOCK] - mean) / spread
+        length = np.linalg.norm(scaled, axis=1, keepdims=True)
+        unit[start : start + BLOCK] = scaled / np.where(length > 0, length, 1)
     return unit
 
 
@@ -42,9 +51,9 @@ def class_contrasts(
         classes: K.
         k: nearest voters of each class and of the others; fewer where there are fewer.
 
-    Time O(N^2 D + N K NEAREST), memory O(N BLOCK).
+    Time O(N V D + N K k) for V voters, at most VOTERS + K LEAST_VOTERS; memory 8 N K bytes and O(V BLOCK).
     """
-    voting = _one_a_group(labels, groups, voters)
+    voting = _some_of_each(_one_a_group(labels, groups, voters), labels)
     voted, theirs = labels[voting], groups[voting]
     members = [np.flatnonzero(voted == label) for label in range(classes)]
     result = np.full((len(labels), classes), np.nan)
@@ -72,16 +81,39 @@ class _Others:
         ranked = np.argsort(-values, axis=1, kind="stable")
         self.values = np.take_along_axis(values, ranked, axis=1)  # (n, most), the nearest first
         self.labels = voted[np.take_along_axis(order, ranked, axis=1)]
+        self.means, self.short = self._means(np.arange(len(similarity)), None)  # over the k nearest of all classes
 
     def nearest_mean(self, label: int) -> Array:
         """(n,) over the k nearest of the other classes."""
-        other = self.labels != label
-        counted = other & (np.cumsum(other, axis=1) <= self.k)
-        mean: Array = np.where(counted, self.values, 0).astype(np.float64).sum(axis=1) / self.k
-        short = (counted.sum(axis=1) < self.k) | (np.where(counted, self.values, 1.0).min(axis=1) <= FAR)
+        mean, short = self.means.copy(), self.short.copy()
+        # Few images have one of the class among their nearest, so that classes are many and cheap.
+        near = np.flatnonzero((self.labels[:, : self.k] == label).any(axis=1))
+        mean[near], short[near] = self._means(near, label)
         if short.any():
             mean[short] = _nearest_mean(self.similarity[np.ix_(short, self.voted != label)], self.k)
         return mean
+
+    def _means(self, rows: Indices, label: int | None) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """(m,) means of some rows over the k nearest that are not of a class, and where the ranked ones are too few."""
+        values = self.values[rows]
+        other = self.labels[rows] != label if label is not None else np.ones(values.shape, dtype=bool)
+        counted = other & (np.cumsum(other, axis=1) <= self.k)
+        mean: Array = np.where(counted, values, 0).astype(np.float64).sum(axis=1) / self.k
+        short = (counted.sum(axis=1) < self.k) | (np.where(counted, values, 1.0).min(axis=1, initial=1.0) <= FAR)
+        return mean, short
+
+
+def _some_of_each(rows: Indices, labels: Indices) -> Indices:
+    """The rows, or about ``VOTERS`` of them, in order: of every class as large a share, drawn at random."""
+    if len(rows) <= VOTERS:
+        return rows
+    rng, share = np.random.default_rng(0), VOTERS / len(rows)
+    order = rng.permutation(rows)
+    order = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels[order])
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)  # of each within its class
+    kept = np.minimum(counts, np.maximum(LEAST_VOTERS, np.ceil(share * counts))).astype(np.int64)
+    return np.sort(order[rank < np.repeat(kept, counts)])
 
 
 def _one_a_group(labels: Indices, groups: Indices, voters: npt.NDArray[np.bool_]) -> Indices:

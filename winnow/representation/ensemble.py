@@ -17,10 +17,10 @@ from torch import Tensor
 from winnow.backbone.card import Card
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.samples import column, label_indices
+from winnow.engine.jobs import run_jobs
 from winnow.model.learner import WholeLearner
 from winnow.pipeline.fields import AtLeastTwo, Count, Few, Seed, section
 from winnow.pipeline.messages import UserError
-from winnow.pipeline.workers import run_jobs
 from winnow.representation.classifier import train_classifier
 from winnow.representation.heads import out_of_fold, train_head_state, train_whole_state
 from winnow.representation.network import Training
@@ -124,14 +124,14 @@ def train_members(
         return run_jobs(
             train_classifier,
             [(given, labels, one.members, learning.network, classes, one.seed) for one in members],
-            steps=len(members) * learning.network.epochs,
+            steps=sum(learning.network.epochs_on(int(one.members.sum())) for one in members),
             label="classifiers: epochs",
         )
     if learning.card.frozen:
         return run_jobs(
             train_head_state,
             [(given, labels, one.members, learning.head, classes, one.seed) for one in members],
-            steps=len(members) * learning.head.epochs,
+            steps=sum(learning.head.epochs_on(int(one.members.sum())) for one in members),
             label="heads: epochs",
         )
     learner = WholeLearner(learning.finetune, learning.card, learning.user)

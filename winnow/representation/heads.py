@@ -16,14 +16,15 @@ from torch import Tensor
 from winnow.backbone.card import Card
 from winnow.backbone.loading import finetunable
 from winnow.model.learner import Squares, WholeLearner
-from winnow.pipeline.workers import run_jobs
-from winnow.representation.out_of_fold import NO_FOLD, nearest
+from winnow.representation.neighbours import nearest_of_all
+from winnow.representation.out_of_fold import AT_ONCE, NO_FOLD, in_blocks, mean_of_known
 from winnow.representation.predictions import Indices, Neighbours, Points
 from winnow.training.head import Head, HeadProfile, train_head
 from winnow.training.network import pick_device
 from winnow.training.training import EVALUATION_BATCH, Labelled
 
 DIMENSIONS = 64  # of the embedding that is written: the rest of the variance is noise to look at
+LEARNED = 20_000  # images of which the principal components are found at most
 
 
 def train_head_state(
@@ -38,7 +39,7 @@ def train_head_state(
     """The state of a head trained on some of the images; a job for a worker."""
     device = pick_device()
     head, _ = train_head(
-        torch.from_numpy(np.array(features)).to(device),
+        torch.from_numpy(features if features.flags.writeable else np.array(features)).to(device),
         torch.from_numpy(np.array(labels)).to(device),
         torch.from_numpy(np.flatnonzero(members)),
         classes=classes,
@@ -95,16 +96,28 @@ def neighbours_in_features(unit: Points, roots: Indices, groups: Indices, *, k: 
     """
     source = np.flatnonzero(roots == np.arange(len(roots)))
     largest = int(np.unique(groups[source], return_counts=True)[1].max())
-    index, distance = nearest(unit, np.arange(len(unit)), source, min(k + largest, len(source) - 1))
-    own_last = np.argsort(groups[index] == groups[:, None], axis=1, kind="stable")[:, :k]
-    found, far = np.take_along_axis(index, own_last, 1), np.take_along_axis(distance, own_last, 1)
+    asked = min(k + largest, len(source) - 1)
+    found, far = np.empty((len(unit), min(k, asked)), np.int64), np.empty((len(unit), min(k, asked)), np.float32)
+    [(index, distance)] = nearest_of_all([(unit, np.arange(len(unit)), source)], asked)
+    for start in range(0, len(unit), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        own_last = np.argsort(groups[index[part]] == groups[part, None], axis=1, kind="stable")[:, :k]
+        found[part] = np.take_along_axis(index[part], own_last, 1)
+        far[part] = np.take_along_axis(distance[part], own_last, 1)
     return Neighbours(found[None], far[None])
 
 
 def embedding(features: Points) -> Points:
-    """(N, at most DIMENSIONS) rows of unit length: the principal components."""
+    """(N, at most DIMENSIONS) rows of unit length: the principal components, of a sample of more than ``LEARNED``."""
     most = min(DIMENSIONS, *features.shape)
-    found = PCA(most, svd_solver="full").fit_transform(features.astype(np.float64))
+    components = PCA(most, svd_solver="full")
+    if len(features) <= LEARNED:
+        found = components.fit_transform(features.astype(np.float64))
+    else:
+        chosen = np.sort(np.random.default_rng(0).choice(len(features), LEARNED, replace=False))
+        components.fit(features[chosen].astype(np.float64))
+        parts = (features[start : start + AT_ONCE] for start in range(0, len(features), AT_ONCE))
+        found = np.concatenate([components.transform(part.astype(np.float64)) for part in parts])
     length = np.linalg.norm(found, axis=1, keepdims=True)
     points: Points = (found / np.where(length > 0, length, 1)).astype(np.float32)
     return points
@@ -134,19 +147,13 @@ def out_of_fold(
     """
     source = roots == np.arange(len(roots))
     queried = [
-        (repeat, (row == fold) | ((row == NO_FOLD) & (fold == 0)), np.unique(labels[source & (row != fold)]), state)
-        for repeat, (row, by_fold) in enumerate(zip(folds, states, strict=True))
-        for fold, state in enumerate(by_fold)
+        (np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0))), labels[source & (row != fold)])
+        for row, by_fold in zip(folds, states, strict=True)
+        for fold in range(len(by_fold))
     ]
-    jobs = [(given, np.flatnonzero(inside), state, card, user_folder) for _, inside, _, state in queried]
-    found = run_jobs(probabilities, jobs, steps=len(jobs), label="classify: folds")
-    table = np.full((len(folds), len(given), found[0].shape[1]), np.nan)
-    for (repeat, inside, known, _), answer in zip(queried, found, strict=True):
-        table[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), known), answer, np.nan)
-    count = np.isfinite(table).sum(axis=0)
-    total = np.nansum(table, axis=0) / np.maximum(count, 1)
-    mean: Points = np.where(count > 0, total, np.nan).astype(np.float32)
-    return mean
+    every = [state for by_fold in states for state in by_fold]
+    jobs = [(inside, state, card, user_folder) for (inside, _), state in zip(queried, every, strict=True)]
+    return mean_of_known(in_blocks(probabilities, given, jobs, label="classify: folds"), queried, len(given))
 
 
 def probabilities(
@@ -156,14 +163,14 @@ def probabilities(
     card: Card,
     user_folder: Path,
     tick: Callable[[], None],
-) -> npt.NDArray[np.float64]:
+) -> Points:
     """(len(rows), K) of some of the images; a job for a worker."""
     if card.frozen:
         found = head_of(state).probabilities(given[rows].astype(np.float32))
     else:
         found = _by_network(given[rows].astype(np.uint8), state, card, user_folder)
     tick()
-    return found
+    return found.astype(np.float32)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winnow.pipeline.fields import Batch, Epochs, Rate, Weight, section
+from winnow.pipeline.fields import Batch, Epochs, NoneOrSteps, Rate, Weight, section
 from winnow.training.network import half_precision, initialise, pick_device
 from winnow.transforms.views import PairViews, random_pair_views
 
@@ -84,6 +84,7 @@ class Training:
     """How long, how fast, and on what views."""
 
     epochs: Epochs
+    most_steps: NoneOrSteps  # updates; with more images training ends sooner, even within an epoch. 0: no limit
     batch: Batch  # images a step
     learning_rate: Rate
     weight_decay: Weight
@@ -92,6 +93,19 @@ class Training:
     def shortened(self, share: float) -> "Training":
         """The same for a share of the epochs, at least one."""
         return replace(self, epochs=max(1, round(share * self.epochs)))
+
+    def batches(self, images: int) -> int:
+        """Batches of an epoch on so many images."""
+        return max(1, images // self.batch)
+
+    def steps(self, images: int) -> int:
+        """Updates of a training on so many images."""
+        steps = self.epochs * self.batches(images)
+        return min(steps, self.most_steps) if self.most_steps else steps
+
+    def epochs_on(self, images: int) -> int:
+        """Epochs that it begins; each ticks once."""
+        return math.ceil(self.steps(images) / self.batches(images))
 
 
 def train_on_views(
@@ -129,11 +143,11 @@ def train_on_views(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=training.learning_rate, betas=BETAS, weight_decay=training.weight_decay, fused=True
     )
-    batches = max(1, len(rows) // training.batch)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, batches * training.epochs))
-    for _ in range(training.epochs):
+    batches, steps = training.batches(len(rows)), training.steps(len(rows))
+    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
+    for epoch in range(training.epochs_on(len(rows))):
         order = rows[torch.randperm(len(rows), generator=generator)].to(device)
-        for batch in torch.tensor_split(order, batches):
+        for batch in torch.tensor_split(order, batches)[: steps - epoch * batches]:
             shown = batch.repeat(views)  # (B views,)
             with half_precision(device, wanted=True):
                 found = network.outputs(random_pair_views(pixels[shown], training.views, generator))  # (B views, D)

@@ -7,24 +7,25 @@ not be found. The classifiers use the same folds and give the probability of eac
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.linalg import orthogonal_procrustes
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from winnow.pipeline.workers import run_jobs
+from winnow.engine.jobs import run_jobs
 from winnow.representation.classifier import class_probabilities
 from winnow.representation.contrastive import embed
+from winnow.representation.neighbours import Search, nearest_of_all
 from winnow.representation.network import Encoder
 from winnow.representation.planted_junk import plant_junk
 from winnow.representation.predictions import Indices, Neighbours, Points
 from winnow.training.network import pick_device
 
 NO_FOLD = -1  # the label book: every encoder learns from it
-
+AT_ONCE = 4096  # images of a job; whole batches, so that what a network gives does not depend on the blocks
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -58,31 +59,59 @@ def held_out(
     available = min([k, *(int((source & (row != fold)).sum()) - 1 for row in folds for fold in np.unique(row))])
     if available < 1:
         raise ValueError(f"neighbours need at least 2 source images outside every fold, got {int(source.sum())} in all")
-    jobs = [
-        (images, np.flatnonzero(source | (row == fold)), state, by_features)
+    placed = [
+        (np.flatnonzero(source | (row == fold)), state, by_features)
         for row, states in zip(folds, networks, strict=True)
         for fold, state in enumerate(states)
     ]
-    spaces = iter(zip(jobs, run_jobs(place, jobs, steps=len(jobs), label="place: folds"), strict=True))
+    spaces = in_blocks(place, images, placed, label="place: folds")
+    first: Points = spaces[0][source[placed[0][0]]]
+    aligned = np.zeros((len(images), first.shape[1]), np.float32)
     index = np.zeros((len(folds), len(images), available), np.int64)
     distance = np.zeros(index.shape, np.float32)
-    aligned: Points | None = None
-    first: Points | None = None
-    for repeat, row in enumerate(folds):
-        for fold in range(len(networks[repeat])):
-            (_, rows, *_), points = next(spaces)
-            places = np.zeros((len(images), points.shape[1]), np.float32)
-            places[rows] = points
-            inside = np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0)))
-            trained_on = np.flatnonzero(source & (row != fold))
-            index[repeat, inside], distance[repeat, inside] = nearest(places, inside, trained_on, available)
-            if repeat == 0:
-                first = places[source] if first is None else first
-                turn, _ = orthogonal_procrustes(places[source], first)
-                aligned = np.empty_like(places) if aligned is None else aligned
-                aligned[inside] = places[inside] @ turn.astype(np.float32)
-    assert aligned is not None
+    searches: list[Search] = []
+    queried = [(repeat, fold) for repeat in range(len(folds)) for fold in range(len(networks[repeat]))]
+    for (repeat, fold), (rows, *_), points in zip(queried, placed, spaces, strict=True):
+        asked, trained_on = _sides(folds[repeat], fold, source)
+        inside = np.searchsorted(rows, asked)  # of all images to those that are placed
+        searches.append((points, inside, np.searchsorted(rows, trained_on)))
+        if repeat == 0:
+            turn, _ = orthogonal_procrustes(points[source[rows]], first)
+            aligned[asked] = points[inside] @ turn.astype(np.float32)
+    found = nearest_of_all(searches, available)
+    for (repeat, _), (rows, *_), (_, inside, _), (near, far) in zip(queried, placed, searches, found, strict=True):
+        index[repeat, rows[inside]], distance[repeat, rows[inside]] = rows[near], far
     return aligned, Neighbours(index, distance)
+
+
+def _sides(folds: Indices, fold: int, source: npt.NDArray[np.bool_]) -> tuple[Indices, Indices]:
+    """The rows that a network is asked about, and those that it was trained on."""
+    asked = np.flatnonzero((folds == fold) | ((folds == NO_FOLD) & (fold == 0)))
+    return asked, np.flatnonzero(source & (folds != fold))
+
+
+def in_blocks(
+    function: Callable[..., npt.NDArray[Any]],
+    given: npt.NDArray[np.generic],
+    jobs: Sequence[tuple[Any, ...]],
+    *,
+    label: str,
+) -> list[npt.NDArray[Any]]:
+    """The rows of ``function(given, rows, ..., tick)`` for every job, computed in blocks of its rows.
+
+    Args:
+        function: a job for a worker: (n, ...) of n rows, each of them by itself.
+        given: (N, ...).
+        jobs: rows, and further arguments.
+        label: of the progress bar.
+    """
+    blocks = [(given, rows[start : start + AT_ONCE], *more) for rows, *more in jobs for start in _starts(rows)]
+    found = iter(run_jobs(function, blocks, steps=len(blocks), label=label))
+    return [np.concatenate([next(found) for _ in _starts(rows)]) for rows, *_ in jobs]
+
+
+def _starts(rows: Indices) -> range:
+    return range(0, max(1, len(rows)), AT_ONCE)
 
 
 def held_out_probabilities(
@@ -108,18 +137,33 @@ def held_out_probabilities(
     wanted = np.ones(len(images), dtype=bool) if asked is None else asked
     source = roots == np.arange(len(images))
     queried = [
-        (repeat, wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0))), labels[source & (row != fold)], state)
-        for repeat, (row, states) in enumerate(zip(folds, classifiers, strict=True))
-        for fold, state in enumerate(states)
+        (np.flatnonzero(wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0)))), labels[source & (row != fold)])
+        for row, states in zip(folds, classifiers, strict=True)
+        for fold in range(len(states))
     ]
-    jobs = [(images, np.flatnonzero(inside), state) for _, inside, _, state in queried]
-    answers = run_jobs(classify, jobs, steps=len(jobs), label="classify: folds")
-    table = np.full((len(folds), len(images), answers[0].shape[1]), np.nan, np.float32)
-    for (repeat, inside, trained_on, _), answer in zip(queried, answers, strict=True):
-        table[repeat, inside] = np.where(np.isin(np.arange(answer.shape[1]), trained_on), answer, np.nan)
-    known = ~np.isnan(table)
-    total: Points = np.where(known, table, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
-    return np.where(known.any(axis=0), total, np.float32(np.nan))
+    states = [state for by_fold in classifiers for state in by_fold]
+    jobs = [(inside, state) for (inside, _), state in zip(queried, states, strict=True)]
+    return mean_of_known(in_blocks(classify, images, jobs, label="classify: folds"), queried, len(images))
+
+
+def mean_of_known(answers: Sequence[Points], queried: Sequence[tuple[Indices, Indices]], count: int) -> Points:
+    """(N, K) mean of several classifiers' probabilities, over those that were trained on the class; NaN without any.
+
+    Args:
+        answers: (n, K) of each classifier.
+        queried: of each, the n rows that it was asked about, and the labels that it was trained on.
+        count: N.
+    """
+    total: Points = np.zeros((count, answers[0].shape[1]), np.float32)
+    known = np.zeros(total.shape, np.uint16)
+    for answer, (rows, learned) in zip(answers, queried, strict=True):
+        told = np.isin(np.arange(total.shape[1]), np.unique(learned)) & ~np.isnan(answer)
+        total[rows] += np.where(told, answer, 0)
+        known[rows] += told
+    for start in range(0, count, AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        total[part] = np.where(known[part] > 0, total[part] / np.maximum(known[part], 1), np.nan)
+    return total
 
 
 def classify_junk(
@@ -170,22 +214,3 @@ def _network(state: Mapping[str, Tensor]) -> Encoder:
     network = Encoder(len(state["head.bias"]), torch.Generator()).to(pick_device())
     network.load_state_dict(dict(state))
     return network
-
-
-def nearest(points: Points, queries: Indices, among: Indices, k: int) -> tuple[Indices, Points]:
-    """(n, k) rows and distances of the nearest others, nearest first.
-
-    Args:
-        points: (N, D).
-        queries: (n,) rows whose neighbours are found.
-        among: rows that may be neighbours; a query is never its own neighbour.
-        k: neighbours; fewer where fewer are left.
-    """
-    if not len(queries):
-        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
-    found = NearestNeighbors(n_neighbors=min(k + 1, len(among)), algorithm="brute").fit(points[among])
-    distance, position = found.kneighbors(points[queries])
-    rows = among[position]  # (n, k + 1)
-    # A query may be among the candidates (the label book): it is removed, whatever its rank.
-    self_last = np.argsort(rows == queries[:, None], axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(rows, self_last, 1), np.take_along_axis(distance, self_last, 1).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,19 +33,46 @@ def read_neighbours(path: Path, samples: pa.Table) -> Neighbours:
         UserError: they are those of another dataset.
     """
     table = read_table(path, columns=["id", "neighbours", "distances"])
-    distance = _array(table, "distances", path, np.float32, axes=3)  # (N, R, k)
-    named = _array(table, "neighbours", path, np.str_, axes=3)
-    if named.shape != distance.shape or not np.isfinite(distance).all():
+    flat, shape = _nested(table, "distances", path)
+    if not pa.types.is_floating(flat.type):
+        raise _unequal(path, "distances")
+    distance = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(shape)  # (N, R, k)
+    named, same = _nested(table, "neighbours", path)  # an array of strings would need a Python object for each
+    if same != shape or not np.isfinite(distance).all():
         raise UserError(f"{path}: neighbours and distances do not go together; run `dvc checkout --force {path}`")
-    ids = samples["id"].to_pylist()
-    if table["id"].to_pylist() != ids:
+    if not table["id"].equals(samples["id"]):
         raise UserError(f"{path} is about other images than the dataset holds; run `dvc repro`")
-    row_of = {identifier: row for row, identifier in enumerate(ids)}
-    try:
-        by_image = [[[row_of[one] for one in repeat] for repeat in rows] for rows in named.tolist()]
-    except KeyError as error:
-        raise UserError(f"{path} names the image {error}, which the dataset lacks; run `dvc repro`") from None
-    return Neighbours(np.array(by_image, dtype=np.int64).transpose(1, 0, 2), distance.transpose(1, 0, 2))
+    rows = pc.index_in(named, value_set=samples["id"].combine_chunks())
+    if rows.null_count:
+        unknown = named.filter(rows.is_null())[0].as_py()
+        raise UserError(f"{path} names the image {unknown!r}, which the dataset lacks; run `dvc repro`")
+    index = rows.to_numpy().astype(np.int64).reshape(shape)
+    return Neighbours(index.transpose(1, 0, 2), distance.transpose(1, 0, 2))
+
+
+NEIGHBOURS: Columns = {
+    "id": (pa.string(), "of a source image or a copy"),
+    "neighbours": (pa.list_(pa.list_(pa.string())), "by repeat, the ids of the nearest source images, nearest first"),
+    "distances": (pa.list_(pa.list_(pa.float32())), "by repeat, their Euclidean distances"),
+}
+
+
+def write_neighbours(path: Path, samples: pa.Table, neighbours: Neighbours) -> None:
+    """Write the neighbours of the samples, from arrays: without a Python object a value."""
+    ids, by_image = samples["id"].combine_chunks(), neighbours.index.transpose(1, 0, 2)  # (N, R, k)
+    values = {
+        "neighbours": ids.take(pa.array(by_image.ravel())),
+        "distances": pa.array(neighbours.distance.transpose(1, 0, 2).astype(np.float32, copy=False).ravel()),
+    }
+    _, repeats, k = by_image.shape
+    columns = {name: _lists(_lists(flat, k), repeats) for name, flat in values.items()}
+    write_table(path, pa.table({"id": ids, **columns}))
+
+
+def _lists(values: pa.Array, width: int) -> pa.ListArray:
+    """The values in lists of one width."""
+    offsets = np.arange(0, len(values) + 1, width, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def read_probabilities(path: Path, samples: pa.Table) -> Points:
@@ -94,7 +120,7 @@ def write_planted(path: Path, probability: Points, samples: pa.Table, rng: np.ra
     """
     names = class_names(samples)
     drawn = rng.choice(label_indices(samples), size=len(probability))
-    rows = pa.array(probability.astype(np.float64).tolist(), pa.list_(pa.float64()))
+    rows = _lists(pa.array(probability.astype(np.float64).ravel()), len(names))
     write_table(path, pa.table({"label": pa.array([names[one] for one in drawn], pa.string()), "probability": rows}))
 
 
@@ -127,23 +153,34 @@ def probabilities_by_id(path: Path) -> tuple[list[str], Points]:
 
 def _matrix(table: pa.Table, name: str, path: Path) -> Points:
     """A column of lists of numbers as an array, without a Python object a value; every row as long as the others."""
-    values = table[name].combine_chunks()
-    width = pc.max(pc.list_value_length(values)).as_py() if pa.types.is_list(values.type) else None
-    if isinstance(values, pa.FixedSizeListArray):
-        width = values.type.list_size
-    flat = values.flatten() if width else pa.array([], pa.float32())
-    if not width or len(flat) != len(table) * width or not pa.types.is_floating(flat.type):
-        raise UserError(f"{path}: column {name} must hold equal lists; run `dvc checkout --force {path}`")
-    found: Points = flat.to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(table), width)
+    flat, width = _flattened(table[name].combine_chunks(), path, name)
+    if not pa.types.is_floating(flat.type):
+        raise _unequal(path, name)
+    found: Points = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(len(table), width)
     return found
 
 
-def _array(table: pa.Table, name: str, path: Path, kind: type[Any], *, axes: int) -> npt.NDArray[Any]:
-    """A column of lists as an array; every row as long as the others."""
-    try:
-        array = np.array(table[name].to_pylist(), dtype=kind)
-    except (TypeError, ValueError):
-        array = np.zeros(0)
-    if array.ndim != axes:
-        raise UserError(f"{path}: column {name} must hold equal lists; run `dvc checkout --force {path}`")
-    return array
+def _nested(table: pa.Table, name: str, path: Path) -> tuple[pa.Array, tuple[int, int, int]]:
+    """The values of a column of lists of lists, and its (N, R, k); every list as long as the others of its depth."""
+    outer, repeats = _flattened(table[name].combine_chunks(), path, name)
+    flat, k = _flattened(outer, path, name)
+    if flat.null_count:
+        raise _unequal(path, name)
+    return flat, (len(table), repeats, k)
+
+
+def _flattened(values: pa.Array, path: Path, name: str) -> tuple[pa.Array, int]:
+    """The values of equal lists, and how many each has."""
+    width = None
+    if isinstance(values, pa.FixedSizeListArray):
+        width = values.type.list_size
+    elif pa.types.is_list(values.type):
+        width = pc.max(pc.list_value_length(values)).as_py()
+    flat = values.flatten() if width else pa.array([], pa.float32())
+    if not width or len(flat) != len(values) * width:
+        raise _unequal(path, name)
+    return flat, width
+
+
+def _unequal(path: Path, name: str) -> UserError:
+    return UserError(f"{path}: column {name} must hold equal lists; run `dvc checkout --force {path}`")

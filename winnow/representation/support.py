@@ -55,7 +55,7 @@ def measure_support(
     """
     labels, source = label_indices(samples), column(samples, "parent") == ""
     judged = source & np.isin(column(samples, "split"), ("train", "val"))
-    signals = [probability.astype(np.float64)]
+    signals: list[npt.NDArray[np.floating]] = [probability]
     if inputs.on_features:
         features = inputs.vectors(dataset, samples["id"].to_pylist())
         signals.append(_contrasts(features, samples, source, settings))
@@ -111,14 +111,18 @@ def _contrasts(
 ) -> npt.NDArray[np.float64]:
     """(N, K) contrasts among the samples whose features are known; NaN for the others."""
     known = np.isfinite(features).all(axis=1)
+    some = slice(None) if known.all() else known  # no copy of what may be large
     classes = len(class_names(samples))
-    found = np.full((len(features), classes), np.nan)
-    found[known] = class_contrasts(
-        unit_features(features[known].astype(np.float32)),
-        label_indices(samples)[known],
-        group_indices(samples)[known],
-        source[known],
+    contrasts = class_contrasts(
+        unit_features(features[some].astype(np.float32, copy=False)),
+        label_indices(samples)[some],
+        group_indices(samples)[some],
+        source[some],
         classes=classes,
         k=settings.neighbours,
     )
+    if known.all():
+        return contrasts
+    found = np.full((len(features), classes), np.nan)
+    found[known] = contrasts
     return found

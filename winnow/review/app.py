@@ -93,7 +93,8 @@ class _Routes:
         return JSONResponse(await run_in_threadpool(self._session.state))
 
     async def queue(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._session.queue, request.query_params.get("task", "refine")))
+        task, linked = request.query_params.get("task", "refine"), request.query_params.get("id")
+        return JSONResponse(await run_in_threadpool(self._session.queue, task, linked))
 
     async def evidence(self, request: Request) -> Response:
         identifier = self._identifier(request)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from winnow.pipeline.durable import replace_file
 from winnow.pipeline.messages import UserError
-from winnow.review.reading import cells, content, key, said, stamp, without_apostrophes
+from winnow.review.reading import cells, content, key, stamp, without_apostrophes, words
 from winnow.review.records import Image
 from winnow.verdicts.decision_rows import HEADER, UNDO, DecisionRow, composed, last_of, parse_decision_rows
 from winnow.verdicts.decisions import Decision, image_of, known_images, resolve_decisions
@@ -129,7 +129,7 @@ class Decisions:
             former = next((row for row in reversed(rows) if row.time == restored != time and row.action != UNDO), None)
             if now is None and former is None:
                 return None  # somebody took it back, or the same request did
-            if now is not None and former is not None and said(now.row) == said(former) and now.row.time != time:
+            if now is not None and former is not None and words(now.row) == words(former) and now.row.time != time:
                 return now  # the same request did it
             if now is None or now.row.time != time:
                 who = (now.row.by if now else rows[-1].by) or "Somebody"
@@ -141,7 +141,7 @@ class Decisions:
     def _append(self, identifier: str, row: DecisionRow) -> Decision | None:
         """Append a row, as of now, unless one that says the same counts; the decision that then holds."""
         now = self._state.decisions.get(identifier)
-        if now is None or said(now.row) != said(row):
+        if now is None or words(now.row) != words(row):
             append_decision(self._path, replace(row, time=self._time(identifier)))
             self._refresh()
         return self._state.decisions.get(identifier)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, Near, Outcome, Records
+from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, Outcome, Records
+from winnow.review.signals import Near
 
-LIKELY = 3  # labels
 TYPICAL = 6  # images of a class
 INFLUENCE = "cleanse_influence"  # the stage whose evidence are trusted images
 HARMED = 8  # trusted images
@@ -32,7 +32,7 @@ class Evidence:
             outcome: of the run now.
         """
         images = self._records.images
-        verdicts = outcome.verdicts.get(image.id, ())
+        verdicts = outcome.verdicts(image.id)
         # The evidence of the other stages are neighbours, which may be of the label book as well.
         harmed = dict.fromkeys(one for verdict in verdicts if verdict.stage == INFLUENCE for one in verdict.evidence)
         return {
@@ -68,21 +68,14 @@ class Evidence:
     def _compared(self, image: Image, outcome: Outcome) -> list[str]:
         """The labels of which typical images are shown: the one now, the one delivered, and the likely ones."""
         label = outcome.labels.get(image.id, image.given)
-        named = [label, image.given, *(one["label"] for one in likely(image, self._records.classes))]
+        named = [label, image.given, *(one["label"] for one in likely(image))]
         return list(dict.fromkeys(named))
 
 
-def likely(image: Image, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """The likeliest labels with their probabilities out of fold, the likeliest first; none where they are unknown.
-
-    Args:
-        image: any.
-        classes: K names, in the order of the probabilities.
-    """
-    if image.first is None:
-        return []
-    ranked = sorted(zip(image.first, classes, strict=True), key=lambda pair: -pair[0])
-    return [{"label": name, "probability": round(value, 3)} for value, name in ranked[:LIKELY]]
+def likely(image: Image) -> list[dict[str, Any]]:
+    """The likeliest labels with their probabilities out of fold, the likeliest first; none where they are unknown."""
+    ranked = () if image.first is None else image.first.likely
+    return [{"label": name, "probability": round(value, 3)} for name, value in ranked]
 
 
 def _typical(records: Records) -> Mapping[str, Sequence[str]]:
@@ -90,7 +83,8 @@ def _typical(records: Records) -> Mapping[str, Sequence[str]]:
     ranked: dict[str, list[tuple[float, Image]]] = {name: [] for name in records.classes}
     for one in records.images.values():
         if one.task == REFINE and one.piped is not None and one.first is not None:
-            ranked[one.piped].append((one.first[records.classes.index(one.piped)], one))
+            assert one.first.piped is not None  # as its label
+            ranked[one.piped].append((one.first.piped, one))
     typical = {}
     for name, found in ranked.items():
         found.sort(key=lambda pair: (-pair[0], pair[1].id))

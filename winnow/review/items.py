@@ -1,6 +1,5 @@
 """An image of a queue and a decision on it, as the page has them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from winnow.review.evidence import likely
@@ -9,13 +8,12 @@ from winnow.verdicts.decisions import Decision
 from winnow.verdicts.ledger import RELABEL
 
 
-def fixed(image: Image, why: str, classes: Sequence[str], sample: str) -> dict[str, Any]:
+def fixed(image: Image, why: str, sample: str) -> dict[str, Any]:
     """What does not change of an image of a queue.
 
     Args:
         image: of the queue.
         why: it has its place there.
-        classes: K names, in the order of the probabilities.
         sample: what rows call it.
     """
     return {
@@ -29,7 +27,7 @@ def fixed(image: Image, why: str, classes: Sequence[str], sample: str) -> dict[s
         "why": why,
         "support": None if image.quality is None else round(image.quality, 3),
         "group": image.group,
-        "likely": likely(image, classes),
+        "likely": likely(image),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.dataset.arrays import ArrayStore, gather
-from winnow.review.records import NEIGHBOURS_SHOWN, Near
+from winnow.review.signals import NEIGHBOURS_SHOWN, Near
 
 FEATURES = "data/features"
 
@@ -51,6 +51,7 @@ class Nearest:
         ids = [one for one in self._wanted if one in store]
         if not ids:
             return [], np.zeros((0, 0), np.float32)
-        features = gather([store], ids, where=self._folder).astype(np.float32).reshape(len(ids), -1)
+        features = gather([store], ids, where=self._folder).astype(np.float32, copy=False).reshape(len(ids), -1)
         length = np.linalg.norm(features, axis=1, keepdims=True)
-        return ids, features / np.maximum(length, np.finfo(np.float32).tiny)
+        features /= np.maximum(length, np.finfo(np.float32).tiny)  # in place: they may be most of the memory
+        return ids, features

@@ -50,7 +50,7 @@ def refine_queue(images: Sequence[Image], records: Records) -> Queue:
         records: with their neighbours and the classes.
     """
     split = _split_groups(images)
-    worths = {one.id: worth_of(one, records.images, records.classes, split_group=one.group in split) for one in images}
+    worths = {one.id: worth_of(one, records.images, split_group=one.group in split) for one in images}
     # Images that people corrected before the run say nothing of the others, and labels with overrides nothing of it.
     kept = [one.id for one in images if one.piped is not None and one.id not in records.decided]
     sample = draw_sample(kept if records.is_accepted else [])
@@ -109,7 +109,7 @@ def _book_queue(records: Records) -> Queue:
     images = [one for one in records.images.values() if one.task == LABEL_BOOK]
 
     def certainty(image: Image) -> float:
-        return 1.0 if image.first is None else image.first[records.classes.index(image.given)]
+        return 1.0 if image.first is None else image.first.given
 
     images.sort(key=lambda one: (certainty(one), one.id))
     return Queue([Place(one.id, "label book") for one in images], [one.id for one in images])

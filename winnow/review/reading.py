@@ -23,7 +23,7 @@ def without_apostrophes(row: DecisionRow) -> DecisionRow:
     return replace(row, sample=sample, label=label, by=by, note=note)
 
 
-def said(row: DecisionRow) -> tuple[str, ...]:
+def words(row: DecisionRow) -> tuple[str, ...]:
     """What a row says, by whom and of which picture."""
     plain = without_apostrophes(row)
     return plain.action, plain.label, " ".join(plain.by.split()), " ".join(plain.note.split()), plain.hash

@@ -4,35 +4,21 @@ Labels "by the pipeline" are those of the dataset that the gate accepted, to whi
 they stay as they are while people decide, and with them the queue's order and the random sample.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.dataset.samples import QUALITY_SCHEMA, class_names, labels_by_id, only_source, read_samples
 from winnow.pipeline.files import read_table
-from winnow.pipeline.messages import UserError
 from winnow.pipeline.params import load_params
-from winnow.representation.predictions import probabilities_by_id
-from winnow.verdicts.fates import verdicts_on
-from winnow.verdicts.ledger import DECIDED, VerdictRow, read_ledger
+from winnow.review.signals import Guess, Labels, Near, read_guesses, read_near
+from winnow.verdicts.ledger import DECIDED, VerdictRow, read_ledger, verdict_rows
 
 PREPARED, REFINED, TEST = "data/prepared", "data/refined", "data/test"
 REFINE, LABEL_BOOK, TEST_SET = "refine", "label_book", "test"  # tasks
-NEIGHBOURS_SHOWN = 8
-COMPARED = 16  # nearest images of each repeat, from which those shown are taken
-NEIGHBOURS_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("neighbours", pa.list_(pa.list_(pa.string())), nullable=False),
-        pa.field("distances", pa.list_(pa.list_(pa.float32())), nullable=False),
-    ]
-)
-
-Near = tuple[tuple[str, float], ...]  # ids of neighbours with their cosine similarity, nearest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +34,8 @@ class Image:
     piped: str | None  # label by the pipeline, without overrides; None: dropped
     pixel_hash: str  # of the picture, as a decision names it
     quality: float | None = None  # label quality of the label as delivered, in [0, 1], 0.5 the threshold
-    first: tuple[float, ...] | None = None  # (K,) probabilities by the first ensemble, out of fold
-    second: tuple[float, ...] | None = None  # (K,) by the second one
+    first: Guess | None = None  # by the first ensemble, out of fold
+    second: Guess | None = None  # by the second one
     neighbours: Near = ()
 
     @property
@@ -74,7 +60,11 @@ class Outcome:
     """What became of the images of train, val and label book, overrides applied."""
 
     labels: Mapping[str, str]  # by id the label in data/refined; dropped images are missing
-    verdicts: Mapping[str, Sequence[VerdictRow]]  # by id, in order
+    ledger: pa.Table  # every verdict, in order
+
+    def verdicts(self, identifier: str) -> Sequence[VerdictRow]:
+        """The verdicts on an image, in order."""
+        return verdict_rows(self.ledger.filter(pc.equal(self.ledger["id"], identifier)))
 
 
 def read_records(root: Path) -> Records:
@@ -88,27 +78,25 @@ def read_records(root: Path) -> Records:
     there, missing = _optional(root, run)
     accepted = there.get("accepted", root / REFINED)
     piped = labels_by_id(only_source(read_samples(accepted)))
-    images = _images(prepared, PREPARED, piped, _signals(there, prepared["id"].to_pylist(), len(class_names(prepared))))
+    given = labels_by_id(prepared, "given_label")
+    labels = {one: (label, piped.get(one)) for one, label in given.items()}
+    images = _images(prepared, PREPARED, piped, _signals(there, labels, class_names(prepared)))
     if (root / TEST / "samples.parquet").exists():
         test = only_source(read_samples(root / TEST))
         images |= _images(test, TEST, labels_by_id(test), _Signals())
-    ledger = read_ledger(accepted)
+    ledger = read_ledger(accepted, ["id", "stage"])
     decided = ledger.filter(pc.equal(ledger["stage"], DECIDED))["id"].to_pylist()
     return Records(class_names(prepared), images, missing, "accepted" in there, frozenset(decided))
 
 
-def read_outcome(root: Path, ids: Iterable[str]) -> Outcome:
+def read_outcome(root: Path) -> Outcome:
     """What became of the images, as the refined dataset has it now.
-
-    Args:
-        root: the repository.
-        ids: of the images.
 
     Raises:
         UserError: the refined dataset is missing, or damaged.
     """
     labels = labels_by_id(only_source(read_samples(root / REFINED)))
-    return Outcome(labels, verdicts_on(read_ledger(root / REFINED), ids))
+    return Outcome(labels, read_ledger(root / REFINED))
 
 
 @dataclass(frozen=True)
@@ -116,8 +104,8 @@ class _Signals:
     """By id, what the round measured."""
 
     quality: Mapping[str, float] = field(default_factory=dict)
-    first: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    second: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    first: Mapping[str, Guess] = field(default_factory=dict)
+    second: Mapping[str, Guess] = field(default_factory=dict)
     neighbours: Mapping[str, Near] = field(default_factory=dict)
 
 
@@ -134,38 +122,16 @@ def _optional(root: Path, run: Path) -> tuple[dict[str, Path], list[str]]:
     return there, [str(path.relative_to(root)) for name, path in wanted.items() if name not in there]
 
 
-def _signals(there: Mapping[str, Path], ids: Collection[str], classes: int) -> _Signals:
+def _signals(there: Mapping[str, Path], labels: Mapping[str, Labels], classes: Sequence[str]) -> _Signals:
     quality: dict[str, float] = {}
     if "quality" in there:
         table = read_table(there["quality"], QUALITY_SCHEMA)
         quality = dict(zip(table["id"].to_pylist(), table["label_quality"].to_pylist(), strict=True))
-    first, second = (_probabilities(there[name], classes) if name in there else {} for name in ("first", "second"))
-    near = _neighbours(there["neighbours"], ids) if "neighbours" in there else {}
+    first, second = (
+        read_guesses(there[name], labels, classes) if name in there else {} for name in ("first", "second")
+    )
+    near = read_near(there["neighbours"], labels) if "neighbours" in there else {}
     return _Signals(quality, first, second, near)
-
-
-def _probabilities(path: Path, classes: int) -> dict[str, tuple[float, ...]]:
-    """By id the probabilities of the classes, without images of which they are unknown."""
-    ids, values = probabilities_by_id(path)
-    if values.shape[1] != classes:
-        raise UserError(f"{path} has {values.shape[1]} classes, the dataset has {classes}; run `dvc repro`")
-    known = np.asarray(np.isfinite(values).all(axis=1))  # (N,)
-    return {one: tuple(row) for one, row, good in zip(ids, values.tolist(), known.tolist(), strict=True) if good}
-
-
-def _neighbours(path: Path, ids: Collection[str]) -> dict[str, Near]:
-    """By id the nearest images over the repeats, by their mean similarity; those of all repeats first."""
-    table = read_table(path, NEIGHBOURS_SCHEMA)
-    table = table.filter(pc.is_in(table["id"], pa.array(sorted(ids), pa.string())))
-    found: dict[str, Near] = {}
-    for row in table.to_pylist():
-        similar: dict[str, list[float]] = {}
-        for names, distances in zip(row["neighbours"], row["distances"], strict=True):
-            for name, distance in zip(names[:COMPARED], distances[:COMPARED], strict=True):
-                similar.setdefault(name, []).append(1 - distance**2 / 2)  # of unit vectors
-        ranked = sorted(similar.items(), key=lambda pair: (-len(pair[1]), -sum(pair[1]) / len(pair[1]), pair[0]))
-        found[row["id"]] = tuple((name, sum(values) / len(values)) for name, values in ranked[:NEIGHBOURS_SHOWN])
-    return found
 
 
 def _images(samples: pa.Table, folder: str, piped: Mapping[str, str], signals: _Signals) -> dict[str, Image]:

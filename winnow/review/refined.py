@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 from winnow.pipeline.messages import UserError
@@ -14,20 +13,19 @@ from winnow.verdicts.ledger import LEDGER
 class Refined:
     """The outcome of a run as it is now; safe to use from several threads."""
 
-    def __init__(self, root: Path, ids: Iterable[str]) -> None:
+    def __init__(self, root: Path) -> None:
         """The outcome.
 
         Args:
             root: the repository.
-            ids: of the images.
 
         Raises:
             UserError: the refined dataset is missing, or damaged.
         """
-        self._root, self._ids = root, list(ids)
+        self._root = root
         self._lock = threading.Lock()
         self._stamp = self._seen()
-        self._outcome = read_outcome(root, self._ids)
+        self._outcome = read_outcome(root)
 
     def now(self) -> Outcome:
         """The outcome; while the dataset is being written, the one before."""
@@ -35,7 +33,7 @@ class Refined:
             stamp = self._seen()
             if stamp is not None and stamp != self._stamp:
                 with contextlib.suppress(UserError):  # half of it is there: the next look reads it again
-                    self._outcome, self._stamp = read_outcome(self._root, self._ids), stamp
+                    self._outcome, self._stamp = read_outcome(self._root), stamp
             return self._outcome
 
     def _seen(self) -> list[tuple[int, int]] | None:

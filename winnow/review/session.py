@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ TITLES = {
 }
 ACTIONS = (KEEP, DROP, RELABEL, UNDO)
 MOST_NOTE = 2000  # characters
+MOST_OPEN = 10_000  # images of a queue without a decision that the page holds at once
 
 
 class InvalidError(ValueError):
@@ -52,7 +54,7 @@ class Session:
         self.shards = Shards(root)
         self.pictures = Pictures(self.shards.content, root)
         self._queues = build_queues(self.records)
-        self._refined = Refined(root, self.records.images)
+        self._refined = Refined(root)
         ids = [one.id for one in self.records.images.values() if one.task != TEST_SET]
         self._evidence = Evidence(self.records, Nearest(root, ids).of)
         self._journal: list[str] = []
@@ -68,11 +70,7 @@ class Session:
             for name in (OVERRIDES, CHECKED)
         )
         self._files = {REFINE: overrides, LABEL_BOOK: checked, TEST_SET: checked}
-        self._items = {
-            task: [self._fixed(place, self._files[task]) for place in queue.places]
-            for task, queue in self._queues.items()
-        }
-        self._ids = {task: frozenset(one["id"] for one in items) for task, items in self._items.items()}
+        self._ids = {task: frozenset(place.id for place in queue.places) for task, queue in self._queues.items()}
 
     def image(self, identifier: str) -> Image:
         """The image of an id.
@@ -109,8 +107,14 @@ class Session:
             "unknown_rows": {OVERRIDES: self._files[REFINE].unknown, CHECKED: self._files[TEST_SET].unknown},
         }
 
-    def queue(self, task: str) -> dict[str, Any]:
-        """The images of a task, in the order in which people are asked about them.
+    def queue(self, task: str, linked: str | None = None) -> dict[str, Any]:
+        """The first images of a task, in the order in which people are asked about them.
+
+        There are ``MOST_OPEN`` that nobody decided on, with the decided ones between them; the others are counted.
+
+        Args:
+            task: its name.
+            linked: id of an image that is wanted wherever it stands.
 
         Raises:
             InvalidError: there is no such task.
@@ -119,7 +123,15 @@ class Session:
         self._check_task(task)
         decisions = self._files[task].now()
         labels = self._refined.now().labels
-        return {"items": [self._item(one, decisions.get(one["id"]), labels) for one in self._items[task]]}
+        places = self._queues[task].places
+        is_open = (number for number, place in enumerate(places) if place.id not in decisions)
+        end = next(islice(is_open, MOST_OPEN, None), len(places))
+        listed = [*places[:end], *(place for place in places[end:] if place.id == linked)]
+        decided = sum(place.id in decisions for place in listed)
+        return {
+            "items": [self._item(place, decisions.get(place.id), labels) for place in listed],
+            "more": {"items": len(places) - len(listed), "decided": self._decided(task) - decided},
+        }
 
     def evidence(self, identifier: str) -> dict[str, Any]:
         """What stands beside an image."""
@@ -190,10 +202,10 @@ class Session:
         now = len(self._journal)
         ids = dict.fromkeys(self._journal[since if 0 <= since <= now else 0 : now])
         found = {one: decisions[self.records.images[one].task].get(one) for one in ids}
-        told = {one: self._as_now(decision) for one, decision in found.items()}
+        current = {one: self._as_now(decision) for one, decision in found.items()}
         return {
-            "decisions": {one: new["decision"] for one, new in told.items()},
-            "stale": {one: new["seen"] for one, new in told.items() if new["stale"]},  # the picture then, if kept
+            "decisions": {one: new["decision"] for one, new in current.items()},
+            "stale": {one: new["seen"] for one, new in current.items() if new["stale"]},  # the picture then, if kept
             "since": now,
         }
 
@@ -224,14 +236,12 @@ class Session:
         if task not in self._queues:
             raise InvalidError(f"the task must be one of {', '.join(self._queues)}, got {task[:40]!r}")
 
-    def _fixed(self, place: Place, file: Decisions) -> dict[str, Any]:
-        image = self.records.images[place.id]
-        return fixed(image, place.why, self.records.classes, file.name_of(image))
-
-    def _item(self, fixed: dict[str, Any], decision: Decision | None, labels: Mapping[str, str]) -> dict[str, Any]:
+    def _item(self, place: Place, decision: Decision | None, labels: Mapping[str, str]) -> dict[str, Any]:
         """An image of a queue as it is now."""
-        label = fixed["given"] if fixed["split"] == TEST_SET else labels.get(fixed["id"])
-        return {**fixed, "label": label, **self._as_now(decision)}
+        image = self.records.images[place.id]
+        label = image.given if image.task == TEST_SET else labels.get(image.id)
+        file = self._files[image.task]
+        return {**fixed(image, place.why, file.name_of(image)), "label": label, **self._as_now(decision)}
 
     def _as_now(self, decision: Decision | None) -> dict[str, Any]:
         """A decision with whether the picture changed since, and which one was seen, if it was kept."""

@@ -10,7 +10,7 @@ neighbours of another class are common where classes lie close. An image of a gr
 labels is worth 1, since one of them is wrong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from winnow.review.records import Image
@@ -32,18 +32,17 @@ class Worth:
     why: str
 
 
-def worth_of(image: Image, images: Mapping[str, Image], classes: Sequence[str], *, split_group: bool) -> Worth:
+def worth_of(image: Image, images: Mapping[str, Image], *, split_group: bool) -> Worth:
     """The worth of a look at an image of train or val.
 
     Args:
         image: of the source.
         images: by id, with its neighbours.
-        classes: K names, in the order of the probabilities.
         split_group: whether its near-duplicates have different labels.
     """
     if split_group:
         return Worth(1.0, CONTRADICTION)
-    near = _nearness(image, classes)
+    near = _nearness(image)
     against = CONTRADICTION_WEIGHT * max(_by_neighbours(image, images), _by_ensembles(image))
     value = max(near, against)
     if value < LEAST_WORTH:
@@ -51,14 +50,14 @@ def worth_of(image: Image, images: Mapping[str, Image], classes: Sequence[str], 
     return Worth(value, CONTRADICTION if against > near else THRESHOLD)
 
 
-def _nearness(image: Image, classes: Sequence[str]) -> float:
+def _nearness(image: Image) -> float:
     near = 0.0 if image.quality is None else 1 - abs(2 * image.quality - 1)
     if image.first is None:
         return near
     if image.piped is None:
-        return max(near, *image.first)
-    if image.piped != image.given:
-        return 1 - image.first[classes.index(image.piped)]
+        return max(near, image.first.likely[0][1])
+    if image.piped != image.given and image.first.piped is not None:
+        return 1 - image.first.piped
     return near
 
 
@@ -74,5 +73,5 @@ def _by_neighbours(image: Image, images: Mapping[str, Image]) -> float:
 def _by_ensembles(image: Image) -> float:
     if image.first is None or image.second is None:
         return 0.0
-    best = [max(range(len(one)), key=one.__getitem__) for one in (image.first, image.second)]
-    return 0.0 if best[0] == best[1] else min(image.first[best[0]], image.second[best[1]])
+    (first, sure), (second, other) = image.first.likely[0], image.second.likely[0]
+    return 0.0 if first == second else min(sure, other)

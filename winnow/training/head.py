@@ -18,10 +18,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from winnow.pipeline.fields import Batch, BelowOne, Epochs, Rate, Weight, section
+from winnow.pipeline.fields import Batch, BelowOne, Epochs, NoneOrSteps, Rate, Weight, section
+from winnow.training.budget import epochs_within
+
+COLUMN_VALUES = 2**24  # of features that are standardised together
 
 Features = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
+AfterUpdate = Callable[[Tensor, Tensor], None]
 
 
 @section
@@ -29,10 +33,15 @@ class HeadProfile:
     """Section `head`: how heads are trained."""
 
     epochs: Epochs
+    most_steps: NoneOrSteps  # updates; a larger set trains for fewer epochs, at least 1. 0: no limit
     batch: Batch  # images an update
     learning_rate: Rate  # at the first update; a half cosine takes it to 0
     momentum: BelowOne
     ridge: Weight  # pull of the weights towards 0, in units of one image's loss
+
+    def epochs_on(self, images: int) -> int:
+        """Epochs of a run on so many images."""
+        return epochs_within(self.epochs, most_steps=self.most_steps, batch=self.batch, images=images)
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of update ``step`` of ``steps``, counted from 0."""
@@ -71,7 +80,7 @@ class Head(nn.Module):
 class Record:
     """A run: what each update did."""
 
-    inputs: Tensor  # (N, D + 1) as the head takes them, of all images
+    features: Tensor  # (N, D) of all images
     batches: list[Tensor] = field(default_factory=list)  # rows, an update each
     residuals: list[Tensor] = field(default_factory=list)  # (B, K) probability minus target, an update each
     rates: list[float] = field(default_factory=list)
@@ -81,8 +90,10 @@ class Record:
 def standardised_head(features: Tensor, members: Tensor, classes: int) -> Head:
     """A head of zero weights that standardises by the members' mean and spread."""
     head = Head(features.shape[1], classes).to(features.device, features.dtype)
-    chosen = features[members]
-    spread, mean = torch.std_mean(chosen, dim=0, correction=0)
+    # Some columns at a time: the members' rows of a large set would be a second copy of it.
+    wide = max(1, COLUMN_VALUES // len(members))
+    parts = [torch.std_mean(some[members], dim=0, correction=0) for some in features.split(wide, dim=1)]
+    spread, mean = (torch.cat(both) for both in zip(*parts, strict=True))
     head.mean.copy_(mean)
     head.spread.copy_(torch.where(spread > 1e-6 * spread.max(), spread, spread.max().clamp(min=1e-12)))
     return head
@@ -98,6 +109,7 @@ def train_head(
     profile: HeadProfile,
     seed: int,
     after_epoch: Callable[[Head, float], None] = lambda head, loss: None,
+    after_update: AfterUpdate = lambda batch, residual: None,
     record: bool = False,
     weights: Tensor | None = None,
 ) -> tuple[Head, Record]:
@@ -111,30 +123,32 @@ def train_head(
         profile: epochs, batch, rates.
         seed: of the orders; the weights start at 0.
         after_epoch: called with the head and the epoch's mean loss.
+        after_update: called with each update's rows and their (B, K) probability minus target.
         record: keep what HyDRA needs; else the record is empty.
         weights: (N,) how much each image's loss counts; None: 1.
     """
     generator = torch.Generator().manual_seed(seed)
     head = standardised_head(features, members.to(features.device), classes)
-    inputs = head.inputs(features)
-    targets = nn.functional.one_hot(labels, classes).to(features.dtype)
-    run = Record(inputs, decay=profile.ridge / len(members))
+    run = Record(features, decay=profile.ridge / len(members))
     buffer = torch.zeros_like(head.weight)
-    updates = math.ceil(len(members) / profile.batch)
-    for epoch in range(profile.epochs):
+    updates, epochs = math.ceil(len(members) / profile.batch), profile.epochs_on(len(members))
+    for epoch in range(epochs):
         order = members[torch.randperm(len(members), generator=generator)]
         total = torch.zeros((), dtype=features.dtype, device=features.device)
         for position, batch in enumerate(torch.split(order, profile.batch)):
             rows = batch.to(features.device)
-            probability = (inputs[rows] @ head.weight.T).softmax(dim=1)  # (B, K)
-            residual = probability - targets[rows]
+            # Of a batch alone, as are the targets: those of all images would be as large as the features themselves.
+            inputs = head.inputs(features[rows])  # (B, D + 1)
+            probability = (inputs @ head.weight.T).softmax(dim=1)  # (B, K)
+            residual = probability - nn.functional.one_hot(labels[rows], classes).to(features.dtype)
             total -= probability.gather(1, labels[rows, None]).log().sum()
             scaled = residual if weights is None else residual * weights[rows, None]
-            gradient = scaled.T @ inputs[rows] / len(rows) + run.decay * head.weight
+            gradient = scaled.T @ inputs / len(rows) + run.decay * head.weight
             step = epoch * updates + position
             buffer = gradient if step == 0 else profile.momentum * buffer + gradient
-            rate = profile.rate(step, profile.epochs * updates)
+            rate = profile.rate(step, epochs * updates)
             head.weight.sub_(rate * buffer)
+            after_update(batch, residual)
             if record:
                 run.batches.append(batch)
                 run.residuals.append(residual)

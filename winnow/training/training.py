@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winnow.pipeline.fields import Batch, Epochs, NoneOrSteps, Rate, section
+from winnow.training.budget import epochs_within
 from winnow.training.keras_adam import ADAM_BETAS, ADAM_EPSILON, set_update
 from winnow.training.network import FixedModel, half_precision, preprocess, wide
 
@@ -44,9 +45,7 @@ class Profile:
 
     def epochs_on(self, images: int) -> int:
         """Epochs of a run on so many images."""
-        if not self.most_steps:
-            return self.epochs
-        return max(1, min(self.epochs, self.most_steps // math.ceil(images / self.batch)))
+        return epochs_within(self.epochs, most_steps=self.most_steps, batch=self.batch, images=images)
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of update ``step`` of ``steps``, counted from 0."""

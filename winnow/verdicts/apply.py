@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import LEAST, class_names, column, label_indices, only_source, samples_table
+from winnow.dataset.samples import LEAST, class_names, column, label_indices, of_classes, only_source
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, VERDICT_SCHEMA, Verdict
-from winnow.verdicts.overrides import Override, apply_overrides, overrides_on, taken_away
+from winnow.verdicts.overrides import Override, apply_overrides, taken_away
+from winnow.verdicts.states import combined
 
 LAST_OF_CLASS = ", but is one of the last of its class here"
 
@@ -26,14 +27,19 @@ def keep_minimum(
         splits: (N,) split names; "" for images that do not count for the minimum.
     """
     result = list(verdicts)
-    for split in sorted(set(splits.tolist()) - {""}):
-        for label in np.unique(labels[splits == split]).tolist():
-            rows = np.flatnonzero((splits == split) & (labels == label)).tolist()
-            changed = sorted(
-                (row for row in rows if result[row].action != KEEP), key=lambda row: result[row].support, reverse=True
-            )
-            for row in changed[: max(0, LEAST[split] - (len(rows) - len(changed)))]:
-                result[row] = replace(result[row], action=KEEP, label=label, reason=result[row].reason + LAST_OF_CLASS)
+    order = np.lexsort((labels, splits))  # (N,) the images of a class in a split follow one another, in table order
+    starts = np.flatnonzero((np.diff(labels[order]) != 0) | (splits[order][1:] != splits[order][:-1])) + 1
+    for rows in np.split(order, starts):
+        if not len(rows) or not splits[rows[0]]:
+            continue
+        changed = sorted(
+            (row for row in rows.tolist() if result[row].action != KEEP),
+            key=lambda row: result[row].support,
+            reverse=True,
+        )
+        for row in changed[: max(0, LEAST[str(splits[rows[0]])] - (len(rows) - len(changed)))]:
+            label = int(labels[row])
+            result[row] = replace(result[row], action=KEEP, label=label, reason=result[row].reason + LAST_OF_CLASS)
     return result
 
 
@@ -62,24 +68,23 @@ def verdict_table(
     stage: str,
 ) -> pa.Table:
     """The verdict table of a stage: what was dropped or relabelled first, the least supported on top."""
-    rows = [
-        {
-            "id": sample["id"],
-            "round": round_name,
-            "stage": stage,
-            "action": verdict.action,
-            "label_before": sample["label"],
-            "label_after": None if verdict.label is None else classes[verdict.label],
-            "reason": verdict.reason,
-            "support": verdict.support,
-            "evidence": list(ids),
-            "by": verdict.by,
-        }
-        for sample, verdict, ids in zip(samples.select(["id", "label"]).to_pylist(), verdicts, evidence, strict=True)
-    ]
     order = {DROP: 0, RELABEL: 1, KEEP: 2}
-    rows.sort(key=lambda row: (order[row["action"]], row["support"]))
-    return pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
+    rows = sorted(range(len(verdicts)), key=lambda row: (order[verdicts[row].action], verdicts[row].support))  # (N,)
+    judged = samples.select(["id", "label"]).take(pa.array(rows, pa.int64()))
+    placed = [verdicts[row] for row in rows]
+    columns = {
+        "id": judged["id"],
+        "round": pa.repeat(round_name, len(rows)),
+        "stage": pa.repeat(stage, len(rows)),
+        "action": [one.action for one in placed],
+        "label_before": judged["label"],
+        "label_after": [None if one.label is None else classes[one.label] for one in placed],
+        "reason": [one.reason for one in placed],
+        "support": [one.support for one in placed],
+        "evidence": [list(evidence[row]) for row in rows],
+        "by": [one.by for one in placed],
+    }
+    return pa.table(columns, schema=VERDICT_SCHEMA).combine_chunks()
 
 
 def apply_verdicts(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]) -> pa.Table:
@@ -92,16 +97,16 @@ def apply_verdicts(samples: pa.Table, verdicts: pa.Table, classes: Sequence[str]
         verdicts: of some of them.
         classes: K names.
     """
-    dropped = set(_ids(verdicts, DROP))
-    new = dict(
-        zip(*(verdicts.filter(_is(verdicts, RELABEL))[name].to_pylist() for name in ("id", "label_after")), strict=True)
+    drops, relabels = (
+        verdicts.filter(pc.equal(verdicts["action"], action)).select(["id", "label_after"])
+        for action in (DROP, RELABEL)
     )
-    kept: list[dict[str, Any]] = []
-    for row in samples.to_pylist():
-        root = row["parent"] or row["id"]
-        if row["id"] not in dropped and root not in dropped:
-            kept.append({**row, "label": new.get(root, row["label"])})
-    return samples_table(kept, classes)
+    roots = pc.if_else(_is_copy(samples), samples["parent"], samples["id"])
+    lost = pc.or_(*(pc.is_in(column, combined(drops["id"])) for column in (samples["id"], roots)))
+    left, roots = samples.filter(pc.invert(lost)), roots.filter(pc.invert(lost))
+    given = combined(relabels["label_after"]).take(pc.index_in(combined(roots), combined(relabels["id"])))
+    place = left.column_names.index("label")
+    return of_classes(left.set_column(place, "label", pc.coalesce(given, combined(left["label"]))), classes)
 
 
 def with_overrides(
@@ -117,30 +122,26 @@ def with_overrides(
     """
     if not overrides:
         return samples, VERDICT_SCHEMA.empty_table()
-    source = only_source(samples)
+    source = only_source(samples).select(["id", "label"])
+    source = source.filter(pc.is_in(source["id"], pa.array(list(overrides), pa.string())))
     rows = [
         {
             "id": sample["id"],
             "round": round_name,
             "stage": stage,
-            "action": override.action_on(sample["label"]),
+            "action": overrides[sample["id"]].action_on(sample["label"]),
             "label_before": sample["label"],
-            "label_after": override.label,
-            "reason": override.reason,
+            "label_after": overrides[sample["id"]].label,
+            "reason": overrides[sample["id"]].reason,
             "evidence": [],
-            "by": override.by,
+            "by": overrides[sample["id"]].by,
         }
-        for sample, override in zip(source.to_pylist(), overrides_on(source, overrides), strict=True)
-        if override is not None
+        for sample in source.to_pylist()
     ]
     table = pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
     return apply_verdicts(samples, table, class_names(samples)), table
 
 
-def _is(verdicts: pa.Table, action: str) -> pa.Array:
-    return pa.array(column(verdicts, "action") == action)
-
-
-def _ids(verdicts: pa.Table, action: str) -> list[str]:
-    ids: list[str] = verdicts.filter(_is(verdicts, action))["id"].to_pylist()
-    return ids
+def _is_copy(samples: pa.Table) -> pa.ChunkedArray:
+    """Whether each sample is an augmented copy."""
+    return pc.fill_null(pc.not_equal(samples["parent"], ""), False)

@@ -5,15 +5,18 @@ in the place of a copy of its class: classes stay balanced, and no dataset outgr
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names, column, labels_by_id, samples_table
+from winnow.dataset.samples import class_names, of_classes, samples_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.verdicts.apply import apply_verdicts
 from winnow.verdicts.ledger import DECIDED, DROP, REFINED, VERDICT_SCHEMA
 from winnow.verdicts.overrides import Override
+from winnow.verdicts.states import as_numpy, combined, places
 
 CHANGED = "the source is not the one that the rounds ran on"
 
@@ -38,8 +41,10 @@ def apply_at_end(
     Raises:
         UserError: ``accepted`` was not made of ``prepared``.
     """
-    now, before = labels_by_id(accepted), _decided(ledger)
-    delivered = [row for row in prepared.to_pylist() if row["id"] in overrides]
+    named = pa.array(list(overrides), pa.string())
+    delivered = prepared.filter(pc.is_in(prepared["id"], named)).to_pylist()
+    left = accepted.filter(pc.is_in(accepted["id"], named)).select(["id", "label"])
+    now, before = dict(zip(*left.to_pydict().values(), strict=True)), _decided(ledger)
     if class_names(accepted) != class_names(prepared):
         raise UserError(f"{CHANGED}: its classes differ; `make run` comes first")
     _demand_judged([row for row in delivered if row["id"] not in now], ledger)
@@ -71,7 +76,7 @@ def apply_at_end(
 
 def restored(accepted: pa.Table, refined: pa.Table) -> int:
     """How many images came back."""
-    return len(set(refined["id"].to_pylist()) - set(accepted["id"].to_pylist()))
+    return int((places(refined["id"], accepted["id"]) < 0).sum())
 
 
 def _demand_judged(absent: list[dict[str, str]], ledger: pa.Table) -> None:
@@ -80,7 +85,9 @@ def _demand_judged(absent: list[dict[str, str]], ledger: pa.Table) -> None:
     Raises:
         UserError: a row is of an image that the ledger did not drop.
     """
-    dropped = set(ledger.filter(pa.array(column(ledger, "action") == DROP))["id"].to_pylist())
+    if not absent:
+        return
+    dropped = set(ledger["id"].filter(pc.equal(ledger["action"], DROP)).to_pylist())
     for row in absent:
         if row["id"] not in dropped:
             name = shown(row["name"])
@@ -89,19 +96,20 @@ def _demand_judged(absent: list[dict[str, str]], ledger: pa.Table) -> None:
 
 def _decided(ledger: pa.Table) -> dict[str, str | None]:
     """By id the label that a decision before the first round gave; None: it dropped the image."""
-    given = ledger.filter(pa.array(column(ledger, "stage") == DECIDED))
+    given = ledger.select(["id", "label_after", "stage"]).filter(pc.equal(ledger["stage"], DECIDED))
     return dict(zip(given["id"].to_pylist(), given["label_after"].to_pylist(), strict=True))
 
 
 def _without_copies(samples: pa.Table, surplus: Counter[str]) -> pa.Table:
     """The samples without as many copies of each class as ``surplus`` says, its last ones; fewer where it has fewer."""
-    rows = samples.to_pylist()
-    for place in range(len(rows) - 1, -1, -1):
-        row = rows[place]
-        if row["parent"] is not None and surplus[row["label"]]:
-            surplus[row["label"]] -= 1
-            del rows[place]
-    return samples_table(rows, class_names(samples))
+    copies = np.flatnonzero(as_numpy(pc.is_valid(samples["parent"])))
+    labels = combined(samples["label"]).take(pa.array(copies)).to_pylist()
+    kept, surplus = np.ones(len(samples), bool), surplus.copy()
+    for row, label in zip(reversed(copies.tolist()), reversed(labels), strict=True):
+        if surplus[label]:
+            surplus[label] -= 1
+            kept[row] = False
+    return of_classes(samples.filter(pa.array(kept)), class_names(samples))
 
 
 def _with_restored(accepted: pa.Table, prepared: pa.Table, back: list[dict[str, object]]) -> pa.Table:
@@ -111,10 +119,16 @@ def _with_restored(accepted: pa.Table, prepared: pa.Table, back: list[dict[str, 
     """
     if not back:
         return accepted
-    place = {identifier: number for number, identifier in enumerate(prepared["id"].to_pylist())}
-    rows = accepted.to_pylist()
-    split = {row["group"]: row["split"] for row in rows}
-    source = [row for row in rows if row["parent"] is None]
-    source += [{**row, "split": split.get(row["group"], row["split"])} for row in back]
-    source.sort(key=lambda row: place.get(str(row["id"]), len(place)))
-    return samples_table([*source, *(row for row in rows if row["parent"] is not None)], class_names(accepted))
+    is_source = pc.is_null(accepted["parent"])
+    ours = accepted.filter(pc.is_in(accepted["group"], _texts(row["group"] for row in back)))
+    split = dict(zip(ours["group"].to_pylist(), ours["split"].to_pylist(), strict=True))
+    classes = class_names(accepted)
+    returned = samples_table([{**row, "split": split.get(row["group"], row["split"])} for row in back], classes)
+    source = of_classes(pa.concat_tables([accepted.filter(is_source), returned]), classes)
+    place = places(source["id"], prepared["id"])
+    order = np.argsort(np.where(place < 0, len(prepared), place), kind="stable")
+    return of_classes(pa.concat_tables([source.take(pa.array(order)), accepted.filter(pc.invert(is_source))]), classes)
+
+
+def _texts(values: Iterable[object]) -> pa.Array:
+    return pa.array(list(values), pa.string())

@@ -5,13 +5,15 @@ Each cleansing stage writes a verdict table. Their concatenation is the ledger, 
 as prepared has none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from winnow.dataset.samples import column
 from winnow.pipeline.files import Columns, read_table, schema_of, write_table
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
@@ -75,16 +77,21 @@ def verdict_rows(table: pa.Table) -> list[VerdictRow]:
     ]
 
 
-def read_ledger(dataset: Path) -> pa.Table:
+def read_ledger(dataset: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The ledger of a dataset; no rows where there are no verdicts yet.
+
+    Args:
+        dataset: its folder.
+        columns: those that are needed, all by default: reasons and evidence are most of a ledger.
 
     Raises:
         UserError: the file is damaged or not a ledger.
     """
     path = dataset / LEDGER
+    schema = VERDICT_SCHEMA if columns is None else pa.schema([VERDICT_SCHEMA.field(name) for name in columns])
     if not path.exists():
-        return VERDICT_SCHEMA.empty_table()
-    return read_table(path, VERDICT_SCHEMA)
+        return schema.empty_table()
+    return read_table(path, schema)
 
 
 def extend_ledger(ledger: pa.Table, tables: Iterable[pa.Table]) -> pa.Table:
@@ -99,7 +106,17 @@ def write_ledger(dataset: Path, ledger: pa.Table) -> None:
 
 
 def by_stage(ledger: pa.Table) -> dict[tuple[str, str], pa.Table]:
-    """The verdict tables that a ledger was made of, by round and stage, in the order of the stages."""
-    rounds, stages = column(ledger, "round"), column(ledger, "stage")
-    pairs = dict.fromkeys(zip(rounds.tolist(), stages.tolist(), strict=True))
-    return {(one, stage): ledger.filter(pa.array((rounds == one) & (stages == stage))) for one, stage in pairs}
+    """The verdict tables that a ledger was made of, by round and stage, in the order of the stages.
+
+    The verdicts of a stage follow one another in a ledger, so that its table is a slice, which holds no copy.
+    """
+    if not ledger.num_rows:
+        return {}
+    codes = [pc.dictionary_encode(ledger[name]).combine_chunks().indices.to_numpy() for name in ("round", "stage")]
+    differs = (np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)
+    starts = [0, *(np.flatnonzero(differs) + 1).tolist(), ledger.num_rows]
+    parts: dict[tuple[str, str], list[pa.Table]] = {}
+    for start, end in pairwise(starts):
+        key = (ledger["round"][start].as_py(), ledger["stage"][start].as_py())
+        parts.setdefault(key, []).append(ledger.slice(start, end - start))
+    return {key: pa.concat_tables(tables) for key, tables in parts.items()}

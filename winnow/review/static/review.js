@@ -26,6 +26,7 @@ const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeo
 
 class Review {
   items = [];
+  more = { items: 0, decided: 0 }; // of the queue, beyond the items
   byId = new Map();
   order = []; // of the items that pass the filter
   current = null;
@@ -67,19 +68,21 @@ class Review {
 
   async openTask(name, id) {
     const turn = (this.turn += 1);
-    const { items } = await ask(`/api/queue?task=${encodeURIComponent(name)}`);
+    const wanted = id ?? remembered(`place-${name}`);
+    const query = new URLSearchParams({ task: name, ...(wanted ? { id: wanted } : {}) });
+    const { items, more = { items: 0, decided: 0 } } = await ask(`/api/queue?${query}`);
     if (turn !== this.turn) return; // another task was asked for meanwhile
     forget();
     this.task = name;
     remember("task", name);
-    this.items = items;
+    [this.items, this.more] = [items, more];
     this.byId = new Map(items.map((item) => [item.id, item]));
     for (const item of items) item.pending = this.link.outbox.waiting(item.id);
     this.drawCounts();
     const { why = "", openOnly = false } = remembered(`filter-${name}`) ?? {};
     view.drawFilter(items, why);
     by("open-only").checked = openOnly;
-    this.filter(this.byId.get(id ?? remembered(`place-${name}`)));
+    this.filter(this.byId.get(wanted));
   }
 
   /** Take the items that pass the filter; they stay in the list when a decision is made. */
@@ -97,11 +100,12 @@ class Review {
   }
 
   drawCounts() {
-    const decided = this.items.filter((item) => item.decision && !item.stale).length;
+    const decided = this.items.filter((item) => item.decision && !item.stale).length + this.more.decided;
+    const total = this.items.length + this.more.items;
     const task = this.state.tasks.find((one) => one.name === this.task);
-    Object.assign(task, { decided, items: this.items.length });
+    Object.assign(task, { decided, items: total });
     view.drawTasks(this.state.tasks, this.task, (name) => this.attempt(() => this.openTask(name)));
-    view.drawProgress(decided, this.items.length, this.task, task.estimate);
+    view.drawProgress(decided, total, this.task, task.estimate, this.more.items);
   }
 
   // ---- showing

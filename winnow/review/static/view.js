@@ -166,10 +166,12 @@ export function drawNothing(words) {
 }
 
 /** Decided so far, and the faults that the pipeline left as the random sample estimates them. */
-export function drawProgress(decided, total, task, estimate) {
+export function drawProgress(decided, total, task, estimate, unlisted = 0) {
   by("progress").max = Math.max(1, total);
   by("progress").value = decided;
-  by("progress-text").textContent = `${decided.toLocaleString("en")} of ${total.toLocaleString("en")} decided`;
+  const listed = unlisted ? `, ${unlisted.toLocaleString("en")} more follow once these are: load the page again` : "";
+  by("progress-text").textContent =
+    `${decided.toLocaleString("en")} of ${total.toLocaleString("en")} decided${listed}`;
   const what = task === "refine" ? "Faults that the pipeline left" : "Wrong";
   const looked = `${estimate.sampled.toLocaleString("en")}${estimate.of ? ` of ${estimate.of.toLocaleString("en")}` : ""} ${task === "refine" ? "random images" : "images"} seen`;
   const more = (estimate.later ?? 0).toLocaleString("en");

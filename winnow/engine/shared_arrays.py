@@ -1,15 +1,18 @@
-"""Large arrays among the arguments of jobs: written once, and mapped by every worker instead of copied."""
+"""Large arrays among the arguments of jobs: mapped by every worker instead of copied.
+
+One that maps a file of the repository is mapped from there; any other is written once.
+"""
 
 import io
 import pickle
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import DISK_FULL, WAY_BACK, UserError
 
 SHARED_FROM = 2**20  # bytes of an array from which workers map a file instead of receiving a copy
@@ -27,13 +30,37 @@ class SharingPickler(pickle.Pickler):
 
     def reducer_override(self, value: object) -> Any:
         """Copy on write: PyTorch takes an array as it is only where it can be written."""
-        if type(value) is not np.ndarray or value.nbytes < SHARED_FROM or value.dtype.hasobject:
+        if not isinstance(value, np.ndarray) or type(value) not in (np.ndarray, np.memmap) or value.dtype.hasobject:
             return NotImplemented
+        if value.nbytes < SHARED_FROM:
+            return NotImplemented
+        if (place := _place(value)) is not None:
+            return np.memmap, (place[0], value.dtype, "c", place[1], value.shape)
         if id(value) not in self.written:
             path = self.folder / str(len(self.written))
             _write(path, np.ascontiguousarray(value))
             self.written[id(value)] = value, path  # kept with its path, so that no other array gets its id
         return np.memmap, (self.written[id(value)][1], value.dtype, "c", 0, value.shape)
+
+
+def _place(array: Array) -> tuple[Path, int] | None:
+    """The file of the repository that an array maps, and the byte that it begins at there; None where it maps none.
+
+    A slice of a memory map keeps the offset of the whole in its own, so that addresses tell where it begins.
+    """
+    if not array.flags.c_contiguous:
+        return None
+    whole: Any = array
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    if (
+        not isinstance(whole, np.memmap) or whole.mode != "r" or whole.filename is None
+    ):  # others may have been written to
+        return None
+    path = Path(str(whole.filename)).absolute()
+    if not path.is_relative_to(ROOT):
+        return None
+    return path, whole.offset + array.ctypes.data - whole.ctypes.data
 
 
 def _write(path: Path, array: Array) -> None:
@@ -45,5 +72,4 @@ def _write(path: Path, array: Array) -> None:
             raise
         free = shutil.disk_usage(path.parent).free
         why = f"{array.nbytes:,} bytes needed, {free:,} free on its disk ({error.strerror})"
-        temporary = tempfile.gettempdir()
-        raise UserError(f"no room in {temporary} for what the workers read: {why}; {WAY_BACK}") from error
+        raise UserError(f"no room in {path.parent.parent} for what the workers read: {why}; {WAY_BACK}") from error

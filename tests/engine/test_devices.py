@@ -6,8 +6,10 @@ import joblib
 import pytest
 import torch
 
-from winnow.pipeline.devices import VISIBLE, WORKSPACE, deal_devices, devices, keep_to
-from winnow.pipeline.workers import run_jobs
+from winnow.engine.devices import VISIBLE, WORKSPACE, deal_devices, devices, keep_to
+from winnow.engine.jobs import run_jobs
+from winnow.engine.local import LocalEngine
+from winnow.engine.settings import Settings
 
 
 @pytest.fixture
@@ -63,3 +65,12 @@ def test_a_worker_sees_its_own_device_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert [(device, configured) for device, configured, _ in found] == [("0", True), ("1", True), ("2", True)]
     assert len({process for *_, process in found}) == 3
     assert VISIBLE not in os.environ
+
+
+@pytest.mark.usefixtures("three_devices")
+@pytest.mark.parametrize(("cores", "workers"), [(None, 3), (2, 2), (1, 1), (5, 5)])
+def test_cores_of_the_settings_cap_the_workers(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, workers: int
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    assert LocalEngine(Settings(cores=cores), 9, "math").capacity == workers

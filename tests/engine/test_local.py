@@ -17,10 +17,11 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
+from tests.support.engine_jobs import HEAD, train_or_die
 from tests.support.imports import ROOT
 from tests.support.processes import below, commands_below, ended, heed_interrupts, on_a_full_disk
+from winnow.engine.jobs import run_jobs
 from winnow.pipeline.messages import UserError
-from winnow.pipeline.workers import run_jobs
 
 
 def square(number: int, tick: object) -> tuple[int, set[int]]:
@@ -59,7 +60,7 @@ def test_progress_counts_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
         def update(self, number: int) -> None:
             self.n += number
 
-    monkeypatch.setattr("winnow.pipeline.workers.tqdm", Bar)
+    monkeypatch.setattr("winnow.engine.jobs.tqdm", Bar)
     run_jobs(square, [(3,), (4,)], steps=7, label="squares")
     assert counted == [7]
 
@@ -87,12 +88,30 @@ def test_an_exception_that_does_not_come_through_is_told_in_words() -> None:
 
 
 def die(tick: object) -> None:
+    print("killed on purpose", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_worker_is_told_in_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"a worker process was killed \(signal 9\) before its job was done"):
+def test_a_worker_that_is_killed_three_times_is_told_in_a_sentence() -> None:
+    with pytest.raises(
+        UserError, match=r"a worker process was killed \(signal 9\) before its job was done, for the 3rd(?s:.*)purpose"
+    ):
         run_jobs(die, [()], steps=1, label="killed")
+
+
+def test_a_job_whose_worker_is_killed_runs_again_and_what_it_wrote_is_passed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [(None, 0), (tmp_path / "marker", 1), (None, 2), (None, 3)]
+    killed = run_jobs(train_or_die, jobs, steps=4 * HEAD.epochs, label="train")
+    assert capsys.readouterr().err == (
+        "the last word\na worker process was killed (signal 9) before its job was done; the job runs again\n"
+    )
+    there = run_jobs(train_or_die, jobs, steps=4 * HEAD.epochs, label="train")
+    for one, other in zip(killed, there, strict=True):
+        assert {name: tensor.tolist() for name, tensor in one.items()} == {
+            name: tensor.tolist() for name, tensor in other.items()
+        }
 
 
 def scribble(shared: np.ndarray[Any, Any], again: list[np.ndarray[Any, Any]], tick: object) -> tuple[str, int, bool]:
@@ -138,8 +157,8 @@ def test_tensors_come_back_as_values() -> None:
 def test_workers_do_not_run_the_script_again(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from tests.pipeline.test_workers import square\n"
-        "from winnow.pipeline.workers import run_jobs\n"
+        "from tests.engine.test_local import square\n"
+        "from winnow.engine.jobs import run_jobs\n"
         "print('the script runs')\n"
         "if __name__ == '__main__':\n"
         "    run_jobs(square, [(1,), (2,)], steps=3, label='squares')\n"
@@ -167,8 +186,8 @@ class NeverSent:
 
 def killed_stage(argument: str, folder: Path) -> list[psutil.Process]:
     """What of its workers lives on 15 seconds after a stage was killed, well after it wrote into the folder."""
-    code = "from winnow.pipeline.workers import run_jobs\n"
-    code += "from tests.pipeline.test_workers import NeverSent, sleep_long\n"
+    code = "from winnow.engine.jobs import run_jobs\n"
+    code += "from tests.engine.test_local import NeverSent, sleep_long\n"
     code += f"run_jobs(sleep_long, [({argument},), ({argument},)], steps=1, label='sleep')"
     command = [sys.executable, "-c", code]
     with ended(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, text=True)) as stage:
@@ -189,7 +208,7 @@ two_workers = pytest.mark.skipif(joblib.cpu_count() < 2, reason="one core: no tw
 
 @two_workers
 def test_an_interrupt_while_workers_start_leaves_no_traceback_of_theirs(tmp_path: Path) -> None:
-    code = "from winnow.pipeline.workers import run_jobs; from tests.pipeline.test_workers import sleep_long\n"
+    code = "from winnow.engine.jobs import run_jobs; from tests.engine.test_local import sleep_long\n"
     code += f"try: run_jobs(sleep_long, [({str(tmp_path)!r},), ({str(tmp_path)!r},)], steps=1, label='sleep')\n"
     code += "except KeyboardInterrupt: print('interrupted')"
     for pause in (0.0, 2.0, 6.0):  # while the server imports, as it starts to fork, while the workers work
@@ -226,7 +245,7 @@ def test_workers_end_when_their_stage_is_killed_before_it_gave_them_a_job(tmp_pa
 
 
 def test_no_process_is_left_of_a_stage_that_is_killed_while_the_server_of_its_workers_starts() -> None:
-    code = "from winnow.pipeline.workers import run_jobs; from tests.pipeline.test_workers import die\n"
+    code = "from winnow.engine.jobs import run_jobs; from tests.engine.test_local import die\n"
     code += "run_jobs(die, [()], steps=1, label='never')"
     with ended(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True)) as stage:
         while len(family := below(stage.pid)) < 2:  # the server, multiprocessing's tracker
@@ -237,8 +256,8 @@ def test_no_process_is_left_of_a_stage_that_is_killed_while_the_server_of_its_wo
 
 
 def test_a_disk_too_full_for_the_workers_is_told_with_what_was_needed(tmp_path: Path) -> None:
-    code = "import numpy as np; from winnow.pipeline.workers import run_jobs\n"
-    code += "from tests.pipeline.test_workers import sleep_long\n"
+    code = "import numpy as np; from winnow.engine.jobs import run_jobs\n"
+    code += "from tests.engine.test_local import sleep_long\n"
     code += "shared = np.zeros(3_000_000, np.uint8)\n"
     code += "run_jobs(sleep_long, [(shared,), (shared,)], steps=1, label='sleep')"
     done = on_a_full_disk([sys.executable, "-c", code], 1_000_000)

@@ -1,0 +1,42 @@
+"""Draws of a few images of many, against their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winnow.dataset.draws import in_turn, rows_by_class, some_of
+
+LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
+
+
+@given(labels=LABELS, count=st.integers(1, 50))
+def test_classes_take_turns(labels: list[int], count: int) -> None:
+    given_labels = np.array(labels)
+    rows = in_turn(given_labels, count, np.random.default_rng(0))
+    assert np.array_equal(rows, np.unique(rows))
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(np.flatnonzero(given_labels == one)).tolist() for one in np.unique(given_labels)]
+    turns = [row for turn in range(40) for own in shuffled for row in own[turn : turn + 1]]
+    assert rows.tolist() == sorted(turns[:count])
+
+
+@given(labels=LABELS)
+def test_the_rows_of_each_class_are_found_in_one_pass(labels: list[int]) -> None:
+    given_labels = np.array(labels)
+    found = [rows.tolist() for rows in rows_by_class(given_labels)]
+    assert found == [np.flatnonzero(given_labels == label).tolist() for label in np.unique(given_labels)]
+
+
+def test_no_images_have_no_classes() -> None:
+    assert rows_by_class(np.zeros(0, np.int64)) == []
+
+
+@pytest.mark.parametrize(("most", "left"), [(0, 9), (9, 9), (20, 9), (4, 4)])
+def test_some_rows_are_drawn_where_there_are_more(most: int, left: int) -> None:
+    rows = np.arange(10, 100, 10)
+    some = some_of(rows, most, seed=1)
+    assert len(some) == left
+    assert np.array_equal(some, np.unique(some))
+    assert set(some.tolist()) <= set(rows.tolist())
+    assert np.array_equal(some, some_of(rows, most, seed=1))
