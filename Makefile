@@ -85,7 +85,7 @@ remote-demo: $(VENV)/.installed-remote ## push to an S3 server on this machine, 
 engine-demo: $(VENV)/.installed-engine ## the judge on two local workers, a Ray cluster and a Slurm of this machine [SEEDS=N]
 	@$(RUN) -m bench.engine_demo $(call option,SEEDS,--seeds)
 
-check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
+check: $(VENV)/.installed-dev $(VENV)/.installed-engine ## format, lint, types, the levels of the packages
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -94,16 +94,16 @@ check: $(VENV)/.installed-dev ## format, lint, types, the levels of the packages
 SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 CAMPAIGN := WINNOW_KILLS=$(call quote,$(or $(value KILLS),32)) WINNOW_KILL_SEED=$(call quote,$(or $(value KILL_SEED),0)) $(RUN) -m pytest --timeout 0 -m ''
 
-test: check $(VENV)/.installed-remote $(VENV)/.installed-engine ## every check, and the tests that guard every change
+test: check $(VENV)/.installed-remote ## every check, and the tests that guard every change
 	$(RUN) -m pytest $(SHARED)
 
-test-all: check $(VENV)/.installed-remote $(VENV)/.installed-engine ## every check and every test, the long campaigns as well [KILLS=32] [KILL_SEED=0]
+test-all: check $(VENV)/.installed-remote ## every check and every test, the long campaigns as well [KILLS=32] [KILL_SEED=0]
 	$(CAMPAIGN) $(SHARED)
 
 coverage: $(VENV)/.installed-dev $(VENV)/.installed-remote $(VENV)/.installed-engine ## the tests with the lines that none of them reaches [TESTS=tests/influence]
 	$(RUN) -m pytest --cov --cov-report=term-missing $(if $(value TESTS),-- $(call quote,$(value TESTS)))
 
-hooks: $(VENV)/.installed-dev ## the checks before every commit of this clone
+hooks: $(VENV)/.installed-dev $(VENV)/.installed-engine ## the checks before every commit of this clone
 	$(RUN) -m pre_commit install
 
 # One resolution of everything, so that the four files agree; each then takes its own part of it.

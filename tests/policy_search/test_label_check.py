@@ -230,16 +230,17 @@ def test_inversion_is_refused_where_it_makes_one_class_another() -> None:
     check = dataclasses.replace(CHECK, epochs=10)
     found = find_limits(images, labels, ["black", "white"], ["invert"], check, groups=names, seed=0)
     assert found.limits == {"invert": {"black": 0.0, "white": 0.0}}
-    # Known untouched, so that it is inversion that is refused; another processor may lose one image in a hundred.
+    # Known untouched, so that it is inversion that is refused. Not all are: inverted training views contradict the
+    # classes here, and how many of these a network sees differs between folds. By chance it would be half.
     untouched: list[Any] = [row["untouched"] for row in found.report]
-    assert min(untouched) >= 0.95
+    assert min(untouched) >= 0.85
 
 
 @pytest.mark.usefixtures("without_workers", "side")
 def test_inversion_is_allowed_where_ink_and_paper_tell_nothing() -> None:
     images, labels = numerals(["i", "x"], 60)
     names = [str(number) for number in range(len(labels))]
-    check = dataclasses.replace(CHECK, epochs=20)
+    check = dataclasses.replace(CHECK, epochs=30)
     found = find_limits(images, labels, ["i", "x"], ["invert"], check, groups=names, seed=0)
     assert found.limits == {"invert": {"i": 1.0, "x": 1.0}}
     untouched: list[Any] = [row["untouched"] for row in found.report]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.support.driver import Visitor, boxes, open_tab, rows_of, visiting
 from tests.support.review_stub import Stub, make_items, serving
@@ -206,7 +206,7 @@ def test_a_changed_image_is_shown_as_it_was_and_as_it_is(browser: Browser, stub:
         assert visitor.text("#progress-text") == "0 of 40 decided"
         visitor.press("k", "ArrowLeft")
         assert visitor.wait_for_picture() == f"{0:016x}"
-        assert visitor.page.locator("#stage img >> visible=true").count() == 1
+        expect(visitor.page.locator("#stage img >> visible=true")).to_have_count(1)
         visitor.wait_until_saved()
         assert actions(stub) == ["keep"]
 

@@ -76,10 +76,11 @@ export class Link {
     Object.assign(task, { decided: answer.decided, estimate: answer.estimate });
     this.answered(entry, answer.decision);
     if (item) {
-      item.decision = answer.decision;
-      item.stale = answer.stale ?? false;
-      item.seen = answer.seen ?? null;
+      const [stale, seen] = [answer.stale ?? false, answer.seen ?? null];
+      const isOther = item.stale !== stale || (item.seen ?? null) !== seen;
+      Object.assign(item, { decision: answer.decision, stale, seen });
       this.settle(item);
+      if (isOther && item === this.#review.current) this.#review.show(item); // one picture again, not both
     } else this.#review.drawCounts();
     if (this.waiting) return;
     this.#review.say(
