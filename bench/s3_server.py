@@ -4,12 +4,10 @@ It listens on the loopback alone, accepts one temporary key, and ends with the p
 ends. It sees changes that others make in its folder when it is started again.
 """
 
-import contextlib
 import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from dvc.config import Config
 
+from bench.started import kill_group, supervised
 from winnow.pipeline.messages import UserError
 
 BUCKET = "winnow"
@@ -29,14 +28,6 @@ REMOTE = "demo"  # the remote's name in the configurations written here
 
 
 START_SECONDS = 120.0
-
-
-STOP_SECONDS = 10.0
-
-
-# The shell ends the server when its standard input does: the kernel closes that pipe when this process ends, even
-# by SIGKILL, and nobody else holds its other end.
-SUPERVISE = 'exec 3<&0; "$@" 3<&- & server=$!; (cat <&3 >/dev/null; kill "$server" 2>/dev/null) & wait "$server"'
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ class S3Server:
 
     def kill(self) -> None:
         """End it at once, whatever it is doing; its port is free when this returns."""
-        _kill(self.process)
+        kill_group(self.process)
 
 
 @contextmanager
@@ -125,37 +116,13 @@ def s3_server(
     key = key or (f"winnow-{secrets.token_hex(8)}", secrets.token_hex(16))
     log = folder / "server.log"
     command = [_rclone(), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--config", "", "--bwlimit", limit]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", SUPERVISE, "sh", *command, str(folder / "served")],
-            env=os.environ | {"RCLONE_AUTH_KEY": f'"{key[0]},{key[1]}"'},  # not on the command line, which all can read
-            stdin=subprocess.PIPE,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,  # an interrupt from the terminal is for us, who then stop it in order
-        )
-    server = None
-    try:
-        server = S3Server(folder, _started(process, log), key, process)
-        yield server
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the shell and the server, and wait for both: the server is not our child, but of our child's group."""
-    end = time.monotonic() + STOP_SECONDS
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        while time.monotonic() < end:
-            os.killpg(process.pid, 0)
-            time.sleep(0.01)
+    # Not on the command line, which all can read.
+    environment = os.environ | {"RCLONE_AUTH_KEY": f'"{key[0]},{key[1]}"'}
+    with (
+        log.open("wb") as sink,
+        supervised([*command, str(folder / "served")], environment=environment, sink=sink) as process,
+    ):
+        yield S3Server(folder, _started(process, log), key, process)
 
 
 def _rclone() -> str:

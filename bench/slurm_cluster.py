@@ -20,8 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.s3_server import SUPERVISE
-from bench.started import STOP_SECONDS, end_all, free_ports, processes_with
+from bench.started import end_all, free_ports, processes_with, supervised
 from winnow.pipeline.messages import UserError
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scancel", "scontrol")
@@ -159,25 +158,11 @@ def _write_settings(cluster: SlurmCluster, cores: int) -> None:
 @contextmanager
 def _daemon(cluster: SlurmCluster, command: list[str]) -> Iterator[None]:
     """A daemon that ends with this process, however that ends."""
-    with (cluster.folder / f"{command[0]}.out").open("ab") as sink:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", SUPERVISE, "sh", *command],
-            env=cluster.environment(),
-            stdin=subprocess.PIPE,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,  # an interrupt from the terminal is for us, who then stop it in order
-        )
-    try:
+    with (
+        (cluster.folder / f"{command[0]}.out").open("ab") as sink,
+        supervised(command, environment=cluster.environment(), sink=sink),
+    ):
         yield
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _idle(cluster: SlurmCluster) -> int:

@@ -1,14 +1,67 @@
-"""What clusters that are started here have in common: free ports, and processes with a folder in a variable."""
+"""What servers and clusters that are started here have in common: their processes, and free ports."""
 
 import contextlib
 import os
+import signal
 import socket
-from contextlib import ExitStack
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 import psutil
 
 STOP_SECONDS = 20.0
+
+# The shell ends the server when its standard input does: the kernel closes that pipe when this process ends, even
+# by SIGKILL, and nobody else holds its other end.
+SUPERVISE = 'exec 3<&0; "$@" 3<&- & server=$!; (cat <&3 >/dev/null; kill "$server" 2>/dev/null) & wait "$server"'
+
+
+@contextmanager
+def supervised(
+    command: Sequence[str], *, environment: Mapping[str, str], sink: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that ends with the block, and with this process, however that ends.
+
+    Args:
+        command: of the server, which stays in the foreground.
+        environment: all its variables.
+        sink: of what it writes.
+
+    Yields:
+        The shell that runs it, which leads their group.
+    """
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", SUPERVISE, "sh", *command],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=sink,
+        stderr=sink,
+        start_new_session=True,  # an interrupt from the terminal is for us, who then stop it in order
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the shell and the server, and wait for both: the server is not our child, but of our child's group."""
+    end = time.monotonic() + STOP_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
 
 
 def processes_with(variable: str, folder: Path) -> list[psutil.Process]:
