@@ -10,143 +10,29 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.shell import commit_all, new_repository, shell
-
-PIPELINE = {
-    "stages": {
-        "file": {"cmd": "printf table > 'a table'", "outs": ["a table"]},
-        "folder": {
-            "foreach": ["r1"],
-            "do": {
-                "cmd": "mkdir -p set/${item}/in && for n in 1 2 3 4 5 6 7; do printf $n > set/${item}/in/$n; done",
-                "outs": ["set/${item}"],
-            },
-        },
-        "metric": {
-            "cmd": "mkdir -p many && printf one > many/1 && printf '{}' > metric.json",
-            "outs": [{"metric.json": {"cache": False}}, {"many": {"cache": False}}],
-        },
-    }
-}
-CACHE = Path(".dvc/cache/files/md5")
-TEAM = Path("../team")
-TABLE, SET, SOURCE, METRIC, MANY = map(Path, ("a table", "set/r1", "mine.zip", "metric.json", "many"))
-THREE = SET / "in/3"
-MISSING, OTHER = "missing in the workspace", "other bytes in the workspace than dvc.lock names"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a repository whose stages ran, and a remote that has everything."""
-    folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        new_repository(folder / "here", patch)
-        Path("dvc.yaml").write_text(yaml.safe_dump(PIPELINE, sort_keys=False))
-        Path(".dvcignore").write_text("*.tmp\n")
-        SOURCE.write_bytes(b"source")
-        assert shell("dvc add --quiet mine.zip && dvc repro --quiet") == 0
-        commit_all()
-        assert shell("dvc remote add --quiet --default team ../team && winnow push") == 0
-    return folder
-
-
-@pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of both, in which the test works; the remote is configured and has everything."""
-    new_repository(tmp_path / "nobody", monkeypatch)
-    for name in ("here", "team"):
-        shutil.copytree(made / name, tmp_path / name, symlinks=True)
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
-
-
-@pytest.fixture
-def alone(here: Path) -> Path:
-    """The repository without a remote."""
-    shell("git checkout --quiet -- .dvc/config")
-    return here
-
-
-Fsck = Callable[..., tuple[int, list[str]]]
-
-
-@pytest.fixture
-def fsck(capfd: pytest.CaptureFixture[str]) -> Fsck:
-    """Runs it in this folder: the exit code and the lines."""
-
-    def run(*options: str) -> tuple[int, list[str]]:
-        capfd.readouterr()
-        code = shell(" ".join(["winnow fsck", *options]))
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return code, (told.out + told.err).splitlines()
-
-    return run
-
-
-def remedy(line: str) -> str:
-    match = re.search("`([^`]*)`", line)
-    assert match
-    return match[1]
-
-
-def stored(file: Path, cache: Path = CACHE) -> Path:
-    """The object of a file, whose content is still whole."""
-    md5 = hashlib.md5(file.read_bytes()).hexdigest()
-    return cache / md5[:2] / md5[2:]
-
-
-def list_of(cache: Path = CACHE) -> Path:
-    (found,) = cache.rglob("*.dir")
-    return found
-
-
-def spoil(path: Path) -> None:
-    """Other bytes of the same size, date and mode, in place: nothing that DVC looks at shows it."""
-    status = path.stat()
-    path.chmod(0o644)
-    with path.open("r+b") as stream:
-        stream.write(b"\xff")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    path.chmod(status.st_mode)
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def cut(path: Path) -> None:
-    """The last byte is gone."""
-    path.chmod(0o644)
-    os.truncate(path, path.stat().st_size - 1)
-
-
-def instead(path: Path) -> None:
-    """A folder stands where a file was, or a file where a folder was."""
-    folder = path.is_dir()
-    remove(path)
-    if folder:
-        write(path)
-    else:
-        path.mkdir()
-
-
-def each(fault: Callable[[Path], None], *paths: Path) -> None:
-    for path in paths:
-        fault(path)
-
-
-def both(fault: Callable[[Path], None], file: Path) -> None:
-    """The fault in the cache and in the workspace."""
-    fault(stored(file))
-    fault(file)
-
-
-def write(path: Path, content: bytes = b"by hand") -> None:
-    path.write_bytes(content)
+from tests.support.fsck import (
+    CACHE,
+    MANY,
+    METRIC,
+    MISSING,
+    OTHER,
+    SET,
+    SOURCE,
+    TABLE,
+    THREE,
+    Fsck,
+    both,
+    cut,
+    each,
+    instead,
+    list_of,
+    remedy,
+    remove,
+    spoil,
+    stored,
+    write,
+)
+from tests.support.shell import new_repository, shell
 
 
 def test_a_sound_repository(here: Path, fsck: Fsck) -> None:
@@ -344,49 +230,6 @@ def test_a_cache_whose_files_are_linked(alone: Path, fsck: Fsck, kind: str) -> N
     (line, _) = fsck()[1]
     assert shell(remedy(line)) == 0
     assert fsck()[0] == 0
-
-
-REMOTE: dict[str, tuple[Callable[[Path], None], str, str]] = {  # by fault: how, what is said, options that show it
-    "gone": (remove, "is not there", ""),
-    "cut": (
-        cut,
-        "bytes there instead of",
-        "",
-    ),
-    "rotten": (spoil, "is damaged there", "--verify"),
-}
-
-
-@pytest.mark.parametrize("fault", REMOTE)
-@pytest.mark.parametrize("which", ["file", "list"])
-def test_what_a_push_mends_on_the_remote(here: Path, fsck: Fsck, fault: str, which: str) -> None:
-    make, said, option = REMOTE[fault]
-    remote = TEAM / "files/md5"
-    make(stored(THREE, remote) if which == "file" else list_of(remote))
-    assert fsck()[0] == 0
-    assert fsck("--remote team")[0] == (0 if option else 1)
-    code, lines = fsck("--remote", option)
-    assert code == 1
-    (line, closing) = lines
-    path = (
-        "set/r1/in/3 (folder@r1): remote 'team': " if which == "file" else "set/r1 (folder@r1): remote 'team': the list"
-    )
-    assert line.startswith(path)
-    assert said in line
-    assert "remote 'team' compared" in closing
-    assert shell(remedy(line)) == 0
-    assert fsck("--remote --verify")[0] == 0
-
-
-def test_what_is_lost_here_and_on_the_remote(here: Path, fsck: Fsck) -> None:
-    spoil(stored(THREE, TEAM / "files/md5"))
-    both(spoil, THREE)
-    code, lines = fsck("--remote --verify")
-    assert code == 1
-    local, remote, _ = lines
-    assert "dvc repro folder@r1" in remedy(local)  # since a pull would bring nothing whole
-    assert shell(remedy(remote)) == 0
-    assert fsck("--remote --verify")[0] == 0
 
 
 def test_what_cannot_be_checked(here: Path, fsck: Fsck, tmp_path: Path) -> None:
