@@ -23,10 +23,9 @@ import torch
 
 from winnow.augmentation.balance import (
     count_within,
+    filled_up,
     multiple_of_largest,
-    reached,
     room_left,
-    short_of_balance,
     without_surplus,
 )
 from winnow.augmentation.copies import copy_rows, invert_some, make_copies
@@ -112,11 +111,8 @@ def main(
     if not inputs.card.competition:
         add_copy_features(Extraction(inputs.card, user), "augment_edge_cases", {augmented: written})
     counts = counts + np.bincount(label_indices(parents), minlength=len(classes))
-    if inputs.card.competition:
-        said = reached(counts, copies=len(chosen), setting="judge.max_images")
-    else:
-        short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
-        said = f"{per_class} training images in each of {len(classes)} classes{short}"
+    most = None if inputs.card.competition else max_copies
+    said = filled_up(classes, counts, per_class=per_class, copies=len(chosen), most=most)
     print(f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {said}")
 
 

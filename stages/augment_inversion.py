@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.augmentation.balance import count_within, multiple_of_largest, reached, room_left, short_of_balance
+from winnow.augmentation.balance import count_within, filled_up, multiple_of_largest, room_left
 from winnow.augmentation.controls import choose_plain_parents
 from winnow.augmentation.copies import Copies, copy_rows
 from winnow.augmentation.copying import parent_images
@@ -65,11 +65,8 @@ def main(
     if not inputs.card.competition:
         add_copy_features(Extraction(inputs.card, user), "augment_inversion", {augmented: written})
     counts = counts + np.bincount(label_indices(source)[chosen], minlength=len(classes))
-    if inputs.card.competition:
-        said = reached(counts, copies=len(chosen), setting="judge.max_images")
-    else:
-        short = short_of_balance(classes, counts, per_class=per_class, most=max_copies)
-        said = f"{per_class} training images in each of {len(classes)} classes{short}"
+    most = None if inputs.card.competition else max_copies
+    said = filled_up(classes, counts, per_class=per_class, copies=len(chosen), most=most)
     print(f"augment_inversion: {len(chosen)} inverted copies of {len(np.unique(chosen))} images; {said}")
 
 

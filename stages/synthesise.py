@@ -17,7 +17,7 @@ from winnow.pipeline.stage import Sections, run_stage
 from winnow.synthetic.files import png_bytes, source_sheet, zip_bytes
 from winnow.synthetic.numerals import CLASSES
 from winnow.synthetic.setting import Setting
-from winnow.synthetic.source import Pool, ambiguous_writers, draw, plan_clean, plan_faulty, writer_pool
+from winnow.synthetic.source import Pool, draw, plan_clean, plan_faulty
 
 Counts = Annotated[list[Count], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
 
@@ -81,18 +81,12 @@ def main(params: Params, *, source: Path, sheet: Path) -> None:
 
 
 def _pool(params: Params, split: str) -> Pool:
-    count, spread, inverted = (
+    writers, spread, inverted = (
         (params.train_writers, params.train_spread, params.train_inverted)
         if split == "train"
         else (params.test_writers, params.test_spread, params.test_inverted)
     )
-    return Pool(
-        writer_pool(params.seed, split, count, spread=spread),
-        inverted,
-        ambiguous_writers(params.seed, split, count, params.chosen.ambiguous_hands),
-        params.chosen,
-        spread,
-    )
+    return Pool.of(split, writers, seed=params.seed, spread=spread, inverted=inverted, setting=params.chosen)
 
 
 SECTIONS: Sections = {"params": ("synthesise", Params)}

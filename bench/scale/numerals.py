@@ -8,7 +8,7 @@ from stages.synthesise import Params
 from winnow.pipeline.params import load_params
 from winnow.synthetic.files import png_bytes
 from winnow.synthetic.numerals import CLASSES
-from winnow.synthetic.source import Pool, ambiguous_writers, draw, plan_clean, plan_faulty, writer_pool
+from winnow.synthetic.source import Pool, draw, plan_clean, plan_faulty
 
 LABEL_BOOK = 5  # images a class
 TEST = 0.1  # share of the images
@@ -58,10 +58,4 @@ def write_numerals(out: Path, *, images: int) -> list[Row]:
 def _pool(params: Params, split: str, images: int, spread: float, inverted: float) -> Pool:
     """The writers of so many images of each class."""
     count = max(1, round(WRITERS * images * len(CLASSES)))
-    return Pool(
-        writer_pool(params.seed, split, count, spread=spread),
-        inverted,
-        ambiguous_writers(params.seed, split, count, params.chosen.ambiguous_hands),
-        params.chosen,
-        spread,
-    )
+    return Pool.of(split, count, seed=params.seed, spread=spread, inverted=inverted, setting=params.chosen)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 import stages.gate
 from bench.chain import prepare_with_features
@@ -77,14 +78,15 @@ def judge(material: Material, incoming: Labels, candidate: Labels, seed: int) ->
     params = load_params("gate", stages.gate.Params)
     # Without copies, what the cleansing does is all that the round does.
     params = dataclasses.replace(params, seeds=[seed * 1000 + one for one in params.seeds])
-    rows = material.trained
+    everything, trained = np.arange(len(incoming)), np.flatnonzero(material.trained)
 
-    def side(labels: Labels) -> Side:
-        return Side(Labelled(material.features[rows], labels[rows]), np.arange(len(rows)), material.groups[rows])
+    def side(labels: Labels, rows: Labels) -> Side:
+        ids = pa.chunked_array([[str(row) for row in rows]])
+        return Side(Labelled(material.features[rows], labels[rows]), np.arange(len(rows)), ids, material.groups[rows])
 
-    queried = Side(Labelled(material.features, incoming), np.arange(len(incoming)), material.groups)
+    queried = side(incoming, everything)
     learner = HeadLearner(load_params("head", HeadProfile))
-    sides = {"incoming": side(incoming), "candidate": side(candidate)}
+    sides = {"incoming": side(incoming, trained), "candidate": side(candidate, trained)}
     right, folds = cross_fitted(params, sides, queried, material.classes, learner)
     decision = decide(**right, folds=folds, groups=material.groups, margin=params.margin)
     return dataclasses.replace(decision, accept=params.accept)

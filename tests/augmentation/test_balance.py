@@ -13,6 +13,7 @@ from winnow.augmentation.balance import (
     choose_parents,
     choose_share,
     count_within,
+    filled_up,
     images_per_class,
     reached,
     room_left,
@@ -92,6 +93,12 @@ def test_classes_short_of_balance_are_named() -> None:
     )
     assert "'odd\\n' (8), since" in short_of_balance(names[6:], counts[6:], per_class=9, most=2)
     assert short_of_balance(names, np.full(8, 9), per_class=9, most=2) == ""
+    said = filled_up(names[6:], counts[6:], per_class=9, copies=1, most=2)
+    assert (
+        said == f"9 training images in each of 2 classes{short_of_balance(names[6:], counts[6:], per_class=9, most=2)}"
+    )
+    said = filled_up(names[6:], np.array([4, 9]), per_class=9, copies=1, most=None)
+    assert said == "4 to 9 training images in 2 classes, as judge.max_images allows"
 
 
 def test_the_odd_copies_fall_by_the_seed() -> None:

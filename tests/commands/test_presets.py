@@ -168,6 +168,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
     for name in ("sweep", "check_source"):
         monkeypatch.setattr(run, name, lambda _: None)
     monkeypatch.setattr(run, "dvc", lambda *_: None)
+    monkeypatch.setattr("winnow.commands.stages_alone.run_stages", lambda *_, **__: [])
     monkeypatch.setattr("signal.signal", lambda *_: None)
     return seen
 

@@ -1,13 +1,35 @@
 """Draws of a few images of many, against their definitions."""
 
+import hashlib
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.dataset.draws import in_turn, rows_by_class, some_of
+from winnow.dataset.draws import in_turn, rows_by_class, some_by_id, some_of
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize("most", [0, 1, 7, 30, 99])
+def test_which_images_are_drawn_depends_on_their_ids_alone(most: int) -> None:
+    names = [f"{number:03}" for number in range(40)]
+    hashes = [hashlib.blake2b(f"5 {name}".encode(), digest_size=8).digest() for name in names]
+    rows = np.arange(0, 40, 2)
+    little_endian = sorted(rows.tolist(), key=lambda row: hashes[row][::-1])
+    some = some_by_id(rows, pa.chunked_array([names[:9], names[9:]]), most, 5)
+    assert some.tolist() == sorted(little_endian[: most or None])
+
+
+def test_datasets_that_have_most_images_in_common_share_most_of_a_draw() -> None:
+    names = [f"{number:04}" for number in range(1_000)]
+    one = some_by_id(np.arange(900), pa.chunked_array([names[:900]]), 300, 0)
+    other = some_by_id(np.arange(900), pa.chunked_array([names[100:]]), 300, 0) + 100
+    assert len(set(one.tolist()) & set(other.tolist())) > 240  # about 300 x 8/9
+    again = some_by_id(np.arange(900), pa.chunked_array([names[:900]]), 300, 1)
+    assert len(set(one.tolist()) & set(again.tolist())) < 150  # about 300 x 1/3
 
 
 @given(labels=LABELS, count=st.integers(1, 50))
@@ -30,6 +52,7 @@ def test_the_rows_of_each_class_are_found_in_one_pass(labels: list[int]) -> None
 
 def test_no_images_have_no_classes() -> None:
     assert rows_by_class(np.zeros(0, np.int64)) == []
+    assert in_turn(np.zeros(0, np.int64), 3, np.random.default_rng(0)).tolist() == []
 
 
 @pytest.mark.parametrize(("most", "left"), [(0, 9), (9, 9), (20, 9), (4, 4)])

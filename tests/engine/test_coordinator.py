@@ -146,6 +146,17 @@ def test_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         run_jobs(count_to, [(4,)], steps=4, label="count")
 
 
+@pytest.mark.parametrize(("other", "hint"), [("processor", False), ("device", True)])
+def test_another_device_is_refused_with_the_setting_that_gives_one(
+    monkeypatch: pytest.MonkeyPatch, other: str, hint: bool
+) -> None:
+    used(monkeypatch, InProcess(1), Settings(engine="ray"))
+    monkeypatch.setattr(jobs, "facts", lambda: {**facts(), other: "another"})
+    with pytest.raises(UserError, match=f"it has {other} ") as raised:
+        run_jobs(count_to, [(4,)], steps=4, label="count")
+    assert ("`gpus` says whether a job gets a device" in str(raised.value)) == hint
+
+
 def test_another_machine_that_is_allowed_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from ray._private import services
 from ray._private.parameter import RayParams
 
 from tests.support.engine_jobs import HEAD, announce_and_hang, fail, train_or_die, where
-from winnow.engine import ray as engine
+from winnow.engine import ray_start
 from winnow.engine.jobs import coordinate, run_jobs
 from winnow.engine.ray import RayEngine
 from winnow.engine.settings import VARIABLE, Settings
@@ -59,10 +59,10 @@ def one_ray() -> Iterator[None]:
         patch.setattr(RayParams, "__init__", with_ports(RayParams.__init__))
         patch.setattr(services, "get_node", patient(services.get_node))
         with RayEngine(Settings(engine="ray", cores=2), 1):
-            (folder,) = engine._folders
+            (folder,) = ray_start._folders
     family = psutil.Process().children(recursive=True)
     yield
-    engine.end()
+    ray_start.end()
     assert not Path(folder).exists()
     assert psutil.wait_procs([one for one in family if folder in " ".join(words(one))], timeout=60)[1] == []
 

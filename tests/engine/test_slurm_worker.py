@@ -1,5 +1,6 @@
 """A job on a node of Slurm's: its ticks, its signals, and its end with the coordinator's."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from submitit.core.utils import UncompletedJobError
 
+from winnow.engine.devices import VISIBLE, WORKSPACE
 from winnow.engine.slurm_worker import WRITE_EVERY, TickFile, Work, _exit_when_stopped
 
 
@@ -68,7 +70,7 @@ def test_a_job_that_slurm_stops_for_good_cannot_catch_it_as_an_exception_of_its_
 
 
 def test_after_a_preemption_the_same_job_begins_anew(tmp_path: Path) -> None:
-    work = Work(root=tmp_path, pulse=tmp_path / "pulse", ticks=tmp_path / "ticks")
+    work = Work(root=tmp_path, pulse=tmp_path / "pulse", ticks=tmp_path / "ticks", devices=True)
     again = work.checkpoint(b"request")
     assert (again.function, again.args, again.kwargs) == (work, (b"request",), {})
 
@@ -82,3 +84,17 @@ def test_a_process_ends_when_the_coordinator_shows_no_life(tmp_path: Path, exist
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "pulse")], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "the stage that this job is of has ended\n"
+
+
+@pytest.mark.parametrize(("devices", "seen"), [(True, "3"), (False, "")])
+def test_a_job_without_a_device_sees_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: bool, seen: str
+) -> None:
+    for name in ("end_without", "_exit_when_stopped", "prepare_process"):
+        monkeypatch.setattr(f"winnow.engine.slurm_worker.{name}", lambda *_: None)
+    monkeypatch.setattr("winnow.engine.slurm_worker.answer", lambda *_: os.environ[VISIBLE].encode())
+    monkeypatch.setenv(VISIBLE, "3")
+    monkeypatch.setenv(WORKSPACE, ":4096:8")
+    monkeypatch.chdir(tmp_path)
+    work = Work(root=tmp_path, pulse=tmp_path / "pulse", ticks=tmp_path / "ticks", devices=devices)
+    assert work(b"request") == seen.encode()

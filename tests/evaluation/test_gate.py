@@ -279,7 +279,8 @@ def test_models_learn_from_as_many_images_as_their_updates_can_see(monkeypatch: 
 
     monkeypatch.setattr("stages.gate.run_jobs", watched)
     groups = np.array([f"{number // 2:016x}" for number in range(60)])
-    side = Side(Labelled(np.zeros((60, 4, 4, 1), np.uint8), np.arange(60) % 3), np.arange(60), groups)
+    ids = pa.chunked_array([[f"{number:03}" for number in range(60)]])
+    side = Side(Labelled(np.zeros((60, 4, 4, 1), np.uint8), np.arange(60) % 3), np.arange(60), ids, groups)
     params = replace(PARAMS, profile=replace(PARAMS.profile, most_steps=2, batch=5))
     sides = {"incoming": side, "candidate": side.only(np.arange(60) < 50)}
     cross_fitted(params, sides, side, 3, FixedLearner(params.profile))
@@ -289,6 +290,8 @@ def test_models_learn_from_as_many_images_as_their_updates_can_see(monkeypatch: 
         assert not set(groups[given]) & set(groups[asked])
         assert number % 2 == 0 or given.max() < 50
     assert len({tuple(given.tolist()) for _, given, *_ in seen[::2]}) == 4  # anew for every fold
+    for (_, every, *_), (_, most, *_) in zip(seen[::2], seen[1::2], strict=True):  # the sides share what both have
+        assert set(every[every < 50].tolist()) <= set(most.tolist())
 
 
 def test_too_few_images_for_the_folds_are_told(tmp_path: Path) -> None:

@@ -184,6 +184,22 @@ def short_of_balance(classes: Sequence[str], counts: Indices, *, per_class: int,
     return f"; fewer in {said}, since an image has at most {most} copies (augment.max_copies)"
 
 
+def filled_up(classes: Sequence[str], counts: Indices, *, per_class: int, copies: int, most: int | None) -> str:
+    """What to say of the counts once copies fill up what cleansing took away.
+
+    Args:
+        classes: K names.
+        counts: (K,) training images of each, copies included.
+        per_class: that each was to have.
+        copies: that were made.
+        most: copies of one image; None: judge.max_images bounds them instead.
+    """
+    if most is None:
+        return reached(counts, copies=copies, setting="judge.max_images")
+    short = short_of_balance(classes, counts, per_class=per_class, most=most)
+    return f"{per_class} training images in each of {len(classes)} classes{short}"
+
+
 def choose_share(labels: Sequence[int] | Indices, *, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """(M,) bool, true for the given share of each class, rounded to the nearest count; chosen by ``rng``."""
     labels = np.asarray(labels, dtype=np.int64)

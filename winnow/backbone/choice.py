@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from winnow.backbone.card import COMPETITION, Card, Word
 from winnow.backbone.packaged import LITE0, LITE0_MODEL, PACKAGE
 from winnow.backbone.preprocessing import PYTHON, TIMM, TORCHVISION, preprocessing_of, rounded
 from winnow.pictures.line_art import SMALL
-from winnow.pipeline.fields import Side, converted, refusal, section
+from winnow.pipeline.fields import FieldError, Side, checked, section
 from winnow.pipeline.messages import UserError
 
 AUTO = "auto"
@@ -70,13 +69,10 @@ def request_of(params: Mapping[str, Any]) -> Request:
         UserError: a value is missing, out of range, or does not go with the others.
     """
     names = ("model", "weights", "pixels", "frozen", "resize")
-    given, adapter = {name: params[name] for name in names if name in params}, TypeAdapter(Request)
     try:
-        request = adapter.validate_python(given)
-    except ValidationError as error:
-        raise UserError(f"params.yaml: {refusal(error, Request)}") from None
-    for sentence in converted(given, adapter.dump_python(request), Request, ""):
-        raise UserError(f"params.yaml: {sentence}")
+        request: Request = checked({name: params[name] for name in names if name in params}, Request)
+    except FieldError as error:
+        raise UserError(f"params.yaml: {error}") from None
     return request
 
 

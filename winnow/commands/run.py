@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from winnow.commands.arms import METHOD, chosen_arms
-from winnow.commands.checks import check_classes, check_params, check_repository, check_source
+from winnow.commands.checks import OVERRIDES, check_classes, check_params, check_repository, check_source
 from winnow.commands.decided import take_decisions
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
 from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
@@ -42,6 +42,7 @@ from winnow.pipeline.messages import UserError, plain
 from winnow.pipeline.params import load_params, read_params
 
 MOST_REPEATED = 1_000  # seeds, as in params.yaml, and rounds
+CONTINUES = "Once that is fixed, the same command continues from there"
 HOMES = re.compile("/(home|Users)/[^/]+/")
 RUN_LOCK = ROOT / ".dvc/tmp/winnow-run.lock"
 COMPARISON, REFINEMENT = ROOT / "metrics/comparison.json", ROOT / "metrics/refinement.json"
@@ -112,9 +113,7 @@ def dvc(*arguments: str) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     process = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=ROOT, env={**os.environ, "PATH": path})
     if process.returncode:
-        raise RunFailedError(
-            "the pipeline stopped; the lines above say why. Once that is fixed, the same command continues from there"
-        )
+        raise RunFailedError(f"the pipeline stopped; the lines above say why. {CONTINUES}")
 
 
 def unrolled(rounds: int) -> dict[str, Any]:
@@ -193,9 +192,12 @@ def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any], *, decided: 
         seeds: likewise.
         decided: start from the decisions of overrides.csv.
     """
+    from winnow.commands.stages_alone import run_stages  # with DVC, which takes a second
+
     with changed_params({**changes, **seeds}, keep=not seeds):
         check_params()  # once more, as changed
-        dvc("repro", "overrides")
+        dvc("repro", "prepare")
+        run_stages(["overrides"], OVERRIDES, remedy=CONTINUES)
         if decided:
             take_decisions()
         dvc("repro", "decided")

@@ -1,11 +1,10 @@
 """A sample of a dataset that is larger than the judge allows, drawn by the ids, so that samples share images."""
 
-import hashlib
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from winnow.dataset.draws import id_draws
 from winnow.dataset.samples import LEAST, column, label_indices
 
 VALIDATION = 5  # one part in so many of a sample may be validation images, and all of them are where they are fewer
@@ -31,23 +30,12 @@ def stratified_sample(samples: pa.Table, *, most: int, seed: int) -> pa.Table:
     share = round(most * int(validation.sum()) / len(samples))
     room = {"val": min(int(validation.sum()), max(share, most // VALIDATION))}
     room["train"] = most - room["val"]
-    labels, draws = label_indices(samples), _draws(samples, seed)
+    labels, draws = label_indices(samples), id_draws(samples["id"], seed)
     chosen = np.zeros(len(samples), dtype=bool)
     for split, members in (("train", ~validation), ("val", validation)):
         rows = np.flatnonzero(members)
         chosen[rows[_class_by_class(labels[rows], draws[rows], LEAST[split])[: room[split]]]] = True
     return samples.filter(pa.array(chosen))
-
-
-def _draws(samples: pa.Table, seed: int) -> npt.NDArray[np.uint64]:
-    """(N,) a number of each image, from its id and the seed."""
-    prefix = hashlib.blake2b(f"{seed} ".encode(), digest_size=8)
-    found = bytearray()
-    for identifier in samples["id"]:
-        one = prefix.copy()
-        one.update(identifier.as_buffer())
-        found += one.digest()
-    return np.frombuffer(found, np.uint64)
 
 
 def _class_by_class(labels: npt.NDArray[np.int64], draws: npt.NDArray[np.uint64], least: int) -> npt.NDArray[np.intp]:

@@ -104,9 +104,11 @@ def run_checked(expected: Mapping[str, str], allowed: bool, body: bytes, tick: C
     """
     differing = differences(facts(), expected)
     if differing and not allowed:
+        devices = facts()["device"] != expected.get("device")
         raise UserError(
             f"the worker on {socket.gethostname()} would not give the same bytes: it has {differing}; use equal "
             "machines and packages, or say `mixed: allow` in engine.yaml"
+            + (", where `gpus` says whether a job gets a device" if devices else "")
         )
     function, job = pickle.loads(body)
     threadpool_limits(1)  # of modules that were loaded just now

@@ -4,14 +4,9 @@ Ray decides where tasks run, gives each its device, and notices that a worker or
 by itself: the coordinator does.
 """
 
-import atexit
-import logging
 import os
 import re
-import secrets
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import joblib
-import psutil
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -30,6 +23,7 @@ from winnow.engine import ray_worker
 from winnow.engine.devices import VISIBLE
 from winnow.engine.folders import folder_for_all
 from winnow.engine.protocol import Answered, Event, Lost, Ticked
+from winnow.engine.ray_start import connect
 from winnow.engine.ray_worker import Place, Steps
 from winnow.engine.settings import Settings
 from winnow.engine.worker import end_of_log
@@ -40,18 +34,7 @@ from winnow.pipeline.repository import CODE
 LOOK_EVERY = 0.5  # seconds between two looks at the steps
 COUNT_EVERY = 5.0  # seconds between two looks at the machines, which may come and go
 GRACE = 5.0  # seconds until a file server shows an answer
-OBJECTS = 100 * 2**20  # bytes of the object store of a Ray of this machine's own; requests and answers are files
-SHORT = 30  # characters of a folder in which Ray's sockets have room: their paths may have 107
-STARTS = 3  # of a Ray of this machine's own
 GB = 10**9
-
-# Of Ray: no statistics for its makers; and so long does it wait for its own processes, which a busy machine may need.
-VARIABLES = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_gcs_server_port_wait_time_s": "120",
-    "RAY_agent_register_timeout_ms": "120000",
-    "RAY_worker_register_timeout_seconds": "120",
-}
 
 # Variables that change what libraries compute, and Winnow's own.
 CARRIED = re.compile("(WINNOW|OMP|MKL|KMP|OPENBLAS|BLIS|TORCH|PYTORCH|ATEN|ONEDNN|DNNL|CUBLAS|CUDNN|NVIDIA_TF32)_")
@@ -77,7 +60,7 @@ class RayEngine:
 
     def __enter__(self) -> Self:
         """Connect, or start a Ray."""
-        _connect(self._settings)
+        connect(self._settings)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         gpus = self._settings.gpus
         if gpus is None:
@@ -87,10 +70,10 @@ class RayEngine:
         if not self._places():
             asked = f"1 CPU, {gpus:g} GPU" + (f", {self._settings.memory:,g} GB of memory" if memory else "")
             raise UserError(f"no machine of the Ray has what a job asks for ({asked}); correct engine.yaml")
-        self.shared = self._open.enter_context(folder_for_all(self._settings))
         options = {"num_cpus": 1, "num_gpus": gpus, "memory": memory, "max_retries": 0}
         self._task = ray.remote(ray_worker.run).options(**options)
         self._steps = ray.remote(Steps).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
+        self.shared = self._open.enter_context(folder_for_all(self._settings))
         return self
 
     def __exit__(
@@ -166,76 +149,6 @@ class RayEngine:
         for file in (place.request, place.answer, place.log):
             file.unlink(missing_ok=True)
         yield Answered(number, answer)
-
-
-def end() -> None:
-    """End the connection, and a Ray of this machine's own with all that it left; the end of the process does it too."""
-    ray.shutdown()
-    while _folders:
-        folder = _folders.pop()
-        # Ray itself ends only what has started whole; what was its child may be nobody's by now.
-        left = [process for process in psutil.process_iter() if _names(process, folder)]
-        for process in left:
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=GRACE)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _names(process: psutil.Process, folder: str) -> bool:
-    try:
-        return any(folder in word for word in process.cmdline())
-    except psutil.Error:  # it has ended
-        return False
-
-
-_folders: list[str] = []  # of Rays of this machine's own
-
-
-def _connect(settings: Settings) -> None:
-    if ray.is_initialized():
-        return
-    for name, value in VARIABLES.items():
-        os.environ.setdefault(name, value)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    atexit.register(end)
-    if settings.address is None:
-        _start(settings, quiet)
-        return
-    try:
-        ray.init(address=settings.address, **quiet)
-    except (RayError, RuntimeError, ValueError, OSError) as error:
-        raise UserError(
-            f"no Ray answers at {settings.address} ({_on_one_line(error)}); start it, or correct the address in "
-            "engine.yaml"
-        ) from None
-
-
-def _start(settings: Settings, quiet: dict[str, Any]) -> None:
-    """Start a Ray of this machine's own; again where it gives up after 30 seconds, as on a machine that is busy."""
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray would leave one in the home folder
-    for attempt in range(STARTS):
-        short = len(tempfile.gettempdir()) <= SHORT
-        _folders.append(tempfile.mkdtemp(prefix="ray", dir=None if short else "/tmp"))
-        try:
-            ray.init(
-                address="local",
-                num_cpus=joblib.cpu_count() if settings.cores is None else settings.cores,
-                object_store_memory=OBJECTS,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=_folders[-1],
-                **quiet,
-            )
-            return
-        except Exception as error:  # Ray raises no narrower one where it takes too long
-            end()
-            if attempt == STARTS - 1:
-                raise UserError(f"Ray does not start: {_on_one_line(error)}") from None
-
-
-def _on_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
 
 
 def _why(error: RayError) -> str:

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Literal, cast, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from winnow.pipeline.fields import converted, described, refusal, section
+from winnow.pipeline.fields import FieldError, checked, described, section
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.plain_yaml import MOST_BYTES, PlainYamlError, read_plain_yaml
@@ -78,15 +78,8 @@ def _read(file: Path) -> Settings:
         raise UserError(f"{FILE} {error}; correct or remove it") from None
     if not isinstance(value, dict):
         raise UserError(f"{FILE} must hold settings such as `engine: ray`, got {described(value)}")
-    return _checked(value)
-
-
-def _checked(value: dict[str, Any]) -> Settings:
-    adapter = TypeAdapter(Settings)
     try:
-        typed = adapter.validate_python(value)
-    except ValidationError as error:
-        raise UserError(f"{FILE}: {refusal(error, Settings)}") from None
-    for sentence in converted(value, adapter.dump_python(typed), Settings, ""):
-        raise UserError(f"{FILE}: {sentence}")
+        typed: Settings = checked(value, Settings)
+    except FieldError as error:
+        raise UserError(f"{FILE}: {error}") from None
     return typed

@@ -139,7 +139,8 @@ class SlurmEngine:
             with no_job_of_its_own(), self._executor.batch():
                 for number, request in requests.items():
                     self._attempts[number] += 1
-                    work = Work(root=ROOT, pulse=self.shared / PULSE, ticks=self._ticks(number))
+                    devices = self._settings.gpus != 0
+                    work = Work(root=ROOT, pulse=self.shared / PULSE, ticks=self._ticks(number), devices=devices)
                     jobs[number] = self._executor.submit(work, request)
         except FailedJobError as error:  # of sbatch itself
             said = " ".join(str(error).split())

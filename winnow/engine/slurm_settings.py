@@ -10,6 +10,8 @@ from winnow.engine.settings import Settings
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 
+ANSWERS_WITHIN = 120.0  # seconds; Slurm's own programs give up a controller that is silent after some ten
+
 
 def shared_folder(settings: Settings) -> Path:
     """The folder below which each engine has one of its own.
@@ -63,8 +65,8 @@ def _gpus(settings: Settings) -> int | None:
     if settings.slurm.partition:
         command.append(f"--partition={settings.slurm.partition}")
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=ANSWERS_WITHIN).stdout
+    except (OSError, subprocess.SubprocessError) as error:
         said = " ".join((getattr(error, "stderr", "") or str(error)).split())
         raise UserError(f"Slurm does not answer: {said}; look after it, or set another engine") from None
     return 1 if "gpu" in found else None

@@ -20,22 +20,23 @@ WRITE_EVERY = 0.5  # seconds; each write is a request to the file server
 class Work:
     """One attempt at a job; what it is called with is the request, what it returns the answer."""
 
-    def __init__(self, *, root: Path, pulse: Path, ticks: Path) -> None:
+    def __init__(self, *, root: Path, pulse: Path, ticks: Path, devices: bool) -> None:
         """Name what it needs, by paths that all machines see.
 
         Args:
             root: of the repository, where jobs run.
             pulse: file that the coordinator changes as long as it lives.
             ticks: file that gets a byte a tick.
+            devices: whether the job may use what Slurm gave it, or lets it see.
         """
-        self.root, self.pulse, self.ticks = root, pulse, ticks
+        self.root, self.pulse, self.ticks, self.devices = root, pulse, ticks, devices
 
     def __call__(self, request: bytes) -> bytes:
         """Run the job."""
         os.chdir(self.root)
         end_without(self.pulse)
         _exit_when_stopped()
-        keep_to(os.environ.get(VISIBLE))  # the device that Slurm gave to the job
+        keep_to(os.environ.get(VISIBLE) if self.devices else "")  # without cgroups Slurm would let it see all
         prepare_process()
         with TickFile(self.ticks) as ticks:
             return answer(request, ticks.tick)

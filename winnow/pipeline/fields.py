@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from winnow.pipeline.messages import plain
@@ -57,6 +57,31 @@ def section(kind: type[T]) -> type[T]:
     return cast(type[T], dataclass(kind, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False)))
 
 
+class FieldError(ValueError):
+    """A value is not what is declared; the message is a sentence."""
+
+
+def checked(value: Any, kind: Any, where: str = "") -> Any:
+    """Plain values as what is declared: exactly its keys, exactly its types.
+
+    Args:
+        value: what was read.
+        kind: a ``section``, or a type such as ``list[int]``.
+        where: name of the value.
+
+    Raises:
+        FieldError: a key is missing or unknown, a type differs, or a value is out of range.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        typed = adapter.validate_python(value)
+    except ValidationError as error:
+        raise FieldError(refusal(error, kind, where)) from None
+    for sentence in _converted(value, adapter.dump_python(typed), kind, where):
+        raise FieldError(sentence)
+    return typed
+
+
 def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
     """The first of pydantic's findings as a sentence: where it is, what was wanted, what was given.
 
@@ -84,7 +109,7 @@ def refusal(error: ValidationError, kind: Any, where: str = "") -> str:
     return f"{name} must be {wanted}, got {described(got)}"
 
 
-def converted(given: Any, taken: Any, kind: Any, where: str) -> Iterator[str]:
+def _converted(given: Any, taken: Any, kind: Any, where: str) -> Iterator[str]:
     """A sentence for each value that pydantic had to convert, as 1 to a float or true to an int, and for each nan.
 
     Args:

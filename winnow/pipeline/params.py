@@ -5,9 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from winnow.pipeline.fields import converted, described, refusal
+from winnow.pipeline.fields import FieldError, checked, described
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.plain_yaml import MOST_BYTES, PlainYamlError, read_plain_yaml
@@ -61,11 +59,7 @@ def load_params(section: str, kind: Any, file: Path = PARAMS) -> Any:
         if not isinstance(value, dict) or key not in value:
             raise ParamsError(f"{file.name}: section {section} is missing")
         value = value[key]
-    where, adapter = f"{file.name}: {section}", TypeAdapter(kind)
     try:
-        typed = adapter.validate_python(value)
-    except ValidationError as error:
-        raise ParamsError(refusal(error, kind, where)) from None
-    for sentence in converted(value, adapter.dump_python(typed), kind, where):
-        raise ParamsError(sentence)
-    return typed
+        return checked(value, kind, f"{file.name}: {section}")
+    except FieldError as error:
+        raise ParamsError(str(error)) from None

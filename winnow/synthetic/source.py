@@ -68,6 +68,12 @@ class Pool:
     setting: Setting = USUAL
     spread: float = 0.0  # of the writers of one image
 
+    @classmethod
+    def of(cls, split: str, writers: int, *, seed: int, spread: float, inverted: float, setting: Setting) -> "Pool":
+        """So many writers of a split, whose geometry differs by ``spread``."""
+        ambiguous = ambiguous_writers(seed, split, writers, setting.ambiguous_hands)
+        return cls(writer_pool(seed, split, writers, spread=spread), inverted, ambiguous, setting, spread)
+
 
 def writer_pool(seed: int, split: str, count: int, *, spread: float) -> list[Hand]:
     """The writers of a split; no two splits share one."""
