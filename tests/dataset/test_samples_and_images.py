@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -81,6 +81,7 @@ def test_a_stored_image_has_the_suffix_of_its_format(tmp_path: Path, content: by
     assert pq.read_table(shard)["image"][0]["path"].as_py() == f"a1{suffix_of(content)}"
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(0, 39))
 def test_a_new_image_changes_its_shard_alone(seed: int, place: int) -> None:
     """Beside it, the next shards until one ends where one ended before: here at the next of the old ends."""

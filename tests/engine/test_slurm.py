@@ -90,7 +90,15 @@ def test_without_slurm_it_says_what_is_missing(tmp_path: Path, monkeypatch: pyte
 
 def test_what_slurm_refuses_is_told_in_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sbatch = f"cp $1 {tmp_path}/script; echo 'sbatch: error: invalid partition specified: gold' >&2; exit 1"
-    programs(tmp_path / "bin", monkeypatch, sbatch=sbatch, srun="true", sinfo="echo 'gpu:a100:4(S:0)'")
+    programs(
+        tmp_path / "bin",
+        monkeypatch,
+        sbatch=sbatch,
+        srun="true",
+        sinfo="echo 'gpu:a100:4(S:0)'",
+        scancel="true",
+        squeue="true",
+    )
     given = settings(tmp_path / "shared", partition="gold", minutes=90, options={"account": "vision"})
     with SlurmEngine(given, 1) as engine:
         engine.submit(0, b"")

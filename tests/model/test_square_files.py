@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.backbones import PLAIN
@@ -65,6 +65,7 @@ def test_the_squares_are_those_that_are_made_one_after_another(tmp_path: Path) -
         np.testing.assert_array_equal(found.row(one), slow.row(one))
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=20), st.lists(st.integers(0, 11), min_size=1, max_size=20))
 def test_after_any_edits_every_byte_is_that_of_a_fresh_run(
     tmp_path_factory: pytest.TempPathFactory, before: list[int], after: list[int]

@@ -44,8 +44,8 @@ def serving(root: Path, port: int = 0, token: str = "") -> Iterator[tuple[str, s
             process.kill()
 
 
-def test_a_hundred_decisions_by_keys_are_rows_of_overrides_csv_in_their_order(browser: Browser, run: Run) -> None:
-    keys = "kd" * 49 + "du"
+def test_decisions_by_keys_are_rows_of_overrides_csv_in_their_order(browser: Browser, run: Run) -> None:
+    keys = "kd" * 19 + "du"
     with serving(run.root) as (address, _), visiting(browser, address) as visitor:
         shown = []
         for key in keys:
@@ -53,10 +53,10 @@ def test_a_hundred_decisions_by_keys_are_rows_of_overrides_csv_in_their_order(br
             visitor.press(key)
         visitor.wait_until_saved()
         place = visitor.wait_for_picture()
-        assert visitor.text("#progress-text") == "98 of 120 decided"
+        assert visitor.text("#progress-text") == "38 of 120 decided"
         visitor.page.reload()
         assert visitor.wait_for_picture() == place
-        assert visitor.text("#progress-text") == "98 of 120 decided"
+        assert visitor.text("#progress-text") == "38 of 120 decided"
         assert visitor.complaints == []
     actions = ["keep" if key == "k" else "drop" for key in keys[:-1]] + ["undo"]
     names = {identifier: name for name, identifier in run.ids.items()}
@@ -64,7 +64,7 @@ def test_a_hundred_decisions_by_keys_are_rows_of_overrides_csv_in_their_order(br
     rows = read_decision_rows(run.overrides)
     assert [row.action for row in rows] == actions
     assert [row.sample for row in rows] in ([names[one] for one in shown], shown)
-    assert len(set(shown[:-1])) == 99
+    assert len(set(shown[:-1])) == 39
     assert {row.by for row in rows} == {"mia"}
 
 
