@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset.draws import some_by_id
+from winnow.dataset.draws import id_hashes, some_by_hash
 from winnow.dataset.folds import deal_folds
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
@@ -114,18 +114,17 @@ class Side:
 
     data: Labelled  # M images, in memory once for all sides that have some of them
     rows: Rows  # (N,) of them, ascending
-    ids: pa.ChunkedArray  # (N,)
+    hashes: npt.NDArray[np.uint64]  # (N,) of their ids
     groups: npt.NDArray[np.str_]  # (N,)
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> "Side":
         """The side of some of its N images."""
-        ids = self.ids.filter(pa.array(wanted))
-        return replace(self, rows=self.rows[wanted], ids=ids, groups=self.groups[wanted])
+        return replace(self, rows=self.rows[wanted], hashes=self.hashes[wanted], groups=self.groups[wanted])
 
 
 def _side(inputs: Inputs, dataset: Path, samples: pa.Table) -> Side:
     data = Labelled(inputs.trained_on(dataset, samples["id"].to_pylist()), label_indices(samples))
-    return Side(data, np.arange(len(samples)), samples["id"], column(samples, "group"))
+    return Side(data, np.arange(len(samples)), id_hashes(samples["id"]), column(samples, "group"))
 
 
 def cross_fitted(
@@ -144,7 +143,7 @@ def cross_fitted(
                 others = np.flatnonzero(~np.isin(side.groups, queried.groups[asked]))
                 if not len(others) or not len(asked):
                     raise UserError(f"gate.folds is {params.folds}, but the {name} images are too few; lower it")
-                given = side.rows[some_by_id(others, side.ids, learner.most_images, weights)]
+                given = side.rows[some_by_hash(others, side.hashes, learner.most_images, weights)]
                 jobs.append((side.data, given, queried.data, asked, classes, learner, weights))
                 places.append((name, repeat, asked))
     right = {name: np.zeros((len(params.seeds), len(queried.groups)), dtype=bool) for name in sides}

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from winnow.augmentation.balance import demand_pairs
 from winnow.augmentation.policy import Policy, within_limits
-from winnow.dataset.draws import some_by_id
+from winnow.dataset.draws import id_hashes, some_by_hash
 from winnow.dataset.samples import class_names, column, label_indices, only_source, only_splits, read_samples
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs, read_inputs
@@ -111,7 +111,9 @@ def main(
         found, tried = _by_judge(params, check, inputs.images(dataset, ids), train, kept)  # as augment has them
     else:
         some = train.take(
-            pa.array(some_by_id(np.arange(len(train)), train["id"], params.search.most_images, params.seed))
+            pa.array(
+                some_by_hash(np.arange(len(train)), id_hashes(train["id"]), params.search.most_images, params.seed)
+            )
         )
         images = inputs.small(dataset, some["id"].to_pylist(), INPUT_SIZE)
         found, losses = _by_critic(params, check, images, some, kept)
@@ -208,7 +210,9 @@ def _label_check(
         images = inputs.small(dataset, ids, INPUT_SIZE)
         found = _by_networks(params, images, train, classes, checked, networks)
     delivered = only_splits(only_source(samples), "train", "val")["id"]
-    some = delivered.take(pa.array(some_by_id(np.arange(len(delivered)), delivered, LOOKED_AT, params.seed)))
+    some = delivered.take(
+        pa.array(some_by_hash(np.arange(len(delivered)), id_hashes(delivered), LOOKED_AT, params.seed))
+    )
     share = negative_share(inputs.small(dataset, some.to_pylist(), INPUT_SIZE))
     return without_unseen_looks(found, share=share, least=params.shown_look)
 

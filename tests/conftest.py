@@ -27,19 +27,18 @@ settings.load_profile("repeatable")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that no process waits for one that was started last.
 
-    Of these the first makes the finished workspace, for which the others wait that need it: they come last.
+    The first of these that needs the finished workspace makes it; the others that need it come after those that do not.
     """
     slow = [item.path for item in items if item.get_closest_marker("slow")]
-    needing = [item.path for item in items if "finished" in getattr(item, "fixturenames", ())]
-    first = next((path for path in slow if path in needing), None)
+    needing = {item.path for item in items if "finished" in getattr(item, "fixturenames", ())}
+    first, long = next((path for path in slow if path in needing), None), set(slow)
 
     def turn(item: pytest.Item) -> int:
         if item.path == first:
             return 0
-        return 3 if item.path not in slow else 2 if item.path in needing else 1
+        return 3 if item.path not in long else 2 if item.path in needing else 1
 
-    turns = {item: turn(item) for item in items}
-    items.sort(key=turns.__getitem__)
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 import stages.gate
 from bench.chain import prepare_with_features
@@ -81,8 +80,8 @@ def judge(material: Material, incoming: Labels, candidate: Labels, seed: int) ->
     everything, trained = np.arange(len(incoming)), np.flatnonzero(material.trained)
 
     def side(labels: Labels, rows: Labels) -> Side:
-        ids = pa.chunked_array([[str(row) for row in rows]])
-        return Side(Labelled(material.features[rows], labels[rows]), np.arange(len(rows)), ids, material.groups[rows])
+        data = Labelled(material.features[rows], labels[rows])
+        return Side(data, np.arange(len(rows)), rows.astype(np.uint64), material.groups[rows])
 
     queried = side(incoming, everything)
     learner = HeadLearner(load_params("head", HeadProfile))

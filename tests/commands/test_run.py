@@ -1,18 +1,22 @@
 """The driver: params.yaml changed and put back, the source as stored."""
 
+import contextlib
+import hashlib
 import os
 import re
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.datasets import make_dataset
 from tests.support.imports import ROOT
 from tests.support.processes import on_a_full_disk
-from winnow.commands import edited_params
+from winnow.commands import edited_params, run
 from winnow.commands.checks import check_classes, check_overrides, check_params
 from winnow.commands.edited_params import changed_params, restore_params
 from winnow.commands.run import (
@@ -281,3 +285,40 @@ def test_classes_that_cannot_be_augmented_stop_before_any_training(tmp_path: Pat
         check_classes(enough, say("train/i/0.png,drop\n"))
     with pytest.raises(UserError, match=r"overrides\.csv, line 2: 'train/i/1.png' is no train or val image"):
         check_classes(enough, say("train/i/1.png,drop\n"))
+
+
+@pytest.mark.parametrize(
+    ("saved", "recorded", "unread", "again"),
+    [(False, True, True, False), (True, True, True, True), (True, True, False, False), (True, False, True, False)],
+)
+def test_a_decision_that_dvc_recorded_unread_is_carried_out_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: bool, recorded: bool, unread: bool, again: bool
+) -> None:
+    """One that comes while everything runs, where dvc.lock says that it was read; any other is for the next run."""
+    overrides, lock = tmp_path / "overrides.csv", tmp_path / "dvc.lock"
+    overrides.write_text("a,drop\n")
+    lock.write_text("")
+    done: list[str] = []
+
+    def dvc(*words: str) -> None:
+        done.append(" ".join(words))
+        if words == ("repro",) and saved and done.count("repro") == 1:
+            overrides.write_text("a,drop\nb,drop\n")
+            lock.write_text(hashlib.md5(overrides.read_bytes()).hexdigest() if recorded else "")
+
+    def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[str]:
+        done.extend(names)
+        return list(names) if unread else []
+
+    for name, value in {"OVERRIDES": overrides, "LOCK": lock, "dvc": dvc, "changed_params": no_change}.items():
+        monkeypatch.setattr(run, name, value)
+    for name in ("check_params", "check_classes"):
+        monkeypatch.setattr(run, name, lambda: None)
+    monkeypatch.setattr("winnow.commands.stages_alone.run_stages", run_stages)
+    run._run_once({}, {})
+    assert done[:4] == ["repro prepare", "overrides", "repro decided", "repro"]
+    assert done[4:] == ["overrides"] * (saved and recorded) + ["repro"] * again
+
+
+def no_change(changes: Mapping[str, Any], keep: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()

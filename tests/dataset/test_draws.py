@@ -1,6 +1,7 @@
 """Draws of a few images of many, against their definitions."""
 
 import hashlib
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -8,27 +9,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.dataset.draws import in_turn, rows_by_class, some_by_id, some_of
+from winnow.dataset.draws import id_hashes, in_turn, reshuffled, rows_by_class, some_by_hash, some_of
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
+
+
+def splitmix64(state: int) -> int:
+    """The number that its definition gives for a state."""
+    mixed = state % 2**64
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % 2**64
+    return mixed ^ (mixed >> 31)
+
+
+def test_the_mixing_gives_the_first_numbers_that_its_authors_published() -> None:
+    """Of the generator seeded with 1234567."""
+    states = np.array([1234567], np.uint64)
+    assert [int(reshuffled(states, seed)[0]) for seed in (0, 1)] == [6457827717110365317, 3203168211198807973]
 
 
 @pytest.mark.parametrize("most", [0, 1, 7, 30, 99])
 def test_which_images_are_drawn_depends_on_their_ids_alone(most: int) -> None:
     names = [f"{number:03}" for number in range(40)]
-    hashes = [hashlib.blake2b(f"5 {name}".encode(), digest_size=8).digest() for name in names]
     rows = np.arange(0, 40, 2)
-    little_endian = sorted(rows.tolist(), key=lambda row: hashes[row][::-1])
-    some = some_by_id(rows, pa.chunked_array([names[:9], names[9:]]), most, 5)
-    assert some.tolist() == sorted(little_endian[: most or None])
+
+    def turn(row: int) -> int:
+        digest = hashlib.blake2b(names[row].encode(), digest_size=8).digest()
+        return splitmix64(int.from_bytes(digest, sys.byteorder) + 6 * 0x9E3779B97F4A7C15)
+
+    some = some_by_hash(rows, id_hashes(pa.chunked_array([names[:9], names[9:]])), most, 5)
+    assert some.tolist() == sorted(sorted(rows.tolist(), key=turn)[: most or None])
 
 
 def test_datasets_that_have_most_images_in_common_share_most_of_a_draw() -> None:
-    names = [f"{number:04}" for number in range(1_000)]
-    one = some_by_id(np.arange(900), pa.chunked_array([names[:900]]), 300, 0)
-    other = some_by_id(np.arange(900), pa.chunked_array([names[100:]]), 300, 0) + 100
+    hashes, rows = id_hashes(pa.chunked_array([[f"{number:04}" for number in range(1_000)]])), np.arange(900)
+    one = some_by_hash(rows, hashes[:900], 300, 0)
+    other = some_by_hash(rows, hashes[100:], 300, 0) + 100
     assert len(set(one.tolist()) & set(other.tolist())) > 240  # about 300 x 8/9
-    again = some_by_id(np.arange(900), pa.chunked_array([names[:900]]), 300, 1)
+    again = some_by_hash(rows, hashes[:900], 300, 1)
     assert len(set(one.tolist()) & set(again.tolist())) < 150  # about 300 x 1/3
 
 

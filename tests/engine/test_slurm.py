@@ -111,6 +111,13 @@ def test_what_slurm_refuses_is_told_in_its_own_words(tmp_path: Path, monkeypatch
     assert list((tmp_path / "shared").iterdir()) == []
 
 
+def test_a_slurm_that_says_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs(tmp_path / "bin", monkeypatch, sbatch="true", srun="true", sinfo="echo retrying >&2; exec sleep 60")
+    monkeypatch.setattr("winnow.engine.slurm_settings.ANSWERS_WITHIN", 0.5)
+    with pytest.raises(UserError, match=r"Slurm does not answer: sinfo said nothing for 0\.5 seconds"):
+        SlurmEngine(settings(tmp_path / "shared"), 1).__enter__()
+
+
 def test_a_job_that_slurm_killed_is_lost_with_its_reason_and_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

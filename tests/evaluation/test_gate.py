@@ -279,8 +279,8 @@ def test_models_learn_from_as_many_images_as_their_updates_can_see(monkeypatch: 
 
     monkeypatch.setattr("stages.gate.run_jobs", watched)
     groups = np.array([f"{number // 2:016x}" for number in range(60)])
-    ids = pa.chunked_array([[f"{number:03}" for number in range(60)]])
-    side = Side(Labelled(np.zeros((60, 4, 4, 1), np.uint8), np.arange(60) % 3), np.arange(60), ids, groups)
+    data = Labelled(np.zeros((60, 4, 4, 1), np.uint8), np.arange(60) % 3)
+    side = Side(data, np.arange(60), np.arange(60, dtype=np.uint64), groups)
     params = replace(PARAMS, profile=replace(PARAMS.profile, most_steps=2, batch=5))
     sides = {"incoming": side, "candidate": side.only(np.arange(60) < 50)}
     cross_fitted(params, sides, side, 3, FixedLearner(params.profile))

@@ -16,6 +16,7 @@ was when started again.
 import argparse
 import fcntl
 import functools
+import hashlib
 import os
 import re
 import shlex
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from winnow.commands.arms import METHOD, chosen_arms
-from winnow.commands.checks import OVERRIDES, check_classes, check_params, check_repository, check_source
+from winnow.commands.checks import LOCK, OVERRIDES, check_classes, check_params, check_repository, check_source
 from winnow.commands.decided import take_decisions
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
 from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
@@ -197,12 +198,22 @@ def _run_once(changes: Mapping[str, Any], seeds: Mapping[str, Any], *, decided: 
     with changed_params({**changes, **seeds}, keep=not seeds):
         check_params()  # once more, as changed
         dvc("repro", "prepare")
-        run_stages(["overrides"], OVERRIDES, remedy=CONTINUES)
+        given = OVERRIDES.read_bytes()
+        read_overrides = functools.partial(run_stages, ["overrides"], OVERRIDES, remedy=CONTINUES)
+        read_overrides()
         if decided:
             take_decisions()
         dvc("repro", "decided")
         check_classes()
         dvc("repro")
+        # Where a decision came and dvc says that it was read, it may not have been; later ones are for the next run.
+        if OVERRIDES.read_bytes() != given and _recorded(OVERRIDES, LOCK) and read_overrides():
+            dvc("repro")
+
+
+def _recorded(decisions: Path, lock: Path) -> bool:
+    """Whether dvc.lock says that a stage has read the file as it is now."""
+    return hashlib.md5(decisions.read_bytes(), usedforsecurity=False).hexdigest() in lock.read_text()
 
 
 def requested_changes(options: argparse.Namespace, params: Mapping[str, Any]) -> dict[str, Any]:

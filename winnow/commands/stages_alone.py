@@ -1,7 +1,7 @@
-"""Run single stages without ``dvc repro``, so that dvc.lock tells what a stage has read of the decisions.
+"""Run single stages without ``dvc repro``, so that dvc.lock tells what a stage has read of overrides.csv.
 
 DVC hashes what a stage read when it has ended. A decision that is saved meanwhile would be recorded as carried out, and
-``dvc repro`` would never run the stage again. A stage that reads decisions is therefore run anew whenever it is asked
+``dvc repro`` would never run the stage again. The stage that reads the file is therefore run anew whenever it is asked
 for, which also carries out what a ``dvc repro`` has recorded so before.
 """
 
@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
@@ -34,15 +35,18 @@ def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[st
         remedy: a sentence, what the user is to do where a stage failed.
 
     Returns:
-        The stages that changed what dvc.lock says.
+        The stages whose entry in dvc.lock changed.
 
     Raises:
         UserError: a stage failed, or DVC cannot work here.
     """
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    programs = str(Path(sys.executable).parent)
+    if not os.environ.get("PATH", "").startswith(programs + os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
+    pipeline = str(decisions.with_name("dvc.yaml"))  # DVC takes a name to be one of the working directory
     try:
         with Repo(str(decisions.parent)) as repo, lock_repo(repo):
-            stages = {stage.name: stage for stage in repo.stage.load_all("dvc.yaml") if stage.name in names}
+            stages = {stage.name: stage for stage in repo.stage.load_all(pipeline) if stage.name in names}
             changed = []
             try:
                 for name in names:
@@ -57,7 +61,7 @@ def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[st
 
 
 def _changed(stage: Stage, decisions: Path) -> bool:
-    """Run a stage where it must; whether that changes what dvc.lock says.
+    """Run a stage where it must; whether that changes its entry in dvc.lock.
 
     The hash of a file of decisions must be that of what the stage read: while it is another, the stage runs again, at
     last with the file locked. Until that is known, nothing goes into DVC's run cache.
@@ -73,7 +77,7 @@ def _changed(stage: Stage, decisions: Path) -> bool:
     read = next((dep for dep in stage.deps if Path(dep.fs_path) == decisions), None)
     if read is None:
         return stage.reproduce() is not None
-    before = _hashes(stage)
+    before, edited = _hashes(stage), stage.changed_stage()
     for left in reversed(range(ATTEMPTS)):
         with contextlib.nullcontext() if left else locked(Path(os.path.realpath(decisions))):
             content = decisions.read_bytes()
@@ -86,9 +90,9 @@ def _changed(stage: Stage, decisions: Path) -> bool:
             if read.hash_info.value == hashlib.md5(content, usedforsecurity=False).hexdigest():
                 stage.repo.stage_cache.save(stage)
                 stage.commit()
-                return _hashes(stage) != before
+                return edited or _hashes(stage) != before
     raise UserError(f"{decisions.name} was changed whenever it was read, {ATTEMPTS} times; save it, and run this again")
 
 
-def _hashes(stage: Stage) -> list[str | None]:
+def _hashes(stage: Stage) -> list[Any]:
     return [item.hash_info.value for item in (*stage.deps, *stage.outs)]

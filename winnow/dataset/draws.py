@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Indices = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
 
 
 def some_of(rows: Indices, most: int, seed: int) -> Indices:
@@ -16,30 +17,36 @@ def some_of(rows: Indices, most: int, seed: int) -> Indices:
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
-def some_by_id(rows: Indices, ids: pa.ChunkedArray, most: int, seed: int) -> Indices:
-    """The rows, or so many of them, in order, as their ids and the seed say: draws from similar datasets share images.
+def some_by_hash(rows: Indices, hashes: Hashes, most: int, seed: int) -> Indices:
+    """The rows, or so many of them, in order, as hashes and seed say: draws from similar datasets share images.
 
     Args:
         rows: ascending.
-        ids: (N,) of all images.
+        hashes: (N,) of all images, as ``id_hashes`` gives them.
         most: rows; 0: all.
         seed: of the draw.
     """
     if not most or len(rows) <= most:
         return rows
-    order = np.argsort(id_draws(ids.take(pa.array(rows)), seed), kind="stable")
-    return np.sort(rows[order[:most]])
+    return np.sort(rows[np.argsort(reshuffled(hashes[rows], seed), kind="stable")[:most]])
 
 
-def id_draws(ids: pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
-    """(N,) a number of each image, from its id and the seed."""
-    prefix = hashlib.blake2b(f"{seed} ".encode(), digest_size=8)
-    found = bytearray()
-    for identifier in ids:
-        one = prefix.copy()
-        one.update(identifier.as_buffer())
-        found += one.digest()
-    return np.frombuffer(found, np.uint64)
+def id_hashes(ids: pa.ChunkedArray) -> Hashes:
+    """(N,) a number of each image, from its id."""
+    digests = (hashlib.blake2b(identifier.as_buffer(), digest_size=8).digest() for identifier in ids)
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def reshuffled(hashes: Hashes, seed: int) -> Hashes:
+    """(N,) numbers in another order for every seed: the hashes moved on by it, then mixed.
+
+    The mixing is that of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
+    2014, figure 15), so that equal hashes and they alone stay equal.
+    """
+    mixed = hashes + np.uint64(0x9E3779B97F4A7C15 * (seed + 1) % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def in_turn(labels: Indices, count: int, rng: np.random.Generator) -> Indices:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.dataset.draws import id_draws
+from winnow.dataset.draws import id_hashes, reshuffled
 from winnow.dataset.samples import LEAST, column, label_indices
 
 VALIDATION = 5  # one part in so many of a sample may be validation images, and all of them are where they are fewer
@@ -30,7 +30,7 @@ def stratified_sample(samples: pa.Table, *, most: int, seed: int) -> pa.Table:
     share = round(most * int(validation.sum()) / len(samples))
     room = {"val": min(int(validation.sum()), max(share, most // VALIDATION))}
     room["train"] = most - room["val"]
-    labels, draws = label_indices(samples), id_draws(samples["id"], seed)
+    labels, draws = label_indices(samples), reshuffled(id_hashes(samples["id"]), seed)
     chosen = np.zeros(len(samples), dtype=bool)
     for split, members in (("train", ~validation), ("val", validation)):
         rows = np.flatnonzero(members)

@@ -10,7 +10,7 @@ from winnow.engine.settings import Settings
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 
-ANSWERS_WITHIN = 120.0  # seconds; Slurm's own programs give up a controller that is silent after some ten
+ANSWERS_WITHIN = 120.0  # seconds; Slurm's own programs wait about ten for a silent controller
 
 
 def shared_folder(settings: Settings) -> Path:
@@ -66,7 +66,12 @@ def _gpus(settings: Settings) -> int | None:
         command.append(f"--partition={settings.slurm.partition}")
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=ANSWERS_WITHIN).stdout
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         said = " ".join((getattr(error, "stderr", "") or str(error)).split())
         raise UserError(f"Slurm does not answer: {said}; look after it, or set another engine") from None
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"Slurm does not answer: sinfo said nothing for {ANSWERS_WITHIN:g} seconds; look after it, or set another "
+            "engine"
+        ) from None
     return 1 if "gpu" in found else None
