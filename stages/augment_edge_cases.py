@@ -13,11 +13,9 @@ Writes  --augmented       dataset: the same and the copies; every class of train
 Params  augment_edge_cases, judge.max_images, augment.max_copies
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 
@@ -28,23 +26,19 @@ from winnow.augmentation.balance import (
     room_left,
     without_surplus,
 )
-from winnow.augmentation.copies import copy_rows, invert_some, make_copies
-from winnow.augmentation.copying import parent_images
+from winnow.augmentation.copying import Copying
 from winnow.augmentation.edge_cases import choose_edge_parents
 from winnow.augmentation.policy_file import load_policy
-from winnow.augmentation.rendered import draw_plan, plan_affine
-from winnow.augmentation.rendered import inverted as with_inversion
-from winnow.augmentation.spread import spread_copies
-from winnow.dataset.images import Copy, write_with_copies
+from winnow.dataset.images import write_with_copies
 from winnow.dataset.samples import class_names, label_indices, only_source, only_splits, read_samples
 from winnow.model.copies import add_copy_features
 from winnow.model.extraction import Extraction
-from winnow.model.inputs import Inputs, read_inputs
+from winnow.model.inputs import read_inputs
 from winnow.pipeline.fields import Count, Few, Multiple, Seed, Share, section
 from winnow.pipeline.files import read_table
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.transforms.views import Ranges, random_affine
+from winnow.transforms.views import Ranges
 
 EDGE_SCHEMA = pa.schema(
     [
@@ -103,10 +97,13 @@ def main(
     )  # (M,) rows of source
     parents = source.take(chosen)
     survives = np.array([checked.limit("invert", label) > 0 for label in parents["label"].to_pylist()], dtype=bool)
-    if inputs.card.competition:
-        made = _stored(params, parent_images(inputs, dataset, parents), parents, survives, rng)
-    else:
-        made = _rendered(params, inputs, parents, survives, rng)
+    made = Copying(inputs, dataset).by_affine(
+        params.affine,
+        "edge_case",
+        parents,
+        inverting=(rng.random(len(parents)) < params.inverted_share) & survives,
+        generator=torch.Generator().manual_seed(params.seed),
+    )
     written = write_with_copies(augmented, samples, made, shards_from=[dataset])
     if not inputs.card.competition:
         add_copy_features(Extraction(inputs.card, user), "augment_edge_cases", {augmented: written})
@@ -114,40 +111,6 @@ def main(
     most = None if inputs.card.competition else max_copies
     said = filled_up(classes, counts, per_class=per_class, copies=len(chosen), most=most)
     print(f"augment_edge_cases: {len(chosen)} copies of {len(np.unique(chosen))} images; {said}")
-
-
-def _stored(
-    params: Params,
-    images: npt.NDArray[np.uint8],
-    parents: pa.Table,
-    survives: npt.NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> Iterator[Copy]:
-    """The competition's copies: PNGs at its working size."""
-    made = make_copies(
-        "edge_case",
-        lambda pixels, _, draws: random_affine(pixels, params.affine, draws),
-        images,
-        parents["label"].to_pylist(),
-        torch.Generator().manual_seed(params.seed),
-    )
-    inverted = (rng.random(len(images)) < params.inverted_share) & survives
-    return copy_rows(invert_some(made, inverted, origin="edge_case"), parents.to_pylist())
-
-
-def _rendered(
-    params: Params,
-    inputs: Inputs,
-    parents: pa.Table,
-    survives: npt.NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> Iterator[Copy]:
-    """Copies of photographs: rendered at the model's size from what is recorded."""
-    generator = torch.Generator().manual_seed(params.seed)
-    plan = draw_plan(plan_affine(params.affine), parents["label"].to_pylist(), generator)
-    plan = with_inversion(plan, (rng.random(len(plan)) < params.inverted_share) & survives)
-    origins = ["edge_case"] * len(plan)
-    return spread_copies(origins, plan, parents, pixels=inputs.pixels, card=inputs.card)
 
 
 SECTIONS: Sections = {

@@ -24,6 +24,8 @@ from tests.support.augmented import (
     photographs,
 )
 from tests.support.stages import jobs_here
+from winnow.augmentation.controls import is_inverted
+from winnow.augmentation.rendering import read_steps
 from winnow.dataset.arrays import ArrayStore
 from winnow.dataset.images import stored_images
 from winnow.dataset.samples import only_splits, read_samples
@@ -198,3 +200,20 @@ def test_the_same_seed_gives_the_same_bytes(work: Work, tmp_path: Path) -> None:
 def test_plain_copies_alone_depend_on_the_seed(work: Work, tmp_path: Path) -> None:
     other = run(work.inputs, work.refined, tmp_path, seed=4)
     assert [digest([work.made[name]]) == digest([other[name]]) for name in OUTPUTS] == [True, False, True]
+
+
+def test_copies_that_are_made_some_at_once_are_as_many_and_no_two_have_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = line_art(tmp_path)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = copies_in(by_edge_cases(inputs, tmp_path / "whole", 20, max_images=60))
+    monkeypatch.setattr("winnow.augmentation.copying.AT_ONCE", 2)  # so that copies of one image are made apart
+    parts = copies_in(by_edge_cases(inputs, tmp_path / "parts", 20, max_images=60))
+    assert max(Counter(row["parent"] for row in whole).values()) > 2
+    assert [row["name"] for row in parts] == [row["name"] for row in whole]
+    assert len({row["id"] for row in parts}) == len(parts)
+    inverted = [[is_inverted(read_steps(row["operations"])) for row in rows] for rows in (parts, whole)]
+    assert inverted[0] == inverted[1]
+    assert any(inverted[0])

@@ -118,15 +118,16 @@ def invert_some(copies: Copies, chosen: npt.NDArray[np.bool_], *, origin: str = 
 
 
 def copy_rows(
-    copies: Copies, parents: Sequence[Mapping[str, Any]]
+    copies: Copies, parents: Sequence[Mapping[str, Any]], made: Counter[str] | None = None
 ) -> Iterator[tuple[dict[str, object], tuple[str, bytes]]]:
     """Of each copy, its row of a samples table, and its id with its PNG.
 
     Args:
         copies: M of them.
         parents: (M,) row of the source image of each copy.
+        made: of each source image by id, the copies that have been made, which number the next; they are counted on.
     """
-    made: Counter[str] = Counter()
+    made = Counter() if made is None else made
     for origin, pixels, steps, parent in zip(copies.origin, copies.pixels, copies.plan, parents, strict=True):
         number = made[parent["id"]]
         made[parent["id"]] += 1

@@ -4,6 +4,7 @@ The competition's copies are PNGs at its working size; those of photographs are 
 recorded operations. Both are taken one at a time.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ from winnow.transforms.operations import Applied
 from winnow.transforms.views import Ranges, random_affine
 
 Pixels = npt.NDArray[np.uint8]
+
+AT_ONCE = 20_000  # copies, more than a competition's arm may have; another number draws other copies beyond it
 
 
 def parent_images(inputs: Inputs, dataset: Path, parents: pa.Table) -> Pixels:
@@ -117,14 +120,28 @@ class Copying:
         inverting: npt.NDArray[np.bool_],
         generator: torch.Generator,
     ) -> Iterator[Copy]:
-        labels = parents["label"].to_pylist()
         if self.inputs.card.competition:
-            images = parent_images(self.inputs, self.dataset, parents)
-            made = make_copies(origin, draw, images, labels, generator)
-            return copy_rows(invert_some(made, inverting, origin=origin), parents.to_pylist())
-        plan = inverted(draw_plan(draw_rendered, labels, generator), inverting)
+            return self._stored(draw, origin, parents, inverting, generator)
+        plan = inverted(draw_plan(draw_rendered, parents["label"].to_pylist(), generator), inverting)
         origins, pixels, card = [origin] * len(plan), self.inputs.pixels, self.inputs.card
         return spread_copies(origins, plan, parents, pixels=pixels, card=card)
+
+    def _stored(
+        self,
+        draw: Draw,
+        origin: str,
+        parents: pa.Table,
+        inverting: npt.NDArray[np.bool_],
+        generator: torch.Generator,
+    ) -> Iterator[Copy]:
+        """At the working size; ``AT_ONCE`` of them are drawn and held together."""
+        made: Counter[str] = Counter()
+        for start in range(0, len(parents), AT_ONCE):
+            some = parents.slice(start, AT_ONCE)
+            images = parent_images(self.inputs, self.dataset, some)
+            copies = make_copies(origin, draw, images, some["label"].to_pylist(), generator)
+            chosen = inverting[start : start + AT_ONCE]
+            yield from copy_rows(invert_some(copies, chosen, origin=origin), some.to_pylist(), made)
 
     def without_inversion(self, copies: pa.Table) -> Iterator[Copy]:
         """The copies made again, each as it is without its inversion.
