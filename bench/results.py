@@ -6,6 +6,7 @@ Reads   metrics/results/<name>.json   a run that is quoted, as `python -m bench.
         metrics/peers.json            other rankings, where `python -m bench.peers --record` left them
         metrics/fuzz.json             spoilt inputs, where `python -m bench.fuzz --record` left them
         metrics/scale.json            seconds and memory by size, where `python -m bench.scale record` left them
+        metrics/engines.json          the judge by each engine, where `python -m bench.engine_demo --record` left it
 Writes  docs/results.md
         README.md                     between the markers, the table of one record
 
@@ -49,8 +50,9 @@ PAGE = Path("docs/results.md")
 README = Path("README.md")
 FOLDER = Path("metrics/results")  # of the records
 COMPARISON, REFINEMENT = Path("metrics/comparison.json"), Path("metrics/refinement.json")
-PEERS, FUZZ, SCALE = (Path(f"metrics/{name}.json") for name in ("peers", "fuzz", "scale"))
+PEERS, FUZZ, SCALE, ENGINES = (Path(f"metrics/{name}.json") for name in ("peers", "fuzz", "scale", "engines"))
 FUZZ_HEADER = ("format", "inputs", "accepted")
+ENGINES_HEADER = ("engine", "seconds", "speed against local", "processor seconds of the workers")
 
 INTRODUCTION = """\
 # Results
@@ -83,6 +85,7 @@ def results_page(
     peers: Figures | None = None,
     fuzz: Figures | None = None,
     scale: Figures | None = None,
+    engines: Figures | None = None,
 ) -> str:
     """docs/results.md.
 
@@ -93,6 +96,7 @@ def results_page(
         peers: metrics/peers.json, where there is one.
         fuzz: metrics/fuzz.json, where there is one.
         scale: metrics/scale.json, where there is one.
+        engines: metrics/engines.json, where there is one.
     """
     sections = [
         INTRODUCTION,
@@ -105,6 +109,7 @@ def results_page(
         *(record_section(record) for record in records.values()),
         *([peers_section(peers)] if peers else []),
         *([scale_section(scale)] if scale else []),
+        *([_engines(engines)] if engines else []),
         *([_fuzz(fuzz)] if fuzz else []),
     ]
     return "\n\n".join(sections) + "\n"
@@ -139,6 +144,21 @@ def _last_run(comparison: Figures, refinement: Figures) -> str:
     return "\n\n".join([wrapped(text), arms_table(comparison), *map(wrapped, verdicts)])
 
 
+def _engines(figures: Figures) -> str:
+    """The same jobs by every engine."""
+    text = (
+        f"`make engine-demo`, commit {figures['commit']}, machine {figures['machine']}: {figures['jobs']} jobs of the "
+        f"judge by {figures['workers']} local workers, and by clusters of {figures['workers']} nodes on the same "
+        "machine. Each engine ran them once undisturbed, as the table shows, and once with a worker killed in the "
+        "middle of a job: every file had the same bytes each time, and no process and no file was left."
+    )
+    rows = [
+        (name, f"{seconds:.1f}", f"{figures['efficiency'][name]:.2f}", f"{figures['processor_seconds'][name]:.1f}")
+        for name, seconds in figures["seconds"].items()
+    ]
+    return "\n\n".join(["## Engines", wrapped(text), markdown_table(ENGINES_HEADER, rows)])
+
+
 def _fuzz(figures: Figures) -> str:
     """What spoilt inputs found."""
     basis, limits, findings = figures["provenance"], figures["limits"], figures["findings"]
@@ -162,7 +182,7 @@ def _read(path: Path) -> Figures:
 def main(root: Path) -> None:
     """Write the page and the table."""
     records = read_records(root)
-    more = {path.stem: _read(root / path) if (root / path).exists() else None for path in (PEERS, FUZZ, SCALE)}
+    more = {path.stem: _read(root / path) if (root / path).exists() else None for path in (PEERS, FUZZ, SCALE, ENGINES)}
     page = results_page(records, _read(root / COMPARISON), _read(root / REFINEMENT), **more)
     readme = with_table((root / README).read_text(encoding="utf-8"), readme_table(records[README_RECORD]))
     write_bytes(root / PAGE, page.encode())

@@ -194,6 +194,21 @@ def test_spoilt_inputs_are_counted_with_what_they_found() -> None:
     assert "| AVIF | 500 | 3 | | PNG | 1,500 | 20 |" in page
 
 
+def test_engines_are_shown_against_local() -> None:
+    engines = {
+        "commit": "abc",
+        "machine": "Z: a machine",
+        "jobs": 6,
+        "workers": 2,
+        "seconds": {"local": 60.0, "ray": 75.0},
+        "efficiency": {"local": 1.0, "ray": 0.8},
+        "processor_seconds": {"local": 110.0, "ray": 121.4},
+    }
+    page = results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT), engines=engines)
+    assert "`make engine-demo`, commit abc, machine Z: a machine: 6 jobs" in " ".join(page.split())
+    assert "| local | 60.0 | 1.00 | 110.0 |\n| ray | 75.0 | 0.80 | 121.4 |" in page
+
+
 def test_the_table_goes_between_its_markers() -> None:
     text = with_table(f"before\n{BEGIN}\nold\n{END}\nafter\n", "new")
     assert text == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
