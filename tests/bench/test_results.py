@@ -11,6 +11,7 @@ from bench.results import (
     BEGIN,
     COMPARISON,
     END,
+    ENGINES,
     FOLDER,
     FUZZ,
     PAGE,
@@ -41,7 +42,7 @@ def committed(path: Path) -> dict[str, Any]:
 
 
 def test_the_page_is_what_the_metrics_give() -> None:
-    more = {path.stem: committed(path) if (ROOT / path).exists() else None for path in (PEERS, FUZZ, SCALE)}
+    more = {path.stem: committed(path) if (ROOT / path).exists() else None for path in (PEERS, FUZZ, SCALE, ENGINES)}
     page = results_page(read_records(ROOT), committed(COMPARISON), committed(REFINEMENT), **more)
     assert (ROOT / PAGE).read_text(encoding="utf-8") == page, "run `make results` and commit what it writes"
 
