@@ -149,8 +149,9 @@ def _engines(figures: Figures) -> str:
     text = (
         f"`make engine-demo`, commit {figures['commit']}, machine {figures['machine']}: {figures['jobs']} jobs of the "
         f"judge by {figures['workers']} local workers, and by clusters of {figures['workers']} nodes on the same "
-        "machine. Each engine ran them once undisturbed, as the table shows, and once with a worker killed in the "
-        "middle of a job: every file had the same bytes each time, and no process and no file was left."
+        "machine. Each engine ran them once to the end, as the table shows, and once with a worker killed in the "
+        "middle of a job: every file had the same bytes each time, and no process and no file was left. Other programs "
+        "used the machine too, during the local run most ([log](log/2026-11-27-scale.md))."
     )
     rows = [
         (name, f"{seconds:.1f}", f"{figures['efficiency'][name]:.2f}", f"{figures['processor_seconds'][name]:.1f}")

@@ -50,7 +50,7 @@ def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[st
             changed = []
             try:
                 for name in names:
-                    if _changed(stages[name], decisions):
+                    if _run(stages[name], decisions):
                         changed.append(stages[name])
             finally:
                 if changed:
@@ -60,7 +60,7 @@ def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[st
         raise UserError(f"stopped ({' '.join(str(error).split())}); lines above may say why. {remedy}") from None
 
 
-def _changed(stage: Stage, decisions: Path) -> bool:
+def _run(stage: Stage, decisions: Path) -> bool:
     """Run a stage where it must; whether that changes its entry in dvc.lock.
 
     The hash of a file of decisions must be that of what the stage read: while it is another, the stage runs again, at
