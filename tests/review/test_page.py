@@ -137,7 +137,7 @@ def test_any_class_is_typed_or_chosen(visitor: Visitor, stub: Stub) -> None:
     visitor.press("r", "ArrowDown", "Enter")  # the second likeliest, which is the label delivered
     visitor.press("r")
     visitor.page.keyboard.type("d")
-    visitor.page.keyboard.press("Escape")
+    visitor.close_window()
     visitor.press("r")
     visitor.page.click("#class-list :text('glass')")
     visitor.wait_until_saved()
@@ -176,7 +176,7 @@ def test_a_key_held_down_decides_once_and_single_keys_can_be_switched_off(visito
     visitor.page.keyboard.up("k")
     visitor.press("?")
     visitor.page.uncheck("#keys-on")
-    visitor.page.keyboard.press("Escape")
+    visitor.close_window()
     visitor.press("d", "1")
     visitor.page.click("#drop")
     visitor.wait_until_saved()

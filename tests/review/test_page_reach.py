@@ -101,11 +101,11 @@ def test_everything_has_a_name_for_a_screen_reader(visitor: Visitor, stub: Stub)
         visitor.press(key)
         visitor.page.wait_for_selector(f"#{dialog}[open]")
         assert visitor.unnamed() == []
-        visitor.page.keyboard.press("Escape")
+        visitor.close_window()
     visitor.page.click("#evidence .thumb >> nth=0")
     visitor.page.wait_for_selector("#peek[open] img")
     assert visitor.unnamed() == []
-    visitor.page.keyboard.press("Escape")
+    visitor.close_window()
     visitor.page.evaluate("document.querySelector('#stage img').alt = ''")
     visitor.page.evaluate("document.querySelector('#keep').replaceChildren()")
     assert "button" in visitor.unnamed()  # the check finds what has no name
@@ -266,5 +266,5 @@ def test_apply_shows_its_log_and_the_queue_anew(visitor: Visitor, stub: Stub) ->
         visitor.page.click("#apply-start")
     visitor.wait_for_text("#apply-state", "Done")
     assert "export" in visitor.text("#apply-log")
-    visitor.page.keyboard.press("Escape")
+    visitor.close_window()
     assert visitor.wait_for_picture() == f"{1:016x}"  # the place is kept

@@ -44,6 +44,11 @@ class Visitor:
             self.wait_for_picture()
             self.page.keyboard.press(key)
 
+    def close_window(self) -> None:
+        """Close the window over the page with Escape, and wait until it is: keys are not for the page before."""
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_function("() => document.querySelector('dialog[open]') === null")
+
     def wait_for_picture(self) -> str:
         """Id of the image shown, once its picture is."""
         self.page.wait_for_function(
