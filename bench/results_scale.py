@@ -1,15 +1,14 @@
 """Seconds and memory by the number of images, as a table and a picture of docs/results.md.
 
-metrics/scale.json has what ``python -m bench.scale --record`` measured:
+metrics/scale.json has what ``python -m bench.scale record`` found. Each measurement has its commit, date and machine:
 
-    provenance                     commit, date, machine
-    kinds.<kind>.<size>.<step>     seconds, cpu_seconds, peak and mapped (bytes); of the stages that do not train
-    others.<source>.<step>         the same, of sources that stand alone
-    whole.<source>.<stage>         the same, of a whole run
-    results.<source>               faults, dropped, relabelled, f1; accuracy and error_reduction by arm
+    series.<kind>.sizes.<size>.<step>    seconds, cpu_seconds, peak and mapped (bytes); of the stages that do not train
+    others.<source>.steps.<step>         the same, of a source that stands alone
+    whole.<source>.steps.<stage>         the same, of a whole run that has ended
+    whole.<source>.results               faults, dropped, relabelled, f1; accuracy and error_reduction by arm
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bench.results_text import Figures, markdown_table, wrapped
 from bench.scale.fit import exponent
@@ -33,30 +32,32 @@ INTRODUCTION = (
 
 def scale_section(figures: Figures) -> str:
     """The section of docs/results.md."""
-    basis = figures["provenance"]
-    parts = [
-        "## Scale",
-        wrapped(INTRODUCTION),
-        wrapped(f"Commit {basis['commit']}, {basis['date']}; {basis['machine']}."),
-    ]
+    parts = ["## Scale", wrapped(INTRODUCTION)]
     for kind, words in KINDS.items():
-        if by_size := figures.get("kinds", {}).get(kind):
-            parts += [wrapped(f"The model: {words}."), scale_table(by_size)]
-    for group, words in (("others", "Sources of other kinds."), ("whole", "The whole method, with what trains.")):
-        if figures.get(group):
-            parts += [wrapped(words), plain_table(figures[group])]
-    parts += [wrapped(_came_of(name, found)) for name, found in figures.get("results", {}).items()]
-    return "\n\n".join([*parts, "![Seconds and memory by the number of images](pictures/scale.png)"])
+        if series := figures.get("series", {}).get(kind):
+            parts += [wrapped(f"The model: {words}. {_basis(series)}"), scale_table(series["sizes"])]
+    parts.append("![Seconds and memory by the number of images](pictures/scale.png)")
+    for name, one in figures.get("others", {}).items():
+        parts += [wrapped(f"Another source: {name}. {_basis(one)}"), plain_table(one["steps"])]
+    for name, one in figures.get("whole", {}).items():
+        parts += [wrapped(f"The whole method, with what trains: {name}. {_basis(one)}"), plain_table(one["steps"])]
+        parts.append(wrapped(_came_of(one["results"])))
+    return "\n\n".join(parts)
 
 
-def _came_of(name: str, found: Figures) -> str:
+def _basis(measurement: Figures) -> str:
+    """Of which code, when and where."""
+    return f"Commit {measurement['commit']}, {measurement['date']}; {measurement['machine']}."
+
+
+def _came_of(found: Figures) -> str:
     """A sentence on what came of a whole run."""
     arms = ", ".join(f"{arm} {interval_text(one)}" for arm, one in found["accuracy"].items())
     less = ", ".join(f"{arm} {interval_text(one)}" for arm, one in found["error_reduction"].items())
-    verdicts = f"{found['dropped']:,} images dropped and {found['relabelled']:,} relabelled"
+    verdicts = f"It ended with {found['dropped']:,} images dropped and {found['relabelled']:,} relabelled"
     if "f1" in found:
         verdicts += f", F1 {found['f1']:.3f} against {found['faults']:,} known faults"
-    return f"{name}: {verdicts}; accuracy {arms}; error reduction {less}."
+    return f"{verdicts}; accuracy {arms}; error reduction {less}."
 
 
 def costs(by_size: Figures, step: str, figure: str) -> dict[int, float]:
@@ -94,20 +95,10 @@ def _exponent(found: Mapping[int, float], most: float, *, bounded: bool) -> str:
     return f"**{text}**" if bounded and value > most else text
 
 
-def plain_table(by_source: Figures) -> str:
-    """A row a step: seconds and memory of sources that stand alone."""
-    sources: Sequence[str] = list(by_source)
-    header = ("stage", *(f"{one}: {what}" for one in sources for what in ("s", "CPU s", "MiB")))
-    names = dict.fromkeys(step for one in sources for step in by_source[one])
-    rows = []
-    for step in names:
-        cells = [step]
-        for one in sources:
-            took = by_source[one].get(step)
-            cells += (
-                [f"{took['seconds']:,.0f}", f"{took['cpu_seconds']:,.0f}", f"{took['peak'] / 2**20:,.0f}"]
-                if took
-                else [""] * 3
-            )
-        rows.append(cells)
-    return markdown_table(header, rows)
+def plain_table(steps: Figures) -> str:
+    """A row a step: seconds and memory."""
+    rows = [
+        (step, f"{took['seconds']:,.0f}", f"{took['cpu_seconds']:,.0f}", f"{took['peak'] / 2**20:,.0f}")
+        for step, took in steps.items()
+    ]
+    return markdown_table(("stage", "s", "CPU s", "MiB"), rows)

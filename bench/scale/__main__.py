@@ -42,9 +42,9 @@ def main() -> None:
     if verb == "record":
         record(options.place)
     elif verb == "offenders":
-        for kind, by_size in gathered(options.place)["kinds"].items():
-            sizes = ", ".join(f"{size:,}" for size in sorted(map(int, by_size)))
-            print("\n".join([f"{kind}, at {sizes} images:", *offenders(by_size, every=True), ""]))
+        for kind, series in gathered(options.place)["series"].items():
+            sizes = ", ".join(f"{size:,}" for size in sorted(map(int, series["sizes"])))
+            print("\n".join([f"{kind}, at {sizes} images:", *offenders(series["sizes"], every=True), ""]))
     else:
         for name in names or (SIZES[-1:] if verb else SIZES):
             source = write_source(name, options.place)

@@ -20,24 +20,41 @@ METRICS, PICTURE = ROOT / "metrics/scale.json", ROOT / "docs/pictures/scale.png"
 SERIES = {"fm2k": 2_000, "fm8k": 8_000, "fm20k": 20_000, "fm70k": 70_000}  # sources of one kind, of growing size
 
 
-def gathered(place: Path) -> dict[str, Any]:
-    """By kind and size, by source, and of whole runs, what the copies in a folder took."""
-    kinds: dict[str, Any] = {}
-    others: dict[str, Any] = {}
-    whole: dict[str, Any] = {}
-    results: dict[str, Any] = {}
+def gathered(place: Path) -> dict[str, dict[str, Any]]:
+    """What the copies in a folder took, as ``bench.results_scale`` says metrics/scale.json, but for date and machine.
+
+    Args:
+        place: folder of the copies.
+
+    Raises:
+        SystemExit: copies of one series are of several commits, or a copy is of code that was not committed.
+    """
+    found: dict[str, dict[str, Any]] = {"series": {}, "others": {}, "whole": {}}
     for folder in sorted(place.iterdir()):
         name, _, kind = folder.name.rpartition("-")
         if kind in KINDS and folder.is_dir() and (steps := measured(folder)):
             if name in SERIES:
-                kinds.setdefault(kind, {})[str(SERIES[name])] = steps
+                series = found["series"].setdefault(kind, {"commit": _commit(folder), "sizes": {}})
+                if series["commit"] != _commit(folder):
+                    raise SystemExit(
+                        f"scale: {folder} is of {_commit(folder)}, copies of other sizes in {place} are of "
+                        f"{series['commit']}; remove one or the other, measure anew"
+                    )
+                series["sizes"][str(SERIES[name])] = steps
             else:
-                others[f"{name}, {kind}"] = steps
-        elif kind == "whole" and (folder / WHOLE).exists():
-            whole[name] = read_json(folder / WHOLE)
-            if (folder / RESULTS).exists():
-                results[name] = read_json(folder / RESULTS)
-    return {"kinds": kinds, "others": others, "whole": whole, "results": results}
+                found["others"][f"{name}, {kind}"] = {"commit": _commit(folder), "steps": steps}
+        elif kind == "whole" and (folder / RESULTS).exists():
+            ended = {"steps": read_json(folder / WHOLE), "results": read_json(folder / RESULTS)}
+            found["whole"][name] = {"commit": _commit(folder), **ended}
+    return found
+
+
+def _commit(folder: Path) -> str:
+    """What a copy is a copy of."""
+    commit = (folder / COMMIT).read_text()
+    if commit == CHANGED:
+        raise SystemExit(f"scale: {folder} is of code that was not committed; remove it, measure anew")
+    return commit
 
 
 def offenders(by_size: dict[str, Any], *, every: bool = False) -> list[str]:
@@ -71,7 +88,7 @@ def offenders(by_size: dict[str, Any], *, every: bool = False) -> list[str]:
 
 
 def record(place: Path, metrics: Path = METRICS, picture: Path = PICTURE) -> None:
-    """Write both files.
+    """Write both files; what the JSON has of sources that have no copy here stays.
 
     Args:
         place: folder of the copies.
@@ -79,22 +96,16 @@ def record(place: Path, metrics: Path = METRICS, picture: Path = PICTURE) -> Non
         picture: the PNG.
 
     Raises:
-        SystemExit: the copies are not of one commit, or of code that was not committed.
+        SystemExit: as of ``gathered``.
     """
-    copies = [folder for folder in sorted(place.iterdir()) if (folder / COMMIT).exists()]
-    commits = {(folder / COMMIT).read_text() for folder in copies}
-    if len(commits) != 1 or CHANGED in commits:
-        states = ", ".join(f"{folder.name}: {(folder / COMMIT).read_text()}" for folder in copies) or "none"
-        raise SystemExit(
-            f"scale: the copies in {place} must be of one commit ({states}); remove the others, measure anew"
-        )
-    (commit,) = commits
     here = machine()
     words = f"{here['cpu']}, {here['cores']} cores, Python {here['python']}, PyTorch {here['torch']}"
-    basis = {"commit": commit, "date": datetime.date.today().isoformat(), "machine": words}
-    figures = {"provenance": basis, **gathered(place)}
+    basis = {"date": datetime.date.today().isoformat(), "machine": words}
+    figures: dict[str, Any] = read_json(metrics) if metrics.exists() else {}
+    for group, measurements in gathered(place).items():
+        figures[group] = figures.get(group, {}) | {name: basis | one for name, one in measurements.items()}
     write_json(metrics, figures)
-    write_bytes(picture, picture_of(figures["kinds"].get(KINDS[0], {})))
+    write_bytes(picture, picture_of(figures["series"].get(KINDS[0], {}).get("sizes", {})))
     print(f"scale: written to {metrics} and {picture}; `make results` writes the page")
 
 

@@ -31,12 +31,12 @@ PROVENANCE = {"commit": "abc1234", "date": "2026-01-01", "machine": "a machine"}
 
 
 def test_the_table_has_every_size_and_marks_what_misses_its_target() -> None:
-    others = {"num300k, competition": {"prepare": step(1000, 500 * MIB)}}
-    page = scale_section({"provenance": PROVENANCE, "kinds": {"competition": BY_SIZE}, "others": others})
-    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
-    assert (
-        rows["stage"] == "| stage | num300k, competition: s | num300k, competition: CPU s | num300k, competition: MiB |"
-    )
+    series = {"competition": PROVENANCE | {"sizes": BY_SIZE}}
+    others = {"num300k, competition": PROVENANCE | {"commit": "def5678", "steps": {"prepare": step(1000, 500 * MIB)}}}
+    page = scale_section({"series": series, "others": others})
+    assert "small images. Commit abc1234, 2026-01-01; a machine." in page
+    assert "num300k, competition. Commit def5678, 2026-01-01; a machine." in page
+    assert "| stage | s | CPU s | MiB |" in page
     assert "| report | 1 | 100 | **2.00** | 10 | 1,000 | **2.00** |" in page
     assert "| prepare | 10 | 80 | 0.90 | 100 | 110 | 0.04 |" in page
     assert "| judge | 1 | 100 | 2.00 | 10 | 20 | **" not in page  # no target for what trains
@@ -48,10 +48,9 @@ def test_a_whole_run_says_what_came_of_it() -> None:
     interval = {"mean": 0.8, "low": 0.7, "high": 0.9}
     result: dict[str, object] = {"dropped": 10, "relabelled": 1_234, "f1": 0.5, "faults": 40}
     result = {**result, "accuracy": {"full": interval}, "error_reduction": {"full": interval}}
-    page = scale_section(
-        {"provenance": PROVENANCE, "whole": {"fm70k": {"judge": step(9, MIB)}}, "results": {"fm70k": result}}
-    )
+    page = scale_section({"whole": {"fm70k": PROVENANCE | {"steps": {"judge": step(9, MIB)}, "results": result}}})
     text = " ".join(page.split())
+    assert "| judge | 4 | 9 | 1 |" in page
     assert "10 images dropped and 1,234 relabelled, F1 0.500 against 40 known faults" in text
     assert "0.800 [0.700, 0.900]" in text
 
@@ -84,24 +83,39 @@ def copy_of(place: Path, name: str, steps: dict[str, dict[str, float]], commit: 
     (place / name / "build/scale-commit.txt").write_text(commit)
 
 
-def test_a_record_has_all_copies_of_one_commit(tmp_path: Path) -> None:
-    place = tmp_path / "place"
+def test_a_record_keeps_what_has_no_copy_here(tmp_path: Path) -> None:
+    place, metrics, picture = tmp_path / "place", tmp_path / "scale.json", tmp_path / "scale.png"
     for size, steps in BY_SIZE.items():
         copy_of(place, f"fm{int(size) // 1000}k-competition", steps)
-    copy_of(place, "k1000-backbone", {"prepare": step(7, MIB)})
-    write_json(place / "fm70k-whole/build/scale-whole.json", {"judge": step(9, MIB)})
+    copy_of(place, "k1000-backbone", {"prepare": step(7, MIB)}, "def5678")
+    for name, ended in (("fm70k-whole", True), ("k1000-whole", False)):
+        copy_of(place, name, {})
+        write_json(place / name / "build/scale-whole.json", {"judge": step(9, MIB)})
+        if ended:
+            write_json(place / name / "build/scale-results.json", {"dropped": 1})
     (place / "fm2k.zip").write_bytes(b"")
     found = gathered(place)
-    assert found["kinds"] == {"competition": BY_SIZE}
-    assert found["others"] == {"k1000, backbone": {"prepare": step(7, MIB)}}
-    assert (found["whole"], found["results"]) == ({"fm70k": {"judge": step(9, MIB)}}, {})
-    record(place, tmp_path / "scale.json", tmp_path / "scale.png")
-    assert read_json(tmp_path / "scale.json")["provenance"]["commit"] == "abc1234"
-    assert (tmp_path / "scale.png").read_bytes() == picture_of(BY_SIZE)
-    for commit in ("def5678", CHANGED):
-        copy_of(place, "k1000-backbone", {"prepare": step(7, MIB)}, commit)
-        with pytest.raises(SystemExit, match="k1000-backbone"):
-            record(place, tmp_path / "scale.json", tmp_path / "scale.png")
+    assert found["series"] == {"competition": {"commit": "abc1234", "sizes": BY_SIZE}}
+    assert found["others"] == {"k1000, backbone": {"commit": "def5678", "steps": {"prepare": step(7, MIB)}}}
+    whole = {"commit": "abc1234", "steps": {"judge": step(9, MIB)}, "results": {"dropped": 1}}
+    assert found["whole"] == {"fm70k": whole}  # of those that have ended
+    stands = PROVENANCE | {"steps": {"prepare": step(1, MIB)}}
+    write_json(metrics, {"others": {"num300k, backbone": stands, "k1000, backbone": stands}})
+    record(place, metrics, picture)
+    written = read_json(metrics)
+    assert written["others"]["num300k, backbone"] == stands
+    assert written["others"]["k1000, backbone"].items() >= found["others"]["k1000, backbone"].items()
+    assert {"date", "machine"} <= written["whole"]["fm70k"].keys()
+    assert picture.read_bytes() == picture_of(BY_SIZE)
+
+
+@pytest.mark.parametrize(("name", "commit"), [("fm8k-competition", "def5678"), ("k1000-backbone", CHANGED)])
+def test_a_series_is_of_one_commit_and_all_code_is_committed(tmp_path: Path, name: str, commit: str) -> None:
+    copy_of(tmp_path, "fm2k-competition", BY_SIZE["2000"])
+    copy_of(tmp_path, name, BY_SIZE["20000"], commit)
+    with pytest.raises(SystemExit, match=name):
+        record(tmp_path, tmp_path / "scale.json", tmp_path / "scale.png")
+    assert not (tmp_path / "scale.json").exists()
 
 
 def test_what_came_of_a_run_is_in_its_metrics() -> None:
@@ -110,6 +124,5 @@ def test_what_came_of_a_run_is_in_its_metrics() -> None:
     assert found["accuracy"] == {arm: row["accuracy"] for arm, row in arms.items()}
     assert list(found["error_reduction"]) == [arm for arm, row in arms.items() if "error_reduction" in row]
     assert found["f1"] == read_json(ROOT / "metrics/refinement.json")["f1"]
-    assert f"F1 {found['f1']:.3f}" in " ".join(
-        scale_section({"provenance": PROVENANCE, "results": {"a": found}}).split()
-    )
+    page = scale_section({"whole": {"a": PROVENANCE | {"steps": {}, "results": found}}})
+    assert f"F1 {found['f1']:.3f}" in " ".join(page.split())
