@@ -23,7 +23,7 @@ INTRODUCTION = (
     "`python -m bench.scale`: every stage that does not train, each in a process as DVC starts it, in a copy of the "
     "repository; what trains is given, predictions that are right about 95 % of the images among it, and copies bring "
     "train to one and a half times its images, those of edge cases to four times. Sources are parts of Fashion-MNIST "
-    "with planted faults. CPU seconds are those of all processes of a stage, memory is what they hold at one moment "
+    "with known faults. CPU seconds are those of all processes of a stage, memory is what they hold at one moment "
     "(looked at ten times a second), pages of files not counted, which the kernel takes back. The exponent is the "
     "larger of the slope over all sizes and of that between the two largest, of log seconds or log bytes over log "
     "images; a start of some seconds flattens it."

@@ -1,4 +1,4 @@
-"""Fashion-MNIST as a source: 70,000 grey images of 28 pixels, 7,000 of each of ten classes, with planted faults.
+"""Fashion-MNIST as a source: 70,000 grey images of 28 pixels, 7,000 of each of ten classes, with known faults.
 
 The files are those of Debian's package dataset-fashion-mnist. Faults are planted in train; the label book and the test
 images stay as they were published.
