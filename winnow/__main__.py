@@ -24,6 +24,8 @@ COMMANDS = {  # name: (module, what it does)
     "fsck": ("fsck", "hash workspace, cache and remote against dvc.lock; say what is wrong and how to mend it"),
 }
 
+HELP = {"-h", "--help"}  # asked for, nothing is checked or written
+
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command that the first word names with the others.
@@ -42,8 +44,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="one of those below")
     given = list(sys.argv[1:] if words is None else words)
     name = parser.parse_args(given[:1]).command
-    importlib.import_module("winnow.commands.site_cache").guard(name)
-    importlib.import_module("winnow.commands.where").demand_pipeline(name)
+    if HELP.isdisjoint(given):
+        importlib.import_module("winnow.commands.site_cache").guard(name)
+        importlib.import_module("winnow.commands.where").demand_pipeline(name)
     importlib.import_module(f"winnow.commands.{COMMANDS[name][0]}").main(name, given[1:])
 
 

@@ -12,6 +12,7 @@ from dvc.repo import Repo
 
 from tests.support.imports import ROOT
 from tests.support.shell import commit_all, new_repository, shell
+from winnow.__main__ import main
 from winnow.commands.site_cache import VARIABLE, use_own_site_cache
 from winnow.pipeline.messages import UserError
 
@@ -134,3 +135,13 @@ def test_every_command_refuses_it_in_one_sentence(here: Path, tmp_path: Path, co
     assert done.stderr.count("\n") == 1
     assert "is open to other users" in done.stderr
     assert not any((tmp_path / "open").iterdir())
+
+
+def test_help_writes_nothing(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("run", "push"):
+        with pytest.raises(SystemExit) as end:
+            main([word, "--help"])
+        assert end.value.code == 0
+        assert f"usage: winnow {word}" in capsys.readouterr().out
+    assert not Path(".dvc/config.local").exists()
+    assert not own(tmp_path).exists()
