@@ -73,7 +73,8 @@ def main(
     learning = Learning(inputs.card, user, network, head, finetune)
     states = by_repeat(train_members(given, labels, book, members, len(names), learning), params)
     given, labels, book = given[: len(judged)], labels[: len(judged)], book[: len(judged)]
-    probability = judge_out_of_fold(given, labels, np.arange(len(judged)), dealt, states, (inputs.card, user))
+    rows, taught = np.arange(len(judged)), learned[: len(judged)]
+    probability = judge_out_of_fold(given, labels, rows, dealt, states, (inputs.card, user), taught)
     write_networks(networks, judged, dealt, {"class": states})
     write_probabilities(classes, judged, probability)
     junk = np.zeros((0, len(names)), np.float32)

@@ -94,6 +94,8 @@ def main(
     sides = {"incoming": queried.only(column(asked, "split") != "label_book"), "candidate": whole}
     if params.ask == "parts":
         sides["cleansed"] = whole.only(column(made, "parent") == "")
+    elif came_in["parent"].null_count < len(came_in):  # what is passed on otherwise has the copies of earlier rounds
+        sides["incoming"] = _side(inputs, incoming, only_splits(came_in, "train", "val"))
     right, folds = cross_fitted(params, sides, queried, len(class_names(came_in)), learner)
     decision = decide(**right, folds=folds, groups=queried.groups, margin=params.margin)
     decision = replace(decision, accept=params.accept)

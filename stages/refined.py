@@ -19,7 +19,7 @@ from winnow.dataset.samples import read_samples
 from winnow.pipeline.files import pass_on
 from winnow.pipeline.messages import UserError
 from winnow.pipeline.stage import Sections, run_stage
-from winnow.verdicts.final import apply_at_end, restored
+from winnow.verdicts.final import apply_at_end, demand_classes, restored
 from winnow.verdicts.ledger import LEDGER, VERDICT_SCHEMA, extend_ledger, read_ledger, write_ledger
 from winnow.verdicts.overrides import read_overrides
 
@@ -35,6 +35,7 @@ def main(*, accepted: Path, prepared: Path, overrides: Path, round: str, refined
     for split in ("train", "val"):
         if split not in splits:
             raise UserError(f"the overrides leave no {split} image beside those that the rounds dropped; take one back")
+    demand_classes(left, samples)
     back = restored(left, samples)
     write_dataset(refined, samples, shards_from=[accepted, prepared] if back else [accepted])
     if said:

@@ -1,4 +1,4 @@
-"""Synthesise the embedded source: handwritten Roman numerals i to x with planted faults and their truth.
+"""Synthesise the embedded source: handwritten Roman numerals i to x with known faults and their truth.
 
 Writes  --source  zip: train/<class>/<n>.png (faults planted), label_book/ and test/ (clean), and
                   truth.csv (name,label,noise), one row per train image: the class drawn, empty for junk; 1 for junk

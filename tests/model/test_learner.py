@@ -115,3 +115,20 @@ def test_learners_say_how_many_images_their_updates_can_see(tmp_path: Path) -> N
     )
     assert FixedLearner(profile(most_steps=0)).most_images == 0
     assert HeadLearner(dataclasses.replace(HEAD, most_steps=9)).most_images == 9 * HEAD.batch
+
+
+def test_a_network_with_batch_norm_over_single_values_trains_on_any_number_of_images(tmp_path: Path) -> None:
+    write_module(
+        tmp_path,
+        "normed",
+        """
+        from torch import nn
+
+        def normed():
+            pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(8))
+            return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), pooled, nn.Linear(8, 5))
+        """,
+    )
+    learner = WholeLearner(profile(epochs=1, batch=8), card_of("python:normed:normed", "default", 16), tmp_path)
+    data = Labelled(images(17, 16), np.arange(17) % 2)
+    assert len(learner.train(data, data, classes=2, seed=0, tick=lambda: None).curve) == 1

@@ -16,7 +16,7 @@ from tests.support.refusals import refused_params
 from tests.support.stages import jobs_here
 from winnow.pictures.decode import stretch
 from winnow.policy_search import label_check, label_check_training
-from winnow.policy_search.label_check import LabelCheck, decide, find_limits
+from winnow.policy_search.label_check import LabelCheck, decide, decide_or_pool, find_limits
 from winnow.policy_search.label_check_training import Check, copies_under
 from winnow.synthetic.numerals import CLASSES
 from winnow.synthetic.source import Pool, draw, plan_clean, writer_pool
@@ -125,10 +125,24 @@ def test_inversion_is_for_all_classes_or_for_none() -> None:
     assert free.limits == {"invert": dict.fromkeys(NAMES, 1.0)}
 
 
-def test_where_no_class_can_be_judged_nothing_is_cut() -> None:
+def test_where_no_class_can_be_judged_operations_stay_small_and_looks_are_refused() -> None:
     taken_for, labels = answers({"a": [5, 0, 0, 0, 0]}, n=5, wrong="b")
-    found = decide(taken_for, labels, NAMES, ["rotate"], CHECK)
-    assert found.limits == {"rotate": {"a": 1.0, "b": 1.0, "c": 1.0}}
+    found = decide(np.repeat(taken_for, 2, axis=0), labels, NAMES, ["rotate", "invert"], CHECK)
+    assert found.limits == {"rotate": dict.fromkeys(NAMES, 0.25), "invert": dict.fromkeys(NAMES, 0.0)}
+
+
+def test_classes_of_few_images_are_judged_as_one() -> None:
+    survives = {name: [5, 5, 5, 5, 0] for name in NAMES}
+    taken_for, labels = answers(survives, n=5, wrong="b")  # five a class, ten are the least
+    taken_for[0, 4] = (labels + 1) % 3
+    found = decide_or_pool(taken_for, labels, NAMES, ["rotate"], CHECK)
+    assert found.limits == {"rotate": dict.fromkeys(NAMES, 0.75)}
+    assert rows(found, "all classes", "recognised") == [1.0, 1.0, 1.0, 0.0]
+    few = labels < 1  # five in all
+    found = decide_or_pool(taken_for[:, :, few], labels[few], NAMES, ["rotate"], CHECK)
+    assert found.limits == {"rotate": dict.fromkeys(NAMES, 0.25)}
+    many, of = answers(survives)
+    assert decide_or_pool(many, of, NAMES, ["rotate"], CHECK) == decide(many, of, NAMES, ["rotate"], CHECK)
 
 
 def test_each_operation_has_its_share_of_the_views() -> None:
@@ -178,8 +192,9 @@ def test_a_class_of_one_image_does_not_stop_the_check() -> None:
     images, labels = numerals(["i", "x"], 3)
     small = dataclasses.replace(CHECK, epochs=1, magnitudes=[1.0], images_per_class=2)
     found = find_limits(images[2:4], labels[2:4], ["i", "x"], list(OPERATIONS), small, groups=["a", "b"], seed=0)
-    assert found.limits == {name: {"i": 1.0, "x": 1.0} for name in OPERATIONS}
-    assert {row["images"] for row in found.report} == {1}
+    limits = {name: 0.0 if one.look else 1.0 for name, one in OPERATIONS.items()}  # 1: the smallest magnitude here
+    assert found.limits == {name: {"i": limit, "x": limit} for name, limit in limits.items()}
+    assert {row["images"] for row in found.report} == {2}
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 import torch
 
 from tests.support.backbones import card_of
 from tests.support.profiles import HEAD
 from tests.support.stages import jobs_here
+from winnow.representation import heads
 from winnow.representation import out_of_fold as module
 from winnow.representation.contrast import unit_features
 from winnow.representation.heads import embedding, head_of, neighbours_in_features, out_of_fold, train_head_state
@@ -33,11 +35,17 @@ def test_a_state_is_the_head_that_it_was_trained_as() -> None:
     assert len(ticks) == HEAD.epochs
 
 
-def test_neighbours_are_the_nearest_source_images_outside_the_group() -> None:
+@pytest.mark.parametrize("values", [10_000, 1])
+@pytest.mark.parametrize("together", [64, 2])
+def test_neighbours_are_the_nearest_source_images_outside_the_group(
+    monkeypatch: pytest.MonkeyPatch, together: int, values: int
+) -> None:
+    monkeypatch.setattr(heads, "TOGETHER", together)  # so that the group of six is a large one
+    monkeypatch.setattr(heads, "VALUES", values)
     unit = unit_features(FEATURES)
     roots = np.where(np.arange(30) < 27, np.arange(30), 0)  # the last three are copies of the first
     groups = np.arange(30)
-    groups[[1, 27, 28, 29]] = 0
+    groups[[1, 2, 3, 4, 5, 27, 28, 29]] = 0
     near = neighbours_in_features(unit, roots, groups, k=4)
     assert near.index.shape == (1, 30, 4)
     for i in range(30):
@@ -69,6 +77,22 @@ def test_a_class_that_was_not_trained_on_is_unknown() -> None:
         found = out_of_fold(FEATURES, LABELS, np.arange(30), folds[None], [[state]], CARD, Path("none"))
     assert np.isnan(found[folds == 0][:, 2]).all()
     assert np.isfinite(found[folds == 0][:, :2]).all()
+
+
+def test_what_a_classifier_learned_from_says_which_classes_it_knows() -> None:
+    state = train_head_state(FEATURES, LABELS, FOLDS != 0, HEAD, 3, 0, lambda: None)
+    folds = np.where(LABELS == 2, NO_FOLD, FOLDS)  # class 2 is in the label book alone
+    folds[(LABELS == 2) & (np.arange(30) < 9)] = 0
+    rows = np.arange(30)
+
+    def known(taught: np.ndarray | None = None) -> bool:
+        with mock.patch.object(module, "run_jobs", jobs_here):
+            found = out_of_fold(FEATURES, LABELS, rows, folds[None], [[state]], CARD, Path("none"), taught)
+        return bool(np.isfinite(found[folds == 0][:, 2]).all())
+
+    assert known()
+    assert not known(folds != NO_FOLD)  # as whole networks do: the label book chooses their epoch
+    assert not known(LABELS != 2)  # as in a later round, where all of it was dropped
 
 
 def test_the_embedding_keeps_most_of_the_spread_in_unit_rows() -> None:

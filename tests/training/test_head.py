@@ -56,3 +56,24 @@ def test_a_feature_that_never_changes_divides_by_no_zero() -> None:
     head = standardised_head(features, torch.arange(100), 3)
     assert torch.isfinite(head.inputs(features)).all()
     assert torch.allclose(head.inputs(features)[:, 3], torch.zeros(120, dtype=torch.float64))
+
+
+def test_the_loss_stays_finite_where_a_probability_is_too_small_for_its_type() -> None:
+    """Equal pictures under two labels, and features that nothing else has."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(4000, 120)).astype(np.float32)
+    features[:, 20:] = 0
+    features[:2, 20:] = 1
+    labels = torch.tensor([0, 1, *rng.integers(0, 2, 3998)])
+    losses: list[float] = []
+    train_head(
+        torch.from_numpy(features),
+        labels,
+        torch.arange(4000),
+        classes=2,
+        profile=replace(PROFILE, epochs=3, batch=64),
+        seed=0,
+        after_epoch=lambda head, loss: losses.append(loss),
+    )
+    assert len(losses) == 3
+    assert np.isfinite(losses).all()

@@ -256,3 +256,13 @@ def test_evaluation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPat
     logits = model.eval()(preprocess(data.images))
     assert found.predicted.tolist() == logits.argmax(1).tolist()
     assert found.loss == pytest.approx(functional.cross_entropy(logits, torch.from_numpy(data.labels)).item(), rel=1e-5)
+
+
+def test_a_last_batch_that_is_too_small_joins_the_one_before() -> None:
+    order = torch.randperm(17)
+    sizes = {(8, 1): [8, 8, 1], (8, 2): [8, 9], (17, 2): [17], (16, 2): [17], (5, 2): [5, 5, 5, 2]}
+    for (batch, least), expected in sizes.items():
+        parts = judge.split_order(order, batch, least=least)
+        assert [len(part) for part in parts] == expected
+        assert torch.equal(torch.cat(parts), order)
+    assert [len(part) for part in judge.split_order(order[:1], 8, least=2)] == [1]

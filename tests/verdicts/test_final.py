@@ -178,6 +178,16 @@ def test_a_split_that_nothing_is_left_of_stops_the_stage(project: Project) -> No
         project.refine({"q": None, "r": None})
 
 
+def test_a_class_that_too_little_is_left_of_stops_the_stage(project: Project) -> None:
+    project.refine({"d": "i"})  # ii keeps f and t
+    with pytest.raises(
+        UserError, match=r"leave 1 train image of class 'ii' beside those that the rounds dropped, 2 must"
+    ):
+        project.refine({"d": "i", "f": None})
+    with pytest.raises(UserError, match="leave no train image of class 'ii'"):
+        project.refine({"d": None, "f": "v", "t": None})
+
+
 def test_without_decisions_the_rounds_start_from_what_was_prepared(project: Project) -> None:
     project.decide("")
     assert digest([project.folder / "decided"]) == digest([project.folder / "prepared"])
@@ -213,12 +223,12 @@ def test_what_was_given_before_and_holds_is_not_given_again_at_the_end(project: 
     samples = read_samples(project.folder / "decided")
     write_dataset(project.folder / "accepted", samples, shards_from=[project.folder / "prepared"])
     write_ledger(project.folder / "accepted", read_ledger(project.folder / "decided"))
-    after = project.refine({"a": None, "b": "v", "c": None})
-    assert "c" not in after
+    after = project.refine({"a": None, "b": "v", "f": None})
+    assert "f" not in after
     assert [(row[0], row[2]) for row in project.said("refined")] == [
         ("a", "decided"),
         ("b", "decided"),
-        ("c", "refined"),
+        ("f", "refined"),
     ]
     after = project.refine({"a": "i", "b": "ii"})  # somebody thought again
     assert (after["a"], after["b"]) == ("i", "ii")
@@ -233,12 +243,12 @@ def test_the_metrics_tell_which_decisions_it_was(project: Project) -> None:
     )
     write_ledger(project.folder / "accepted", read_ledger(project.folder / "decided"))
     samples = only_splits(read_samples(project.folder / "prepared"), "train", "val")
-    project.refine({"c": None, "e": "ii"})
+    project.refine({"f": None, "e": "ii"})
     figures = refine(
         samples=samples,
-        truth=pa.table({"id": ["b", "c", "e"], "label": pa.array(["v", None, "ii"], pa.string())}),
-        scores=pa.table({"id": ["b", "c", "e"], "label_quality": [0.9, 0.1, 0.8]}),
-        signals=pa.table({"id": ["c"]}),
+        truth=pa.table({"id": ["b", "f", "e"], "label": pa.array(["v", None, "ii"], pa.string())}),
+        scores=pa.table({"id": ["b", "f", "e"], "label_quality": [0.9, 0.1, 0.8]}),
+        signals=pa.table({"id": ["f"]}),
         ledger=read_ledger(project.folder / "refined"),
         prepare={"rejected_total": 0, "leaks_total": 0},
         estimates={},

@@ -40,7 +40,7 @@ def packaged_file(package: str) -> Path:
     module, inside, _ = FILES[package]
     found = importlib.util.find_spec(module)
     if found is None or not found.submodule_search_locations:
-        raise UserError(f"package {package} is not installed; run `make setup`, or `pip install {package}`")
+        raise UserError(f"package {package} is not installed; `pip install {package}` in its environment")
     return Path(found.submodule_search_locations[0]) / inside
 
 

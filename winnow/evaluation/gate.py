@@ -5,7 +5,8 @@ came in, neither side with copies. *Augmentation*: all that the round made again
 together, the gain of many copies would hide what a cleansing costs.
 
 A first look asks one question alone, what both do together, which takes two trainings in the place of three: many good
-copies may then hide a cleansing that costs something. Its networks are few and short, their interval is wide, and the
+copies may then hide a cleansing that costs something. What came in has the copies of earlier rounds then, which are
+passed on with it. Its networks are few and short, their interval is wide, and the
 round is refused only where it is surely worse than the margin.
 
 Held-out images are cross-fitted: the images that came in, val and label book among them, are dealt into folds by group,
@@ -49,10 +50,11 @@ GATE = {  # key of metrics/gate/<round>.json: meaning
     "augmentation.mean": "accuracy after training on all of the round, minus that of its source images alone",
     "augmentation.low": "likewise",
     "augmentation.high": "upper end",
-    "gain.mean": "accuracy after training on all of the round, minus that of what came in, without copies",
+    "gain.mean": "accuracy after training on all of the round, minus that of what came in; the latter without copies, "
+    "unless whole is asked in a later round",
     "gain.low": "lower end of its 90 % interval",
     "gain.high": "upper end",
-    "incoming.mean": "mean accuracy of the model trained on what came in, without copies",
+    "incoming.mean": "mean accuracy of the model trained on what came in, likewise",
     "candidate.mean": "mean accuracy of the model trained on the round's dataset",
     "images": "images that both are evaluated on, each held out: train, val and label book as they came in",
     "seeds": "repeats, each with seeds and folds of its own",
@@ -108,7 +110,7 @@ def decide(
     """Whether the round's dataset is passed on.
 
     Args:
-        incoming: (R, N) answers of models trained on the source images that came in.
+        incoming: (R, N) answers of models trained on what came in.
         candidate: (R, N) likewise on all that the round made.
         folds: (R, N) fold of each image, by repeat.
         groups: (N,) equal for images that share a fold.

@@ -190,6 +190,7 @@ class WholeLearner:
             tick=tick,
             network=lambda k, generator: finetunable(self.card, k, generator, user_folder=self.user_folder),
             as_batches=functools.partial(Squares, self.card),
+            least_batch=2,  # batch norm of one value a channel, as of a network that ends in 1 x 1 maps, is none
         )
 
     def evaluate(self, trained: Trained, data: Labelled) -> Evaluation:

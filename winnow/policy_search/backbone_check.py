@@ -24,11 +24,11 @@ from winnow.model.copies import copy_features
 from winnow.model.extraction import Extraction
 from winnow.model.inputs import Inputs
 from winnow.pipeline.fields import AtLeastTwo, Count, Magnitudes, section
-from winnow.policy_search.label_check import LabelCheck, decide
+from winnow.policy_search.label_check import LabelCheck, decide_or_pool
 from winnow.policy_search.label_check_training import Check, demand_rising
 from winnow.representation.heads import head_of, train_head_state
 from winnow.training.head import HeadProfile
-from winnow.transforms.operations import OPERATIONS, Applied
+from winnow.transforms.operations import Applied
 
 Pixels = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
@@ -93,7 +93,7 @@ def find_limits_by_backbone(
             taken_for[:, 0, place] = answers[0]
             taken_for[:, 1:, place] = answers[1:].reshape(len(operations), len(settings.magnitudes))
     criterion = dataclasses.replace(check, magnitudes=settings.magnitudes)
-    return _decided(taken_for, labels[chosen], classes, operations, criterion)
+    return decide_or_pool(taken_for, labels[chosen], classes, operations, criterion)
 
 
 def _key(place: int, number: int) -> str:
@@ -117,23 +117,3 @@ def _changed(
             changed = np.array(square)
             changed[inside] = render(np.ascontiguousarray(square[inside]), one)
             yield _key(place, number), changed
-
-
-def _decided(
-    taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
-) -> LabelCheck:
-    """``decide`` by class, or, where no class has enough images, of all images as one class against the rest.
-
-    Where these cannot be judged either, every operation is held to the smallest magnitude, and those with a look of
-    their own are refused.
-    """
-    if np.bincount(labels, minlength=len(classes)).max(initial=0) >= check.least_images:
-        return decide(taken_for, labels, classes, operations, check)
-    wrong = (taken_for != labels).astype(np.int64)  # 0 where recognised
-    chance = 1 / len(classes)
-    pooled = decide(wrong, np.zeros_like(labels), ["all classes", "none"], operations, check, chance=chance)
-    if len(labels) < check.least_images or (wrong[0, 0] == 0).mean() <= chance:
-        least = {name: 0.0 if OPERATIONS[name].look else check.magnitudes[0] for name in operations}
-        return LabelCheck({name: dict.fromkeys(classes, limit) for name, limit in least.items()}, pooled.report)
-    limits = {name: dict.fromkeys(classes, by_class["all classes"]) for name, by_class in pooled.limits.items()}
-    return LabelCheck(limits, [row for row in pooled.report if row["class"] == "all classes"])

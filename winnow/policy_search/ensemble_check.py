@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from winnow.engine.jobs import run_jobs
-from winnow.policy_search.label_check import LabelCheck, at_most, decide
+from winnow.policy_search.label_check import LabelCheck, at_most, decide_or_pool
 from winnow.policy_search.label_check_training import JUDGED_AT_ONCE, Check, Indices, Pixels, taken_for_under
 from winnow.representation.network import Encoder
 from winnow.training.network import half_precision, pick_device
@@ -57,7 +57,7 @@ def find_limits_by_ensemble(
     taken_for = np.zeros((len(operations), 1 + len(check.magnitudes), len(labels)), dtype=np.int64)
     for fold, answer in enumerate(answers):
         taken_for[:, :, folds == fold] = answer
-    return decide(taken_for, labels, classes, operations, check)
+    return decide_or_pool(taken_for, labels, classes, operations, check)
 
 
 def judge_by(

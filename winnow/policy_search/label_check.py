@@ -80,7 +80,7 @@ def find_limits(
     taken_for = np.zeros((len(operations), 1 + len(check.magnitudes), len(labels)), dtype=np.int64)
     for fold, answer in enumerate(answers):
         taken_for[:, :, folds == fold] = answer
-    return decide(taken_for, labels, classes, operations, check)
+    return decide_or_pool(taken_for, labels, classes, operations, check)
 
 
 def at_most(labels: Indices, check: Check, rng: np.random.Generator) -> Indices:
@@ -111,7 +111,8 @@ def decide(
     With u_i and t_i whether image i is recognised untouched and transformed, a magnitude is cut where the lower bound
     of the mean of (1 - tolerance) u_i - t_i over the class is above 0 (normal approximation), and so are all magnitudes
     above it. A class that cannot be judged, because it has too few images or is recognised no better than by chance,
-    gets the strictest limit of those that can. An operation that most judged classes do not survive at any magnitude is
+    gets the strictest limit of those that can. Where none can, an operation is held to the smallest magnitude, and one
+    with a look of its own is refused. An operation that most judged classes do not survive at any magnitude is
     refused for all, and so is one with a ``look`` of its own (inversion) where a single class does not survive it:
     applied to the others alone, it would reveal their classes. Every class is tested at ``confidence`` by itself, so
     the more classes there are, the likelier is a refusal by chance.
@@ -143,9 +144,23 @@ def decide(
                 {**row, "verdict": REFUSED} if row["verdict"] == SURVIVES else row for row in rows_of_operation
             ]
         report.extend(rows_of_operation)
-        strictest = min(judged.values(), default=1.0)
+        unknown = 0.0 if OPERATIONS[name].look else check.magnitudes[0]
+        strictest = min(judged.values(), default=unknown)
         limits[name] = {label: judged.get(label, strictest) for label in classes}
     return LabelCheck(limits, report)
+
+
+def decide_or_pool(
+    taken_for: Indices, labels: Indices, classes: Sequence[str], operations: Sequence[str], check: Check
+) -> LabelCheck:
+    """``decide`` by class, or, where no class has enough images, of all images as one class against the rest."""
+    if np.bincount(labels, minlength=len(classes)).max(initial=0) >= check.least_images:
+        return decide(taken_for, labels, classes, operations, check)
+    wrong = (taken_for != labels).astype(np.int64)  # 0 where recognised
+    chance = 1 / len(classes)
+    pooled = decide(wrong, np.zeros_like(labels), ["all classes", "none"], operations, check, chance=chance)
+    limits = {name: dict.fromkeys(classes, by_class["all classes"]) for name, by_class in pooled.limits.items()}
+    return LabelCheck(limits, [row for row in pooled.report if row["class"] == "all classes"])
 
 
 def _judge_class(

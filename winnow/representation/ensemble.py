@@ -150,6 +150,7 @@ def judge_out_of_fold(
     folds: Indices,
     states: Sequence[Sequence[dict[str, Tensor]]],
     learning: tuple[Card, Path],
+    taught: Mask,
 ) -> Points:
     """(N, K) probabilities by classifiers that were not trained on the image; NaN for a class unknown to all of them.
 
@@ -160,8 +161,10 @@ def judge_out_of_fold(
         folds: (R, N) fold by repeat, a copy's its root's.
         states: by repeat and fold, of the classifier that left this fold out.
         learning: the model's card, and models/user.
+        taught: (N,) images that classifiers learned from, except the one of their fold.
     """
     card, user = learning
     if card.competition:
-        return held_out_probabilities(given.astype(np.uint8, copy=False), labels, roots, folds, states)
-    return out_of_fold(given, labels, roots, folds, states, card, user)
+        pixels = given.astype(np.uint8, copy=False)
+        return held_out_probabilities(pixels, labels, roots, folds, states, taught=taught)
+    return out_of_fold(given, labels, roots, folds, states, card, user, taught)

@@ -4,6 +4,7 @@ The backbone was trained on none of the labels, so that every source image may b
 leave folds out.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from winnow.training.network import pick_device
 from winnow.training.training import EVALUATION_BATCH, Labelled
 
 DIMENSIONS = 64  # of the embedding that is written: the rest of the variance is noise to look at
+TOGETHER = 64  # images of a group up to which every image is searched past its whole group at once
+VALUES = 2**23  # neighbours held at once of images that are searched past a larger one
 LEARNED = 20_000  # images of which the principal components are found at most
 
 
@@ -95,15 +98,24 @@ def neighbours_in_features(unit: Points, roots: Indices, groups: Indices, *, k: 
         k: neighbours; fewer where fewer are left.
     """
     source = np.flatnonzero(roots == np.arange(len(roots)))
+    most = len(source) - 1
     largest = int(np.unique(groups[source], return_counts=True)[1].max())
-    asked = min(k + largest, len(source) - 1)
-    found, far = np.empty((len(unit), min(k, asked)), np.int64), np.empty((len(unit), min(k, asked)), np.float32)
-    [(index, distance)] = nearest_of_all([(unit, np.arange(len(unit)), source)], asked)
-    for start in range(0, len(unit), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        own_last = np.argsort(groups[index[part]] == groups[part, None], axis=1, kind="stable")[:, :k]
-        found[part] = np.take_along_axis(index[part], own_last, 1)
-        far[part] = np.take_along_axis(distance[part], own_last, 1)
+    found, far = np.empty((len(unit), min(k, most)), np.int64), np.empty((len(unit), min(k, most)), np.float32)
+
+    def search(rows: Indices, asked: int) -> None:
+        [(index, distance)] = nearest_of_all([(unit, rows, source)], asked)
+        for start in range(0, len(rows), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            is_own = groups[index[part]] == groups[rows[part], None]
+            own_last = np.argsort(is_own, axis=1, kind="stable")[:, :k]
+            found[rows[part]] = np.take_along_axis(index[part], own_last, 1)
+            far[rows[part]] = np.take_along_axis(distance[part], own_last, 1)
+
+    search(np.arange(len(unit)), min(k + min(largest, TOGETHER), most))
+    if largest > TOGETHER:  # asked for all of a large group besides, every image would need its memory
+        short = np.flatnonzero((groups[found] == groups[:, None]).any(axis=1))
+        for part in np.array_split(short, math.ceil(len(short) * largest / VALUES)) if len(short) else ():
+            search(part, min(k + largest, most))
     return Neighbours(found[None], far[None])
 
 
@@ -131,6 +143,7 @@ def out_of_fold(
     states: Sequence[Sequence[Mapping[str, Tensor]]],
     card: Card,
     user_folder: Path,
+    taught: npt.NDArray[np.bool_] | None = None,
 ) -> Points:
     """(N, K) probability of each class by classifiers that were not trained on the image, mean over the repeats.
 
@@ -144,10 +157,12 @@ def out_of_fold(
         states: by repeat and fold, of the classifier that left this fold out.
         card: of the model.
         user_folder: models/user.
+        taught: (N,) images that classifiers learned from, except the one of their fold; None: the source images. Whole
+            networks learn from none of the label book, which chooses their epoch.
     """
-    source = roots == np.arange(len(roots))
+    learned = (roots == np.arange(len(roots)) if taught is None else taught) & (card.frozen | (folds[0] != NO_FOLD))
     queried = [
-        (np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0))), labels[source & (row != fold)])
+        (np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0))), labels[learned & (row != fold)])
         for row, by_fold in zip(folds, states, strict=True)
         for fold in range(len(by_fold))
     ]

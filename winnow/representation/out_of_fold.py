@@ -121,6 +121,7 @@ def held_out_probabilities(
     folds: Indices,
     classifiers: Sequence[Sequence[Mapping[str, Tensor]]],
     asked: npt.NDArray[np.bool_] | None = None,
+    taught: npt.NDArray[np.bool_] | None = None,
 ) -> Points:
     """(N, K) probability of each class by classifiers that were not trained on the image, mean over the repeats.
 
@@ -133,11 +134,12 @@ def held_out_probabilities(
         folds: (R, N) fold by repeat, a copy's its root's; an image of NO_FOLD is judged by the first classifier.
         classifiers: by repeat and fold, the state of the classifier that left this fold out.
         asked: (N,) images that are judged; None: all.
+        taught: (N,) images that classifiers learned from, except the one of their fold; None: the source images.
     """
     wanted = np.ones(len(images), dtype=bool) if asked is None else asked
-    source = roots == np.arange(len(images))
+    learned = roots == np.arange(len(images)) if taught is None else taught
     queried = [
-        (np.flatnonzero(wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0)))), labels[source & (row != fold)])
+        (np.flatnonzero(wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0)))), labels[learned & (row != fold)])
         for row, states in zip(folds, classifiers, strict=True)
         for fold in range(len(states))
     ]

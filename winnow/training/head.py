@@ -132,6 +132,7 @@ def train_head(
     run = Record(features, decay=profile.ridge / len(members))
     buffer = torch.zeros_like(head.weight)
     updates, epochs = math.ceil(len(members) / profile.batch), profile.epochs_on(len(members))
+    least = torch.finfo(features.dtype).tiny
     for epoch in range(epochs):
         order = members[torch.randperm(len(members), generator=generator)]
         total = torch.zeros((), dtype=features.dtype, device=features.device)
@@ -141,7 +142,8 @@ def train_head(
             inputs = head.inputs(features[rows])  # (B, D + 1)
             probability = (inputs @ head.weight.T).softmax(dim=1)  # (B, K)
             residual = probability - nn.functional.one_hot(labels[rows], classes).to(features.dtype)
-            total -= probability.gather(1, labels[rows, None]).log().sum()
+            # A probability too small for its type would make the loss infinite, which no JSON holds.
+            total -= probability.gather(1, labels[rows, None]).clamp(min=least).log().sum()
             scaled = residual if weights is None else residual * weights[rows, None]
             gradient = scaled.T @ inputs / len(rows) + run.decay * head.weight
             step = epoch * updates + position

@@ -10,7 +10,7 @@ Source: the 2021 Data-Centric AI Competition's trainer (TensorFlow 2, Keras).
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -132,6 +132,7 @@ def train(
     tick: Tick = lambda: None,
     network: Network = FixedModel,
     as_batches: AsBatches = FixedInputs,
+    least_batch: int = 1,
 ) -> Trained:
     """The network after training, with the weights of the epoch of the best validation accuracy.
 
@@ -139,7 +140,8 @@ def train(
     validation images are often alike, and the later weights have settled.
 
     Adam on the batch's mean cross-entropy; every epoch visits every image once in a new order, and the last batch
-    may be smaller. Running averages of batch norm are part of the weights chosen.
+    may be smaller, or larger by those that are too few for one. Running averages of batch norm are part of the weights
+    chosen.
 
     Args:
         data: the images trained on, at least one.
@@ -151,6 +153,7 @@ def train(
         tick: called after every epoch.
         network: the fixed model, or another.
         as_batches: how it takes images.
+        least_batch: images of a last batch; fewer join the one before.
 
     Raises:
         ValueError: one of the two sets is empty.
@@ -167,7 +170,9 @@ def train(
     best: tuple[float, int, nn.Module] | None = None
     epochs = profile.epochs_on(len(batches))
     for number in range(1, epochs + 1):
-        loss = _train_epoch(model, batches, optimiser, profile, number, epochs, generator)
+        order = torch.randperm(len(batches), generator=generator).to(device)  # (N,)
+        parts = split_order(order, profile.batch, least=least_batch)
+        loss = _train_epoch(model, batches, parts, optimiser, profile, number, epochs)
         accuracy = math.nan if held_out is None else _accuracy(model, held_out, profile.precision)
         curve.append(Epoch(loss, accuracy))
         tie_won = profile.schedule == "cosine" and best is not None and accuracy == best[0]
@@ -190,25 +195,31 @@ def check_sets(data: Labelled, validation: Labelled | None) -> None:
         raise ValueError(f"training needs train and val images, got {len(data.labels)} and {chosen_by}")
 
 
+def split_order(order: Tensor, batch: int, *, least: int) -> list[Tensor]:
+    """An epoch's batches, of ``batch`` images; a last one of fewer than ``least`` joins the one before."""
+    parts = list(torch.split(order, batch))
+    if len(parts) > 1 and len(parts[-1]) < least:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
 def _train_epoch(
     model: nn.Module,
     data: Batches,
+    parts: Sequence[Tensor],
     optimiser: torch.optim.Adam,
     profile: Profile,
     number: int,
     epochs: int,
-    generator: torch.Generator,
 ) -> float:
-    """Mean loss over epoch ``number`` of ``epochs``, counted from 1."""
+    """Mean loss over epoch ``number`` of ``epochs``, counted from 1, whose batches are ``parts``."""
     model.train()
     device = data.labels.device
-    order = torch.randperm(len(data), generator=generator).to(device)  # (N,)
-    starts = range(0, len(data), profile.batch)
     total = torch.zeros((), device=device)
-    for position, start in enumerate(starts):
-        images, labels = data.pick(order[start : start + profile.batch])  # (B, 3, 32, 32), (B,)
-        step = (number - 1) * len(starts) + position
-        set_update(optimiser, rate=profile.rate(step, epochs * len(starts)), step=step)
+    for position, part in enumerate(parts):
+        images, labels = data.pick(part)  # (B, 3, 32, 32), (B,)
+        step = (number - 1) * len(parts) + position
+        set_update(optimiser, rate=profile.rate(step, epochs * len(parts)), step=step)
         with half_precision(device, wanted=profile.precision == "bfloat16"):
             logits = model(images)  # (B, K)
         loss = functional.cross_entropy(wide(logits), labels)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.dataset.samples import class_names, of_classes, samples_table
+from winnow.dataset.samples import LEAST, class_names, of_classes, samples_table
 from winnow.pipeline.messages import UserError, shown
 from winnow.verdicts.apply import apply_verdicts
 from winnow.verdicts.ledger import DECIDED, DROP, REFINED, VERDICT_SCHEMA
@@ -72,6 +72,34 @@ def apply_at_end(
     classes = class_names(accepted)
     samples = apply_verdicts(_with_restored(accepted, prepared, back), table, classes)
     return _without_copies(samples, Counter(str(overrides[str(row["id"])].label) for row in back)), table
+
+
+def demand_classes(accepted: pa.Table, refined: pa.Table) -> None:
+    """Refuse overrides that leave a class too few training images beside those that the rounds dropped.
+
+    overrides.csv is checked against the source (``winnow.verdicts.overrides_csv``), which has those as well.
+
+    Args:
+        accepted: samples that the rounds left.
+        refined: samples with the overrides applied.
+
+    Raises:
+        UserError: a class has fewer images than it needs, and fewer than before.
+    """
+    before, after = (Counter(_trained_on(samples)) for samples in (accepted, refined))
+    for label in class_names(accepted):
+        if after[label] < min(LEAST["train"], before[label]):
+            raise UserError(
+                f"the overrides leave {after[label] or 'no'} train image of class {shown(label)} beside those that the "
+                f"rounds dropped, {LEAST['train']} must stay; take one back"
+            )
+
+
+def _trained_on(samples: pa.Table) -> list[str]:
+    """The class of every source image in train."""
+    chosen = pc.and_(pc.equal(samples["split"], "train"), pc.is_null(samples["parent"]))
+    labels: list[str] = samples["label"].filter(chosen).to_pylist()
+    return labels
 
 
 def restored(accepted: pa.Table, refined: pa.Table) -> int:

@@ -30,7 +30,7 @@ VERDICTS: Columns = {
     "label_after": (pa.string(), "class after it; null when dropped"),
     "reason": (pa.string(), "one sentence with the figures that decided"),
     "support": (pa.float64(), "of the label before, lower is worse; null where nothing was measured"),
-    "evidence": (pa.list_(pa.string()), "ids of the label-book images harmed, or of the neighbours, that decided"),
+    "evidence": (pa.list_(pa.string()), "ids of the label-book images harmed most, or of the nearest neighbours"),
     "by": (pa.string(), "winnow, or whoever gave the override"),
 }
 VERDICT_SCHEMA = schema_of(VERDICTS)
