@@ -53,7 +53,7 @@ def test_the_readme_holds_the_table_of_its_record() -> None:
 
 
 def test_the_readme_quotes_the_real_images_as_they_were_recorded() -> None:
-    arms = arms_of(read_records(ROOT)["real-all-arms"])
+    arms = arms_of(read_records(ROOT)["real-whole-method"])
     before, after = arms["baseline"]["accuracy"], arms["full"]["accuracy"]
     text = " ".join((ROOT / README).read_text(encoding="utf-8").split())
     quoted = [interval_text(figures) for figures in (before, after, arms["full"]["error_reduction"])]
