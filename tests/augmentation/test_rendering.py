@@ -123,8 +123,11 @@ def test_the_affine_chosen_by_hand_is_rendered_as_it_was_done() -> None:
     done, plan = random_affine(pixels, RANGES, generator(6))
     assert plan == draw_random_affine(RANGES, 6, generator(6))
     for image, steps, wanted in zip(pixels, plan, done, strict=True):
-        np.testing.assert_array_equal(render(image, steps), wanted)
-        np.testing.assert_array_equal(render(image, [*steps, Applied("invert", 1.0)]), 255 - wanted)
+        rendered = render(image, steps)
+        apart = np.abs(rendered.astype(int) - wanted)  # of one image alone, what lies half-way may round otherwise
+        assert apart.max() <= 1
+        assert (apart > 0).mean() < 0.001
+        np.testing.assert_array_equal(render(image, [*steps, Applied("invert", 1.0)]), 255 - rendered)
 
 
 def test_both_kinds_of_affine_in_a_row_are_one_map() -> None:

@@ -28,10 +28,10 @@ def counted(work: Callable[[int], Callable[[], Any]], size: int) -> float:
     return large / small
 
 
-def timed(work: Callable[[int], Callable[[], Any]], size: int) -> float:
-    """The least of a few ratios: what is quadratic never comes below, and another process spoils one at a time."""
+def grows_slowly(work: Callable[[int], Callable[[], Any]], size: int) -> bool:
+    """Whether one of a few ratios is small: what is quadratic has none, and other processes spoil one at a time."""
     small, large = work(size), work(4 * size)
-    return min(seconds(large) / seconds(small) for _ in range(2))
+    return any(seconds(large) / seconds(small) < TIMED for _ in range(5))
 
 
 def laid_out(names: Iterable[str]) -> Any:
@@ -84,7 +84,7 @@ def test_laying_out_many_classes() -> None:
     def work(size: int) -> Any:
         return laid_out(f"train/{n}/1.png" for n in range(size))
 
-    assert timed(work, 3000) < TIMED
+    assert grows_slowly(work, 3000)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -94,7 +94,7 @@ def test_laying_out_deep_folders(wrapped: bool) -> None:
         names = [f"{deep}/{label}/{n}.png" if wrapped else f"{label}/{deep}/{n}.png" for label in "ab" for n in "12345"]
         return lambda: lay_out(names, set(), "x")
 
-    assert timed(work, 400) < TIMED
+    assert grows_slowly(work, 400)
 
 
 def test_rows_of_truth_and_groups() -> None:
@@ -116,7 +116,7 @@ def test_labels_of_truth_against_many_classes() -> None:
         truths = parse_truth(io.BytesIO(text.encode()), "x", entries=size)
         return lambda: unknown_labels(truths.values(), [str(n) for n in range(size)], "x")
 
-    assert timed(work, 4000) < TIMED
+    assert grows_slowly(work, 4000)
 
 
 def test_names_by_their_ends() -> None:
@@ -129,11 +129,11 @@ def test_names_by_their_ends() -> None:
         return lambda: match_names(["1.png", "d/1.png"], names, "")
 
     assert counted(many, 200) < COUNTED
-    assert timed(deep, 1000) < TIMED
+    assert grows_slowly(deep, 1000)
 
 
 def test_the_order_of_long_numbers() -> None:
     def work(size: int) -> Callable[[], Any]:
         return lambda: sorted(("7" * size + str(n) for n in range(100)), key=natural_order)
 
-    assert timed(work, 20_000) < TIMED
+    assert grows_slowly(work, 20_000)

@@ -141,7 +141,7 @@ def test_a_link_leads_to_the_last_card_of_an_image_wherever_it_is(browser: Brows
     with visiting(browser, run, permissions=["clipboard-read", "clipboard-write"]) as page:
         assert not card_of(page, folded).is_visible()
         page.goto(f"{address(run)}#image-{folded['id']}")
-        page.wait_for_function("document.querySelector(':target')?.checkVisibility()")
+        page.wait_for_function("() => document.querySelector(':target')?.checkVisibility()")
         assert card_of(page, folded).is_visible()
         assert card_of(page, twice).locator(".reason").text_content() == "again"
         page.locator("#action").select_option("relabel")
@@ -207,9 +207,9 @@ def test_an_image_with_two_cards_has_one_decision_and_two_tabs_have_the_same(bro
         other.goto(address(run))
         card_of(page, twice).get_by_role("button", name="drop").click()
         assert page.locator(".card.decided").count() == 2
-        other.wait_for_function("document.querySelectorAll('.card.decided').length === 2")
+        other.wait_for_function("() => document.querySelectorAll('.card.decided').length === 2")
         card_of(other, run.suspects[5]).get_by_role("button", name="keep").click()
-        page.wait_for_function("document.querySelectorAll('.card.decided').length === 3")
+        page.wait_for_function("() => document.querySelectorAll('.card.decided').length === 3")
         assert [row["action"] for row in download(page)] == ["drop", "keep"]
 
 
