@@ -41,6 +41,7 @@ from winnow.cleansing.planted_rule import expected_left
 from winnow.dataset.samples import class_names, group_indices, label_indices, read_samples
 from winnow.model.inputs import Inputs, read_inputs
 from winnow.pipeline.messages import UserError
+from winnow.pipeline.scratch import scratch_array
 from winnow.pipeline.stage import Sections, run_stage
 from winnow.representation.contrast import unit_features
 from winnow.representation.files import read_networks, with_folds
@@ -126,21 +127,23 @@ def _predicted(
     by_features = not networks.encoders
     spaces = networks.classifiers if by_features else networks.encoders
     _, near = held_out(images, roots, folds, spaces, k=k, by_features=by_features)
-    known = _judged_before(classes, samples)  # the copies of edge cases are new
-    new: npt.NDArray[np.bool_] = np.asarray(np.isnan(known).all(axis=1))
-    found = held_out_probabilities(images, labels, roots, folds, networks.classifiers, new)
-    return near, np.where(new[:, None], found, known)
+    probability, new = _judged_before(classes, samples)  # the copies of edge cases are new
+    probability[new] = held_out_probabilities(images, labels, roots, folds, networks.classifiers, new)
+    return near, probability
 
 
-def _judged_before(classes: Path, samples: pa.Table) -> Points:
-    """(N, K) what the same networks gave before; NaN for a sample that they have not judged yet."""
+def _judged_before(classes: Path, samples: pa.Table) -> tuple[Points, npt.NDArray[np.bool_]]:
+    """(N, K) what the same networks gave before, and the (N,) samples that are new to them, whose rows are NaN."""
     ids, before = probabilities_by_id(classes)
     row_of = {identifier: row for row, identifier in enumerate(ids)}
     places = np.array([row_of.get(one, -1) for one in samples["id"].to_pylist()], dtype=np.int64)
     if before.shape[1] != len(class_names(samples)):
         raise UserError(f"{classes} has other classes than the dataset; run `dvc repro`")
-    known: Points = np.where((places >= 0)[:, None], before[places], np.float32(np.nan))
-    return known
+    known: Points = scratch_array((len(places), before.shape[1]), np.float32)
+    known.fill(np.nan)
+    known[places >= 0] = before[places[places >= 0]]
+    new: npt.NDArray[np.bool_] = np.asarray(np.isnan(known).all(axis=1))
+    return known, new
 
 
 SECTIONS: Sections = {"rule": ("cleanse_final", Rule), "support": ("support", Support)}

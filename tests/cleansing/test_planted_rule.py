@@ -17,14 +17,15 @@ from winnow.cleansing.planted_rule import (
 )
 from winnow.pipeline.files import write_json
 from winnow.pipeline.messages import UserError
-from winnow.representation.planted_faults import Planted, distribution
+from winnow.representation.planted_faults import Planted, Scale, Scores, distribution
 from winnow.representation.support import Support
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
 SETTINGS = Support(neighbours=5, most_sound=0.02, relabel=0.9, stop=2.0)
 SCORES = np.array([[2.0, -2.0, -2.0], [-2.0, 1.5, -2.0], [-2.0, -1.5, -2.0], [-0.5, 0.5, -2.0]])
+AS_GIVEN = Scale(middle=0.0, spread=1.0)
 PLANTED = Planted(
-    SCORES,
+    Scores([SCORES], [AS_GIVEN]),
     planted=distribution(np.array([-2.0, -1.0, 0.0, 1.0])),
     given=distribution(np.array([0.6, 0.7, 0.8, 0.9, 2.0])),
     faults=0.3,
@@ -120,7 +121,7 @@ def test_a_class_that_the_classifiers_do_not_know_is_no_new_label() -> None:
 
 def estimated(faults: float, threshold: float) -> Planted:
     nothing = distribution(np.zeros(0))
-    return Planted(np.zeros((4, 2)), nothing, nothing, faults, threshold)
+    return Planted(Scores([np.zeros((4, 2))], [AS_GIVEN]), nothing, nothing, faults, threshold)
 
 
 @pytest.mark.parametrize(("faults", "stopped"), [(0.4, False), (0.3, True), (np.nan, False)])

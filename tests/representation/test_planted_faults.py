@@ -76,9 +76,9 @@ def test_a_planted_label_weighs_as_much_as_the_image_is_like_it() -> None:
         if c != labels[i] and np.nanargmax(alike[i]) == labels[i] and np.isfinite(alike[i, c])
     }
     assert len({i for i, _ in weight}) < 34  # some are left out: their own label is not their likeliest
+    scores = planted.scores.of_images(np.arange(40))
     for i in range(40):
-        score = planted.scores[i, labels[i]]
-        no_better = sum(share for (j, c), share in weight.items() if planted.scores[j, c] <= score)
+        no_better = sum(share for (j, c), share in weight.items() if scores[j, c] <= scores[i, labels[i]])
         assert planted.support(labels)[i] == pytest.approx(no_better / sum(weight.values()), abs=1e-12)
 
 
@@ -92,7 +92,7 @@ def test_junk_has_half_of_the_weight_whatever_its_number() -> None:
     at = np.linspace(-3, 3, 13)
     expected = [0.5 * flips.support_of(np.array([t]))[0] + 0.5 * np.mean(standard <= t) for t in at]
     np.testing.assert_allclose(both.support_of(at), expected, atol=1e-12)
-    assert np.array_equal(both.scores, flips.scores)
+    assert np.array_equal(both.scores.of_images(np.arange(60)), flips.scores.of_images(np.arange(60)))
     without = plant_faults([signal], labels, everyone, most_sound=1.0, alike=likelihoods(signal), junk=junk[:0])
     assert np.array_equal(without.planted.cumulative, flips.planted.cumulative)
 
@@ -106,7 +106,7 @@ def test_of_junk_the_other_signals_say_what_they_say_of_wrong_labels() -> None:
     own = signal[rows, labels]
     beside = (other - np.median(other[rows, labels])) / other[rows, labels].std()
     wrong = np.array([beside[i, c] for i in range(50) for c in range(3) if c != labels[i]])
-    mean = 0.5 * np.mean(wrong) + 0.5 * np.mean(found.scores[rows[:, None], np.arange(3)][labels[:, None] != range(3)])
+    mean = 0.5 * np.mean(wrong) + 0.5 * np.mean(found.scores.of_images(rows)[labels[:, None] != range(3)])
     weights = np.diff(found.planted.cumulative, prepend=0.0)
     expected = 0.5 * (-1.0 - np.median(own)) / own.std() + mean
     assert (weights * found.planted.values).sum() == pytest.approx(expected, abs=1e-9)
@@ -158,7 +158,8 @@ def test_signals_count_equally_whatever_their_units() -> None:
     everyone = np.ones(60, dtype=bool)
     one = plant_faults([signal, other], labels, everyone, most_sound=0.02)
     scaled = plant_faults([1000 * signal + 7, 0.01 * other], labels, everyone, most_sound=0.02)
-    np.testing.assert_allclose(one.scores, scaled.scores, atol=1e-9)
+    rows = np.arange(60)
+    np.testing.assert_allclose(one.scores.of_images(rows), scaled.scores.of_images(rows), atol=1e-9)
     assert one.threshold == scaled.threshold
 
 
@@ -166,8 +167,9 @@ def test_what_is_unknown_counts_as_usual() -> None:
     signal, labels, _ = signals(40, 3, wrong=0, apart=2.0, seed=3)
     signal[5] = np.nan
     planted = plant_faults([signal], labels, np.ones(40, dtype=bool), most_sound=0.02)
-    assert (planted.scores[5] == 0).all()
-    assert np.isfinite(planted.scores).all()
+    scores = planted.scores.of_images(np.arange(40))
+    assert (scores[5] == 0).all()
+    assert np.isfinite(scores).all()
     assert scale_of(np.full(4, np.nan)).of(np.array([1.0, np.nan])).tolist() == [1.0, 0.0]
 
 
@@ -279,19 +281,31 @@ def test_classes_that_are_plain_to_tell_lose_their_faults_alone(seed: int) -> No
     assert touched.sum() >= 4
 
 
-def test_blocks_change_nothing_and_of_very_many_labels_a_sample_of_the_images_tells_about_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_scores_are_the_sum_of_the_signals_each_by_the_median_and_spread_of_the_given_labels() -> None:
+    one, labels, _ = signals(50, 3, wrong=5, apart=2.0, seed=1)
+    other, _, _ = signals(50, 3, wrong=5, apart=1.0, seed=2)
+    one[7, 1] = np.nan
+    judged, rows = np.arange(50) < 40, np.arange(50)
+    planted = plant_faults([one.astype(np.float32), other], labels, judged, most_sound=0.02)
+    expected = np.zeros((50, 3))
+    for signal in (one, other):
+        own = signal[rows, labels][judged]
+        expected += np.nan_to_num((signal - np.nanmedian(own)) / np.nanstd(own))
+    np.testing.assert_allclose(planted.scores.of_images(rows), expected, atol=1e-5)
+    some = np.array([31, 7, 7, 49])
+    np.testing.assert_array_equal(planted.scores.of_images(some), planted.scores.of_images(rows)[some])
+    named = np.array([0, 1, 2, 1])
+    np.testing.assert_array_equal(
+        planted.scores.of_labels(some, named), planted.scores.of_images(some)[np.arange(4), named]
+    )
+
+
+def test_of_very_many_labels_a_sample_of_the_images_tells_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     signal, labels, _ = signals(4000, 5, wrong=200, apart=3.5, seed=1)
     judged, alike = np.arange(4000) % 7 != 0, likelihoods(signal)
     whole = plant_faults([alike], labels, judged, most_sound=0.02, alike=alike)
-    monkeypatch.setattr(planted_faults, "BLOCK", 999)
-    same = plant_faults([alike], labels, judged, most_sound=0.02, alike=alike)
-    assert np.array_equal(same.scores, whole.scores)
-    assert np.array_equal(same.planted.values, whole.planted.values)
     monkeypatch.setattr(planted_faults, "PAIRS", 1500 * 5)
     some = plant_faults([alike.astype(np.float32)], labels, judged, most_sound=0.02, alike=alike)
     assert len(some.planted.values) < 0.5 * len(whole.planted.values)
-    np.testing.assert_allclose(some.scores, whole.scores, rtol=1e-4, atol=1e-4)  # of every image
     assert some.faults == pytest.approx(whole.faults, rel=0.1)
     assert np.abs(some.support(labels) - whole.support(labels)).max() < 0.05

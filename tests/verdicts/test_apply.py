@@ -13,7 +13,7 @@ from winnow.cleansing.cleanse import ByPlanted, cleanse, relabelled
 from winnow.cleansing.neighbour_rule import Rule
 from winnow.dataset.samples import samples_table
 from winnow.pipeline.files import write_table
-from winnow.representation.planted_faults import Planted, distribution
+from winnow.representation.planted_faults import Planted, Scale, Scores, distribution
 from winnow.representation.predictions import Neighbours
 from winnow.verdicts.apply import apply_verdicts, keep_minimum, verdict_table
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
@@ -174,9 +174,8 @@ SOUND, ANOTHER, UNUSUAL = (1.0, -1.0), (-1.0, 1.0), (-0.6, -0.9)  # scores of i 
 
 def planted(scores: list[tuple[float, float]], *, faults: float) -> ByPlanted:
     """With the support 0.5 as the threshold, which a score of -0.5 has."""
-    found = Planted(
-        np.array(scores), distribution(np.linspace(-1, 0, 11)), distribution(np.linspace(0, 1, 11)), faults, 0.5
-    )
+    as_given = Scores([np.array(scores)], [Scale(middle=0.0, spread=1.0)])
+    found = Planted(as_given, distribution(np.linspace(-1, 0, 11)), distribution(np.linspace(0, 1, 11)), faults, 0.5)
     return ByPlanted(found, dataclasses.replace(SUPPORT, relabel=0.8))
 
 

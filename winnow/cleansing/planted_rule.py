@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from winnow.pipeline.json_files import read_json
 from winnow.pipeline.messages import UserError
-from winnow.representation.planted_faults import BLOCK, LEAST_TOUCHED, Planted
+from winnow.representation.planted_faults import LEAST_TOUCHED, Planted
 from winnow.representation.support import Support
 from winnow.verdicts.ledger import DROP, KEEP, RELABEL, Verdict
 
@@ -27,6 +27,7 @@ Indices = npt.NDArray[np.int64]
 
 RELABELLED = np.linspace(0.1, 0.5, 17)  # how usual a new label may have to be
 HIGH = np.linspace(0.1, 0.7, 25)  # where junk is rare among flagged images; further up too few are left to count
+BLOCK = 4096  # images whose scores are computed at once
 CONFIRMED = 0.1  # how usual a new label must be for the networks that confirm it
 
 
@@ -118,7 +119,7 @@ def _best_others(
     rival = np.empty(len(rows), np.int64)
     for start in range(0, len(rows), BLOCK):
         part = slice(start, start + BLOCK)
-        scores = planted.scores[rows[part]]  # (b, K), a copy
+        scores = planted.scores.of_images(rows[part])  # (b, K)
         every = np.arange(len(scores))
         own[part] = scores[every, labels[part]]
         scores[every, labels[part]] = -np.inf

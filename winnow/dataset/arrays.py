@@ -16,6 +16,7 @@ import pyarrow as pa
 from winnow.pipeline.checksums import DamagedError
 from winnow.pipeline.files import Columns, read_array, read_table, schema_of, write_array, write_table
 from winnow.pipeline.messages import UserError
+from winnow.pipeline.scratch import scratch_array
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -165,7 +166,7 @@ def gather(stores: Sequence[ArrayStore], ids: Sequence[str], *, where: Path) -> 
         for name, places, rows in store.by_file([ids[position] for position in mine]):
             found = store.rows(name, rows)
             if result is None:
-                result = np.empty((len(ids), *found.shape[1:]), found.dtype)
+                result = scratch_array((len(ids), *found.shape[1:]), found.dtype)
             if found.shape[1:] != result.shape[1:]:
                 first = ids[mine[places[0]]]
                 raise UserError(f"{where}: {first} has another shape than the rest; run `dvc repro`")

@@ -26,6 +26,7 @@ from winnow.pictures.decode import PIXEL_LIMIT, UnreadableError, decode, suffix_
 from winnow.pipeline.durable import sync_folder
 from winnow.pipeline.files import Columns, fresh_folder, schema_of, write_table
 from winnow.pipeline.messages import UserError
+from winnow.pipeline.scratch import scratch_array
 
 SHARD: Columns = {
     "id": (pa.string(), "of the sample"),
@@ -82,13 +83,14 @@ def read_images(folder: Path, ids: Sequence[str], pixels: Path) -> Pixels:
     found = set()
     for identifier, image in _analysed(folder, list(wanted), store):
         if images is None:
-            images = np.empty((len(wanted), *image.shape), np.uint8)
+            images = scratch_array((len(wanted), *image.shape), np.uint8)
         if image.shape[:2] != images.shape[1:3]:
             raise UserError(
                 f"{folder}: {identifier} has another size than the rest; run `dvc checkout --force {folder}`"
             )
         if image.shape[-1] > images.shape[-1]:  # the first image in colour
-            images = np.repeat(images, image.shape[-1], axis=-1)
+            grey, images = images, scratch_array((len(wanted), *image.shape), np.uint8)
+            images[:] = grey
         images[wanted[identifier]] = image
         found.add(identifier)
     lacking(folder, list(wanted), found)

@@ -15,6 +15,8 @@ planted faults are read on all of them.
 import numpy as np
 import numpy.typing as npt
 
+from winnow.pipeline.scratch import scratch_array
+
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
@@ -30,7 +32,7 @@ def unit_features(features: Features) -> Features:
     """(N, D) rows of unit length, standardised first: a feature that is large everywhere says nothing."""
     spread, mean = features.std(axis=0), features.mean(axis=0)
     spread = np.where(spread > 0, spread, 1)
-    unit: Features = np.empty(features.shape, np.float32)
+    unit: Features = scratch_array(features.shape, np.float32)
     for start in range(0, len(features), BLOCK):  # so that no further array is as large
         scaled = (features[start : start + BLOCK] - mean) / spread
         length = np.linalg.norm(scaled, axis=1, keepdims=True)
@@ -56,7 +58,8 @@ def class_contrasts(
     voting = _some_of_each(_one_a_group(labels, groups, voters), labels)
     voted, theirs = labels[voting], groups[voting]
     members = [np.flatnonzero(voted == label) for label in range(classes)]
-    result = np.full((len(labels), classes), np.nan)
+    result: Array = scratch_array((len(labels), classes), np.float64)
+    result.fill(np.nan)
     for start in range(0, len(features), BLOCK):
         rows = slice(start, start + BLOCK)
         similarity = features[rows] @ features[voting].T  # (n, V)

@@ -6,7 +6,9 @@ encoders do not share axes. A wrong label seen in training would draw its image 
 not be found. The classifiers use the same folds and give the probability of each class.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from winnow.engine.jobs import run_jobs
+from winnow.pipeline.scratch import scratch_array
 from winnow.representation.classifier import class_probabilities
 from winnow.representation.contrastive import embed
 from winnow.representation.neighbours import Search, nearest_of_all
@@ -64,7 +67,7 @@ def held_out(
         for row, states in zip(folds, networks, strict=True)
         for fold, state in enumerate(states)
     ]
-    spaces = in_blocks(place, images, placed, label="place: folds")
+    spaces = list(in_blocks(place, images, placed, label="place: folds"))
     first: Points = spaces[0][source[placed[0][0]]]
     aligned = np.zeros((len(images), first.shape[1]), np.float32)
     index = np.zeros((len(folds), len(images), available), np.int64)
@@ -96,8 +99,10 @@ def in_blocks(
     jobs: Sequence[tuple[Any, ...]],
     *,
     label: str,
-) -> list[npt.NDArray[Any]]:
+) -> Iterator[npt.NDArray[Any]]:
     """The rows of ``function(given, rows, ..., tick)`` for every job, computed in blocks of its rows.
+
+    All are computed when the first is asked for; of those that were handed out nothing is kept.
 
     Args:
         function: a job for a worker: (n, ...) of n rows, each of them by itself.
@@ -106,8 +111,9 @@ def in_blocks(
         label: of the progress bar.
     """
     blocks = [(given, rows[start : start + AT_ONCE], *more) for rows, *more in jobs for start in _starts(rows)]
-    found = iter(run_jobs(function, blocks, steps=len(blocks), label=label))
-    return [np.concatenate([next(found) for _ in _starts(rows)]) for rows, *_ in jobs]
+    found = deque(run_jobs(function, blocks, steps=len(blocks), label=label))
+    for rows, *_ in jobs:
+        yield np.concatenate([found.popleft() for _ in _starts(rows)])
 
 
 def _starts(rows: Indices) -> range:
@@ -123,9 +129,9 @@ def held_out_probabilities(
     asked: npt.NDArray[np.bool_] | None = None,
     taught: npt.NDArray[np.bool_] | None = None,
 ) -> Points:
-    """(N, K) probability of each class by classifiers that were not trained on the image, mean over the repeats.
+    """(n, K) probability of each class by classifiers that were not trained on the image, mean over the repeats.
 
-    NaN for a class that none of these classifiers was trained on, and for images that are not asked about.
+    NaN for a class that none of these classifiers was trained on.
 
     Args:
         images: (N, H, W, C).
@@ -133,38 +139,44 @@ def held_out_probabilities(
         roots: (N,) row of the source image that each was made from; its own row for a source image.
         folds: (R, N) fold by repeat, a copy's its root's; an image of NO_FOLD is judged by the first classifier.
         classifiers: by repeat and fold, the state of the classifier that left this fold out.
-        asked: (N,) images that are judged; None: all.
+        asked: (N,) the n images that are judged; None: all.
         taught: (N,) images that classifiers learned from, except the one of their fold; None: the source images.
     """
     wanted = np.ones(len(images), dtype=bool) if asked is None else asked
     learned = roots == np.arange(len(images)) if taught is None else taught
-    queried = [
-        (np.flatnonzero(wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0)))), labels[learned & (row != fold)])
-        for row, states in zip(folds, classifiers, strict=True)
-        for fold in range(len(states))
-    ]
-    states = [state for by_fold in classifiers for state in by_fold]
-    jobs = [(inside, state) for (inside, _), state in zip(queried, states, strict=True)]
-    return mean_of_known(in_blocks(classify, images, jobs, label="classify: folds"), queried, len(images))
+    place = np.cumsum(wanted) - 1  # among those that are judged
+    jobs, queried = [], []
+    for row, states in zip(folds, classifiers, strict=True):
+        for fold, state in enumerate(states):
+            inside = np.flatnonzero(wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0))))
+            jobs.append((inside, state))
+            queried.append((place[inside], labels[learned & (row != fold)]))
+    return mean_of_known(in_blocks(classify, images, jobs, label="classify: folds"), queried, int(wanted.sum()))
 
 
-def mean_of_known(answers: Sequence[Points], queried: Sequence[tuple[Indices, Indices]], count: int) -> Points:
+def mean_of_known(answers: Iterable[Points], queried: Sequence[tuple[Indices, Indices]], count: int) -> Points:
     """(N, K) mean of several classifiers' probabilities, over those that were trained on the class; NaN without any.
 
     Args:
-        answers: (n, K) of each classifier.
+        answers: (n, K) of each classifier, at least one.
         queried: of each, the n rows that it was asked about, and the labels that it was trained on.
         count: N.
     """
-    total: Points = np.zeros((count, answers[0].shape[1]), np.float32)
-    known = np.zeros(total.shape, np.uint16)
-    for answer, (rows, learned) in zip(answers, queried, strict=True):
-        told = np.isin(np.arange(total.shape[1]), np.unique(learned)) & ~np.isnan(answer)
-        total[rows] += np.where(told, answer, 0)
-        known[rows] += told
+    first = next(rest := iter(answers))
+    classes = first.shape[1]
+    total: Points = scratch_array((count, classes), np.float32)
+    total.fill(0)
+    known = np.zeros(total.shape, np.min_scalar_type(len(queried)))
+    for answer, (rows, learned) in zip(chain([first], rest), queried, strict=True):
+        taught = np.isin(np.arange(classes), np.unique(learned))
+        for start in range(0, len(rows), AT_ONCE):
+            part, its = answer[start : start + AT_ONCE], rows[start : start + AT_ONCE]
+            told = taught & ~np.isnan(part)
+            total[its] += np.where(told, part, 0)
+            known[its] += told
     for start in range(0, count, AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        total[part] = np.where(known[part] > 0, total[part] / np.maximum(known[part], 1), np.nan)
+        block = slice(start, start + AT_ONCE)
+        total[block] = np.where(known[block] > 0, total[block] / np.maximum(known[block], 1), np.nan)
     return total
 
 

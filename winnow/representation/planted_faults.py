@@ -44,7 +44,6 @@ TOLD = 0.7
 MOST_FAULTS = 0.5  # most labels are taken for right, since nothing can be learned from others
 JUNK = 0.5  # weight of planted junk, where there is any, among planted faults
 PAIRS = 2**23  # wrong labels that are planted at most, some 0.6 GB; of more, those of a sample of the images
-BLOCK = 4096  # images whose scores are computed at once
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,47 @@ def distribution(values: Array, weights: Array | None = None) -> Distribution:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Where the given labels' values of a signal lie, by which signals are made comparable."""
+
+    middle: float
+    spread: float
+
+    def of(self, values: Array) -> Array:
+        """Values in spreads from the middle; what is unknown counts as the middle."""
+        return np.nan_to_num((values - self.middle) / self.spread)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The score of every label of every image: the sum of its signals, each on its scale.
+
+    Computed where it is asked for: a table of all of them would be the largest array of a cleansing.
+    """
+
+    signals: Sequence[npt.NDArray[np.floating]]  # each (N, K); NaN is unknown
+    scales: Sequence[Scale]
+
+    def of_images(self, rows: Indices) -> Array:
+        """(n, K) of every label of some images."""
+        found: Array = np.zeros((len(rows), self.signals[0].shape[1]))
+        for signal, scale in zip(self.signals, self.scales, strict=True):
+            found += scale.of(signal[rows].astype(np.float64))
+        return found
+
+    def of_labels(self, rows: Indices, labels: Indices) -> Array:
+        """(n,) of a label of each of some images."""
+        found: Array = np.zeros(len(rows))
+        for signal, scale in zip(self.signals, self.scales, strict=True):
+            found += scale.of(signal[rows, labels].astype(np.float64))
+        return found
+
+
+@dataclass(frozen=True)
 class Planted:
     """What planting faults says about the given labels."""
 
-    scores: Array  # (N, K) of every label of every image, all signals together
+    scores: Scores
     planted: Distribution  # scores of faults
     given: Distribution  # scores of the given labels
     faults: float  # estimated share of the given labels that are wrong
@@ -89,7 +125,7 @@ class Planted:
 
     def support(self, labels: Indices) -> Array:
         """(N,) in [0, 1]: share of the planted faults that score no better than these labels do."""
-        return self.support_of(self.scores[np.arange(len(labels)), labels])
+        return self.support_of(self.scores.of_labels(np.arange(len(labels)), labels))
 
     def quality(self, labels: Indices, rows: Indices, *, stop: float) -> Array:
         """(n,) label quality in [0, 1]: the support, scaled so that the threshold lies at 0.5 on every source.
@@ -101,7 +137,7 @@ class Planted:
             rows: (n,) of the images that are judged.
             stop: as section ``support`` has it.
         """
-        support, threshold = self.support_of(self.scores[rows, labels]), self.threshold
+        support, threshold = self.support_of(self.scores.of_labels(rows, labels)), self.threshold
         if (support < threshold).mean() > max(LEAST_TOUCHED, stop * self.faults):
             threshold = 0.0
         above = 0.5 + 0.5 * (support - threshold) / max(1e-9, 1 - threshold)
@@ -115,18 +151,6 @@ class Planted:
     def usual(self, scores: Array) -> Array:
         """(n,) share of the given labels that score no better: how usual a score is for a label."""
         return self.given.share(scores)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where the given labels' values of a signal lie, by which signals are made comparable."""
-
-    middle: float
-    spread: float
-
-    def of(self, values: Array) -> Array:
-        """Values in spreads from the middle; what is unknown counts as the middle."""
-        return np.nan_to_num((values - self.middle) / self.spread)
 
 
 def scale_of(given: Array) -> Scale:
@@ -161,21 +185,17 @@ def plant_faults(
         expected: share of faults that an earlier cleansing expected to leave; the estimate is not below it.
 
     Wrong labels are planted on all judged images, or, beyond ``PAIRS`` of image and label, on a sample of them. Time
-    O(N K), memory 8 N K bytes for the scores and 80 for each planted label.
+    O(N), and memory 80 bytes for each planted label.
     """
-    rows = np.arange(len(labels))
-    scores: Array = np.zeros((len(labels), signals[0].shape[1]))
-    scales = [scale_of(signal[rows, labels][judged].astype(np.float64)) for signal in signals]
-    for start in range(0, len(labels), BLOCK):
-        part = slice(start, start + BLOCK)
-        for signal, scale in zip(signals, scales, strict=True):
-            scores[part] += scale.of(signal[part].astype(np.float64))
-    shown = some_of(np.flatnonzero(judged), max(1, PAIRS // scores.shape[1]), seed=0)
+    rows = np.flatnonzero(judged)
+    scales = [scale_of(signal[rows, labels[rows]].astype(np.float64)) for signal in signals]
+    scores, classes = Scores(signals, scales), signals[0].shape[1]
+    shown = some_of(rows, max(1, PAIRS // classes), seed=0)
     first = signals[0][shown].astype(np.float64)  # (n, K)
-    weight = _flip_weights(labels[shown], scores.shape[1], None if alike is None else alike[shown])
+    weight = _flip_weights(labels[shown], classes, None if alike is None else alike[shown])
     weight[np.isnan(first)] = 0.0  # whoever judges the image does not know the class
     flipped = weight > 0
-    wrong, weights = scores[shown][flipped], weight[flipped]
+    wrong, weights = scores.of_images(shown)[flipped], weight[flipped]
     if junk is not None and len(junk) and len(wrong):
         rest = wrong - scales[0].of(first)[flipped]  # what the other signals give wrong labels
         planted_junk = scales[0].of(junk) + rest[np.arange(len(junk)) * len(rest) // len(junk)]
@@ -183,7 +203,7 @@ def plant_faults(
             [(1 - JUNK) * weights / weights.sum(), np.full(len(planted_junk), JUNK / len(planted_junk))]
         )
         wrong = np.concatenate([wrong, planted_junk])
-    planted, given = distribution(wrong, weights), distribution(scores[rows, labels][judged])
+    planted, given = distribution(wrong, weights), distribution(scores.of_labels(rows, labels[rows]))
     faults, threshold = share_and_threshold(given, planted, most_sound=most_sound, expected=expected)
     return Planted(scores, planted, given, faults, threshold)
 

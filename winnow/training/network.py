@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winnow.pipeline.scratch import scratch_array
+
 INPUT_SIZE = 32
 
 
@@ -75,7 +77,8 @@ def preprocess(images: npt.NDArray[np.uint8]) -> Tensor:
     Returns:
         (N, 3, 32, 32) float32, channels last in memory.
     """
-    result = torch.empty((len(images), 3, INPUT_SIZE, INPUT_SIZE), memory_format=torch.channels_last)
+    rows = scratch_array((len(images), INPUT_SIZE, INPUT_SIZE, 3), np.float32)
+    result = torch.from_numpy(rows).permute(0, 3, 1, 2)
     for start in range(0, len(images), RESIZE_CHUNK):
         chunk = slice(start, start + RESIZE_CHUNK)
         pixels = torch.from_numpy(images[chunk].astype(np.float32)).permute(0, 3, 1, 2)  # (n, C, H, W)
