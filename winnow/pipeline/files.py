@@ -195,6 +195,7 @@ def read_table(path: Path, columns: Sequence[str] | pa.Schema | None = None) -> 
         raise UserError(f"{path} is not a whole parquet table; {back}") from None
     if table is None:
         raise UserError(f"{path} has no column {lacking[0]}; {back}")
+    pa.default_memory_pool().release_unused()  # what decoding needed: of a large table three times what it holds
     return _fitted(table, columns, path, back) if isinstance(columns, pa.Schema) else table
 
 
