@@ -22,7 +22,7 @@ option = $(if $(value $(1)),$(2)=$(call quote,$(value $(1))))
 flag = $(if $(value $(1)),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run apply reproduce tour docs review compare push pull fsck remote-demo engine-demo test test-all check coverage hooks lock faults fuzz fidelity results bench scale clean
+.PHONY: help install run apply reproduce tour docs review compare push pull fsck remote-demo engine-demo test test-all check coverage hooks lock faults fuzz fidelity results bench scale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -44,6 +44,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 $(VENV)/.installed-%: requirements-%.txt $(VENV)/.installed
 	$(INSTALL) $<
 	@touch $@
+
+install: $(VENV)/.installed ## the environment alone
 
 run: $(VENV)/.installed ## the whole pipeline and its table [SOURCE=PATH] [PRESET=published] [DECIDED=1: from your decisions]
 	@$(RUN) -m winnow run $(call option,SOURCE,--source) $(call option,PRESET,--preset) $(call flag,DECIDED,--decided)
