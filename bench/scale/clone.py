@@ -30,6 +30,7 @@ COMMANDS = {  # measured after the stages: name and command, which may say that 
     "diff --md": ["-m", "winnow", "diff", "HEAD", "--md"],
 }
 COPIES = 1.5  # images after augmentation, in those of train
+MOST_IMAGES = 1_000_000  # that params.yaml may name
 COMMIT = "build/scale-commit.txt"  # in the copy: what it is a copy of
 CHANGED = "not committed"
 
@@ -81,7 +82,7 @@ def scaled(source: Path) -> dict[str, Any]:
         "augment.budget": round(COPIES * train),
         "augment.multiple": COPIES,
         "augment_edge_cases.multiple": COPIES + 0.1,
-        "judge.max_images": 4 * train,
+        "judge.max_images": min(4 * train, MOST_IMAGES),
     }
 
 

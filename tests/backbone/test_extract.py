@@ -7,8 +7,8 @@ import torch
 from tests.support.backbones import PLAIN, card_of, images
 from winnow.backbone.extract import extract
 from winnow.backbone.loading import Backbone, load_backbone
+from winnow.backbone.normalise import normalised
 from winnow.backbone.packaged import LITE0, LITE0_MODEL, PACKAGE
-from winnow.backbone.resize import normalised
 
 CPU = torch.device("cpu")
 

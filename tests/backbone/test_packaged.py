@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from tests.support.backbones import batch, card_of
 from winnow.backbone import packaged
+from winnow.backbone import packaged_state as packaged_state_module
 from winnow.backbone.choice import request_of, resolve
 from winnow.backbone.loading import Backbone, load_backbone
-from winnow.backbone.packaged import LITE0, LITE0_MODEL, PACKAGE, packaged_file, packaged_state
-from winnow.backbone.resize import fit, normalised
+from winnow.backbone.normalise import normalised
+from winnow.backbone.packaged import LITE0, LITE0_MODEL, PACKAGE, packaged_file
+from winnow.backbone.packaged_state import packaged_state
+from winnow.backbone.resize import fit
 from winnow.backbone.weights import read_state
 from winnow.pictures.decode import decode
 from winnow.pipeline.messages import UserError
@@ -73,7 +76,7 @@ def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = "_conv_stem.weight", "_bn0.weight"
 
     def refused(changed: dict[str, Tensor], message: str) -> None:
-        monkeypatch.setattr(packaged, "read_state", lambda _: changed)
+        monkeypatch.setattr(packaged_state_module, "read_state", lambda _: changed)
         with pytest.raises(UserError, match=message):
             packaged_state(LITE0, wanted)
 

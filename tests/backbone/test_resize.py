@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from tests.support.backbones import PLAIN
 from winnow.backbone.card import Resize
-from winnow.backbone.resize import content_box, fit, normalised
+from winnow.backbone.normalise import normalised
+from winnow.backbone.resize import content_box, fit
 from winnow.pictures.decode import stretch
 
 SIZES = st.integers(1, 70)

@@ -179,7 +179,7 @@ def test_run_writes_the_preset_and_the_source(
     run.main("run", ["--preset=published", "--source=/data/x.zip"])
     (changes,) = written
     assert changes == {**preset_changes("published", PARAMS), "dataset.source": "/data/x.zip"}
-    said = "params.yaml now has the values of presets/published.yaml, and other values of dataset.source; `git checkout"
+    said = "params.yaml has the values of presets/published.yaml, and other values of dataset.source for later runs"
     assert said in capsys.readouterr().out
 
 
@@ -233,9 +233,10 @@ def test_an_unknown_preset_ends_the_command_before_anything_is_written(written: 
 
 def test_the_last_line_says_what_is_left_in_params_and_how_it_goes_back() -> None:
     back = "`git checkout params.yaml`"
-    assert closing_sentence("", ["a.b"]) == f"params.yaml now has other values of a.b; {back} restores the old ones."
+    said = f"params.yaml has other values of a.b for later runs too; {back} undoes that."
+    assert closing_sentence("", ["a.b"]) == said
     assert closing_sentence("published", []) == (
-        f"params.yaml now has the values of presets/published.yaml; {back} restores the old ones; "
+        f"params.yaml has the values of presets/published.yaml for later runs too; {back} undoes that; "
         "PRESET=glance sets those of the preset as delivered."
     )
     assert "PRESET" not in closing_sentence(DEFAULT, [])

@@ -1,12 +1,15 @@
 """Folders that all workers see."""
 
 import os
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from winnow.engine.folders import PREFIX, folder_for_all, place_for_all
+from winnow.engine.folders import LOCK, LOCKED_WITHIN, PREFIX, folder_for_all, place_for_all
 from winnow.engine.pulse import ABANDONED_AFTER, PULSE
 from winnow.engine.settings import Settings
 from winnow.pipeline.files import ROOT
@@ -42,6 +45,32 @@ def test_what_killed_coordinators_left_is_removed_and_that_of_living_ones_stays(
     with folder_for_all(Settings(engine="ray", shared=str(tmp_path))):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{PREFIX}new", f"{PREFIX}of-others"]
+
+
+def test_what_a_killed_process_of_this_machine_left_is_removed_and_that_of_living_ones_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import os, signal\n"
+        "from winnow.engine.folders import folder_for_all\n"
+        "from winnow.engine.settings import Settings\n"
+        "with folder_for_all(Settings()) as folder:\n"
+        "    (folder / '0').write_bytes(b'of a worker'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    (left,) = tmp_path.iterdir()
+    (tmp_path / f"{PREFIX}of-another-program").mkdir()
+    with folder_for_all(Settings()):
+        assert left.exists()  # it may be about to be locked
+    old = time.time() - 2 * LOCKED_WITHIN
+    os.utime(left / LOCK, (old, old))
+    with folder_for_all(Settings()) as mine:
+        os.utime(mine / LOCK, (old, old))
+        assert not left.exists()
+        with folder_for_all(Settings()):
+            assert mine.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}of-another-program"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

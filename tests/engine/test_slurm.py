@@ -3,6 +3,7 @@
 import os
 import pickle
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from tests.support import engine_jobs, slurm_jobs
+from winnow.engine import slurm_settings
 from winnow.engine.jobs import coordinate
 from winnow.engine.protocol import Lost
 from winnow.engine.pulse import ABANDONED_AFTER, PULSE
 from winnow.engine.settings import Settings, Slurm
 from winnow.engine.slurm import MOST_IN_ARRAY, PREFIX, SlurmEngine
+from winnow.engine.slurm_local import LocalQueue
 from winnow.pipeline.messages import UserError
 
 
@@ -95,7 +98,7 @@ def test_what_slurm_refuses_is_told_in_its_own_words(tmp_path: Path, monkeypatch
         monkeypatch,
         sbatch=sbatch,
         srun="true",
-        sinfo="echo 'gpu:a100:4(S:0)'",
+        sinfo="echo 'gold gpu:a100:4(S:0)'",
         scancel="true",
         squeue="true",
     )
@@ -109,6 +112,65 @@ def test_what_slurm_refuses_is_told_in_its_own_words(tmp_path: Path, monkeypatch
     for wanted in ("partition=gold", "time=90", "account=vision", "requeue", "gpus-per-node=1", "cpus-per-task=1"):
         assert wanted in options
     assert list((tmp_path / "shared").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("partitions", "given", "gpus"),
+    [
+        ("cpu* (null)\nbig gpu:a100:4(S:0)", {}, None),  # jobs go to the default partition
+        ("cpu (null)\nbig* gpu:a100:4(S:0)", {}, 1),
+        ("big gpu:a100:4(S:0)", {"partition": "big"}, 1),
+        ("big gpu:a100:4(S:0)", {"options": {"partition": "big"}}, 1),
+        ("gpu-less (null)", {"partition": "gpu-less"}, None),
+    ],
+)
+def test_a_job_asks_for_a_device_where_its_partition_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitions: str, given: dict[str, Any], gpus: int | None
+) -> None:
+    programs(tmp_path / "bin", monkeypatch, sinfo=f'echo "$@" > {tmp_path}/asked; printf "{partitions}\n"')
+    assert slurm_settings._gpus(settings(tmp_path, **given)) == gpus
+    assert ("--partition=big" in (tmp_path / "asked").read_text()) == ("big" in str(given))
+
+
+def test_no_more_jobs_are_open_than_may_run_once_one_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm keeps to the jobs at once of an array alone."""
+    row = "printf '%-48s%-32s%-16s%-64s%-96s\\n'"
+    programs(
+        tmp_path / "bin",
+        monkeypatch,
+        sbatch="echo Submitted batch job 1",
+        srun="true",
+        sinfo="echo 'all* (null)'",
+        scancel=f'case "$*" in *--name*) touch {tmp_path}/cancelled;; esac',
+        squeue=f"{row} 1_0 FAILED 9 n1 RaisedSignal; test -e {tmp_path}/cancelled || "
+        f"for n in 1 2 3; do {row} 1_$n RUNNING 0 n1 None; done",
+    )
+    monkeypatch.setattr("winnow.engine.slurm.GRACE", 0)
+    with SlurmEngine(settings(tmp_path / "shared"), 4) as engine:
+        assert engine.capacity == 4
+        for number in range(4):
+            engine.submit(number, b"")
+        assert isinstance(next(iter(engine.events())), Lost)
+        assert engine.capacity == 2
+
+
+def test_a_process_that_has_the_number_of_an_ended_job_lives_on(tmp_path: Path) -> None:
+    """Of submitit's executor here, whose jobs are named by the numbers of processes."""
+
+    class Ended:
+        job_id = ""
+
+        def done(self) -> bool:
+            return True
+
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        job: Any = Ended()
+        job.job_id = str(stranger.pid)
+        LocalQueue().end([job])
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_a_slurm_that_says_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +189,7 @@ def test_a_job_that_slurm_killed_is_lost_with_its_reason_and_log(
         monkeypatch,
         sbatch=f'echo "no more memory" > {error}; echo Submitted batch job 1',
         srun="true",
-        sinfo="echo '(null)'",
+        sinfo="echo 'all* (null)'",
         scancel="true",
         squeue="printf '%-48s%-32s%-16s%-64s%-96s\\n' 1 OUT_OF_MEMORY 9 n1 OutOfMemory",
     )

@@ -39,6 +39,8 @@ def queue(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Row]) -> Slu
             ("1_0", "PENDING", "0", "", "launch failed requeued held"),
             "is held by Slurm (launch failed requeued held)",
         ),
+        (("1_0", "PENDING", "0", "", "JobHeldAdmin"), "is held by Slurm (JobHeldAdmin)"),
+        (("1_0", "PENDING", "0", "", "JobHoldMaxRequeue"), "is held by Slurm (JobHoldMaxRequeue)"),
     ],
 )
 def test_the_end_of_a_job_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Row, why: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from winnow.backbone.card import Card
-from winnow.backbone.resize import normalised
+from winnow.backbone.normalise import normalised
 
 PLAIN = Card(
     model="torchvision:resnet18",

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def die_once(marker: Path, tick: Tick) -> None:
     if not marker.exists():
         marker.touch()
         tick()
+        time.sleep(1.5)  # until the tick has been seen, which comes by another way than the loss
         print("the last word", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -8,7 +8,7 @@ import torch
 
 from winnow.backbone.card import Card
 from winnow.backbone.loading import Backbone
-from winnow.backbone.resize import normalised
+from winnow.backbone.normalise import normalised
 
 # Images that go through the network together. On a CPU one: its maps stay in the cache, and what comes out is its own;
 # of EfficientNet-Lite0 at 224 pixels a core does 38 images a second by ones, 32 by fours and 27 by eights.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from winnow.backbone.card import Card
-from winnow.backbone.packaged import PACKAGE, packaged_file, packaged_state
+from winnow.backbone.packaged import PACKAGE, packaged_file
+from winnow.backbone.packaged_state import packaged_state
 from winnow.backbone.preprocessing import PYTHON, TIMM, TORCHVISION
 from winnow.backbone.user import demand_factory, user_network
 from winnow.backbone.weights import demand_weights, put_state, read_state

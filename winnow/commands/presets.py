@@ -139,4 +139,4 @@ def closing_sentence(preset: str, others: list[str]) -> str:
     parts = [f"the values of presets/{preset}.yaml"] if preset else []
     parts += [f"other values of {', '.join(others)}"] if others else []
     back = f"; PRESET={DEFAULT} sets those of the preset as delivered" if preset not in ("", DEFAULT) else ""
-    return f"params.yaml now has {', and '.join(parts)}; `git checkout params.yaml` restores the old ones{back}."
+    return f"params.yaml has {', and '.join(parts)} for later runs too; `git checkout params.yaml` undoes that{back}."

@@ -1,7 +1,10 @@
 """Temporary folders that the coordinator and all workers see under one path."""
 
+import contextlib
+import fcntl
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +15,8 @@ from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 
 PREFIX = "jobs-"  # of the names of folders
+LOCK = "lock"  # file in a folder of this machine alone, locked by the process that made it as long as it lives
+LOCKED_WITHIN = 60.0  # seconds from making that file
 
 
 def place_for_all(settings: Settings) -> Path:
@@ -30,8 +35,8 @@ def place_for_all(settings: Settings) -> Path:
 def folder_for_all(settings: Settings | None = None) -> Iterator[Path]:
     """A new folder for what jobs read or write beside their arguments; it is gone when the block ends.
 
-    Where other machines see it, what killed coordinators left beside it is removed, as the system clears only its own
-    folder for temporary files. No other user may read or write it, since there are pickles in it.
+    What killed coordinators left beside it is removed. No other user may read or write it, since there are pickles in
+    it.
 
     Args:
         settings: of the engine; None: those of the repository.
@@ -42,7 +47,8 @@ def folder_for_all(settings: Settings | None = None) -> Iterator[Path]:
     place = place_for_all(settings or load_settings())
     try:
         place.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=place, prefix=PREFIX)
+        # A file server keeps the folder of a file that is still mapped; that is no reason to fail.
+        folder = tempfile.TemporaryDirectory(dir=place, prefix=PREFIX, ignore_cleanup_errors=True)
     except OSError as error:
         raise UserError(
             f"the shared folder {place} cannot be written ({error.strerror}); correct engine.yaml"
@@ -50,9 +56,23 @@ def folder_for_all(settings: Settings | None = None) -> Iterator[Path]:
     with folder as name:
         mine = Path(name)
         if place == Path(tempfile.gettempdir()):
-            yield mine
+            with (mine / LOCK).open("wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                _sweep_unlocked(place)
+                yield mine
             return
         with pulse(mine / PULSE):
             for left in abandoned(mine, PREFIX):
                 shutil.rmtree(left, ignore_errors=True)
             yield mine
+
+
+def _sweep_unlocked(place: Path) -> None:
+    """Remove the folders of this machine whose process has ended, which the kernel then unlocked."""
+    for lock in place.glob(f"{PREFIX}*/{LOCK}"):
+        with contextlib.suppress(OSError):  # it is locked, another user's, or just removed
+            with lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                abandoned_now = time.time() - lock.stat().st_mtime > LOCKED_WITHIN
+            if abandoned_now:
+                shutil.rmtree(lock.parent, ignore_errors=True)

@@ -70,8 +70,9 @@ class RayEngine:
         if not self._places():
             asked = f"1 CPU, {gpus:g} GPU" + (f", {self._settings.memory:,g} GB of memory" if memory else "")
             raise UserError(f"no machine of the Ray has what a job asks for ({asked}); correct engine.yaml")
-        options = {"num_cpus": 1, "num_gpus": gpus, "memory": memory, "max_retries": 0}
-        self._task = ray.remote(ray_worker.run).options(**options)
+        # A process keeps the device that it first computed on, while Ray gives each task any: with devices, one a task.
+        options = {"num_cpus": 1, "num_gpus": gpus, "memory": memory, "max_retries": 0, "max_calls": 1 if gpus else 0}
+        self._task = ray.remote(**options)(ray_worker.run)
         self._steps = ray.remote(Steps).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
         self.shared = self._open.enter_context(folder_for_all(self._settings))
         return self

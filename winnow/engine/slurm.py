@@ -88,11 +88,10 @@ class SlurmEngine:
         self._runs: dict[int, _Run] = {}
         self._submitted: list[submitit.Job[bytes]] = []
         self._attempts = Counter[int]()
+        self._lost = False  # whether any attempt was
         self._asked, self._ended = 0.0, dict[str, str]()
         self._open = ExitStack()
-        # Slurm itself keeps to the jobs at once, of each array alone; submitit's executor starts what it gets.
-        most = settings.cores if settings.cores and jobs > MOST_IN_ARRAY else jobs
-        self.capacity = (settings.cores or LocalQueue.cores()) if self._local else min(most, MOST_IN_ARRAY)
+        self._jobs = jobs
 
     def __enter__(self) -> Self:
         """Make the folder, and look whether there is a Slurm."""
@@ -122,6 +121,19 @@ class SlurmEngine:
     ) -> None:
         """Cancel what has not ended, and remove the folder."""
         self._open.close()
+
+    @property
+    def capacity(self) -> int:
+        """Jobs that may be open at once, those that wait in Slurm's queue too.
+
+        Slurm keeps to ``cores`` among the jobs of one array. Where there are several, as of more jobs than an array
+        holds or once a job runs again, no more are open than may run.
+        """
+        if self._local:
+            return self._settings.cores or LocalQueue.cores()
+        one_array = self._jobs <= MOST_IN_ARRAY and not self._lost
+        most = self._jobs if one_array or not self._settings.cores else self._settings.cores
+        return min(most, MOST_IN_ARRAY)
 
     def _end(self) -> None:
         """Also of jobs that have answered, whose processes may still write to their logs."""
@@ -177,9 +189,13 @@ class SlurmEngine:
                 yield Ticked(number, new)
             if run.job.paths.result_pickle.name in there:
                 del self._runs[number]
-                yield _outcome(number, run)
+                event = _outcome(number, run)
+                self._lost |= isinstance(event, Lost)
+                run.job.paths.result_pickle.unlink(missing_ok=True)  # here, a later job may get the number of this one
+                yield event
             elif self._is_lost(run):
                 del self._runs[number]
+                self._lost = True
                 run.job.cancel(check=False)  # one that Slurm holds would start later
                 yield Lost(number, self._ended[run.job.job_id], run.log())
 
@@ -189,7 +205,7 @@ class SlurmEngine:
             self._ended = self._queue.ended([run.job for run in self._runs.values()])
 
     def _is_lost(self, run: _Run) -> bool:
-        if run.job.job_id not in self._ended:
+        if run.job.job_id not in self._ended or run.job.paths.result_pickle.exists():
             run.ended = None
             return False
         run.ended = run.ended or time.monotonic()

@@ -23,6 +23,8 @@ class LocalQueue:
     def end(self, jobs: Iterable[submitit.Job[bytes]]) -> None:
         """Kill the jobs with the processes that watch over them."""
         for job in jobs:
+            if job.done():
+                continue  # its number may be another process's by now
             with contextlib.suppress(psutil.NoSuchProcess):
                 watcher = psutil.Process(int(job.job_id))
                 family = [watcher, *watcher.children(recursive=True)]

@@ -1,6 +1,7 @@
 """What Slurm says of the jobs of one name, and their end: ``squeue`` and ``scancel``, which need no accounting."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -24,6 +25,8 @@ ENDED = {
     "SPECIAL_EXIT": "ended in a special state",
     "TIMEOUT": "was killed, since it took longer than slurm.minutes of engine.yaml",
 }  # the states that are final, as the words that follow "a worker process"
+
+HELD = re.compile("held|hold", re.IGNORECASE)  # in the reason of a job that waits for somebody to release it
 
 PATIENCE = 60.0  # seconds that a program of Slurm's may take; its controller may be busy
 
@@ -53,7 +56,7 @@ class SlurmQueue:
         if rows is None:
             return {}
         gone = {job.job_id: "is no longer known to Slurm" for job in jobs if job.job_id not in rows}
-        ended = {job: _why(row) for job, row in rows.items() if row["State"] in ENDED or "held" in row["Reason"]}
+        ended = {job: _why(row) for job, row in rows.items() if row["State"] in ENDED or HELD.search(row["Reason"])}
         return gone | ended
 
     def end(self, jobs: Iterable[object]) -> None:

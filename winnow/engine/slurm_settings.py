@@ -10,6 +10,8 @@ from winnow.engine.settings import Settings
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError
 
+SIGNAL_BEFORE = 30  # seconds before the end of a job's time at which submitit ends it, with a message; Slurm is inexact
+MOST_GB = 1_000.0  # of the requests of one array; submitit would refuse more than 1
 ANSWERS_WITHIN = 120.0  # seconds; Slurm's own programs wait about ten for a silent controller
 
 
@@ -41,7 +43,13 @@ def new_executor(settings: Settings, name: str, folder: Path, jobs: int) -> subm
     """
     slurm = settings.slurm
     # A job that took too long would take as long again: it is lost instead, so that the third time stops the stage.
-    executor = submitit.AutoExecutor(folder, cluster=slurm.executor, slurm_max_num_timeout=0)
+    executor = submitit.AutoExecutor(
+        folder,
+        cluster=slurm.executor,
+        slurm_max_num_timeout=0,
+        slurm_max_pickle_size_gb=MOST_GB,
+        local_max_pickle_size_gb=MOST_GB,
+    )
     executor.update_parameters(
         name=name,
         timeout_min=slurm.minutes,
@@ -49,6 +57,7 @@ def new_executor(settings: Settings, name: str, folder: Path, jobs: int) -> subm
         mem_gb=settings.memory,
         gpus_per_node=_gpus(settings),
         slurm_partition=slurm.partition,
+        slurm_signal_delay_s=SIGNAL_BEFORE,
         slurm_array_parallelism=settings.cores or jobs,
         slurm_additional_parameters={"requeue": True, "chdir": str(ROOT), **slurm.options},
     )
@@ -61,9 +70,8 @@ def _gpus(settings: Settings) -> int | None:
         return int(settings.gpus > 0) or None
     if settings.slurm.executor == "local":
         return None
-    command = ["sinfo", "--noheader", "--format=%G"]
-    if settings.slurm.partition:
-        command.append(f"--partition={settings.slurm.partition}")
+    partition = settings.slurm.options.get("partition", settings.slurm.partition)
+    command = ["sinfo", "--noheader", "--format=%P %G", *([f"--partition={partition}"] if partition else [])]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=ANSWERS_WITHIN).stdout
     except (OSError, subprocess.CalledProcessError) as error:
@@ -74,4 +82,6 @@ def _gpus(settings: Settings) -> int | None:
             f"Slurm does not answer: sinfo said nothing for {ANSWERS_WITHIN:g} seconds; look after it, or set another "
             "engine"
         ) from None
-    return 1 if "gpu" in found else None
+    # The default partition, to which jobs go where none is named, has an asterisk.
+    mine = [line for line in found.splitlines() if partition or line.partition(" ")[0].endswith("*")]
+    return 1 if any("gpu" in line.partition(" ")[2] for line in mine) else None

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from winnow.backbone.card import Card
 from winnow.backbone.loading import finetunable
-from winnow.backbone.resize import normalised
+from winnow.backbone.normalise import normalised
 from winnow.engine.jobs import Tick
 from winnow.training.head import Head, HeadProfile, train_head
 from winnow.training.network import pick_device, preprocess
