@@ -66,6 +66,16 @@ def test_unit_features_have_unit_length_and_no_constant() -> None:
     unit = unit_features(features)
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
     assert (unit[:, 2] == 0).all()
+    assert unit_features(features[:0]).shape == (0, 5)
+
+
+def test_unit_features_are_standardised_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 7)
+    features = (1000 + np.random.default_rng(4).normal(size=(40, 3)) * [1, 2, 3]).astype(np.float32)
+    exact = features.astype(np.float64)
+    standard = (exact - exact.mean(axis=0)) / exact.std(axis=0)
+    expected = standard / np.linalg.norm(standard, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit_features(features), expected, atol=1e-6)
 
 
 def test_of_many_voters_a_share_of_each_class_votes_and_always_some(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ NEAREST = 64  # of all voters that are ranked, beside those that are counted; a 
 
 def unit_features(features: Features) -> Features:
     """(N, D) rows of unit length, standardised first: a feature that is large everywhere says nothing."""
-    spread, mean = features.std(axis=0), features.mean(axis=0)
+    mean, spread = _moments(features)
     spread = np.where(spread > 0, spread, 1)
     unit: Features = scratch_array(features.shape, np.float32)
     for start in range(0, len(features), BLOCK):  # so that no further array is as large
@@ -38,6 +38,15 @@ def unit_features(features: Features) -> Features:
         length = np.linalg.norm(scaled, axis=1, keepdims=True)
         unit[start : start + BLOCK] = scaled / np.where(length > 0, length, 1)
     return unit
+
+
+def _moments(features: Features) -> tuple[Array, Array]:
+    """(D,) mean and standard deviation of the columns, summed a block of rows at a time."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(features), BLOCK)]
+    nothing, count = np.zeros(features.shape[1]), max(1, len(features))
+    mean = sum((features[rows].sum(axis=0, dtype=np.float64) for rows in blocks), start=nothing) / count
+    squares = sum((np.square(features[rows] - mean).sum(axis=0) for rows in blocks), start=nothing)
+    return mean, np.sqrt(squares / count)
 
 
 def class_contrasts(
