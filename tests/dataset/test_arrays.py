@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.dataset.arrays import ArrayStore, gather, write_rows
+from winnow.dataset.arrays import ArrayStore, gather, opened_once, write_rows
 from winnow.pipeline.messages import UserError
 
 ROWS = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
@@ -62,6 +62,17 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert "a" not in store
     with pytest.raises(UserError, match=r"lacks the row of a; run `dvc repro`"):
         gather([store], ["a"], where=tmp_path)
+
+
+def test_a_store_is_opened_once_until_its_index_is_another(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    assert "a" not in opened_once(folder)
+    store = opened_once(written(folder))
+    assert opened_once(folder) is store
+    np.testing.assert_array_equal(store.row("a"), ROWS[0])
+    write_rows(folder, [(["d"], ROWS[3:])])
+    assert "a" not in opened_once(folder)
+    np.testing.assert_array_equal(opened_once(folder).row("d"), ROWS[3])
 
 
 def test_a_damaged_array_is_named(tmp_path: Path) -> None:

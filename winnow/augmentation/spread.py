@@ -14,7 +14,7 @@ import pyarrow as pa
 from winnow.augmentation.rendered import Plan, RenderedCopy, rendered_copies
 from winnow.backbone.card import Card
 from winnow.backbone.resize import content_box
-from winnow.dataset.arrays import ArrayStore
+from winnow.dataset.arrays import opened_once
 from winnow.dataset.images import Copy
 from winnow.dataset.samples import SCHEMA
 from winnow.engine.folders import folder_for_all
@@ -77,7 +77,7 @@ def _rendered(
     pixels: Path, card: Card, origins: Sequence[str], plan: Plan, parents: pa.Table
 ) -> Iterator[RenderedCopy]:
     boxes = functools.partial(content_box, side=card.pixels, how=card.resize)
-    return rendered_copies(origins, plan, parents.to_pylist(), ArrayStore(pixels).row, boxes)
+    return rendered_copies(origins, plan, parents.to_pylist(), opened_once(pixels).row, boxes)
 
 
 def _read_part(file: Path) -> Iterator[Copy]:

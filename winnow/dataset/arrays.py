@@ -4,6 +4,7 @@
 <folder>/<hash>.npy       (n, ...) rows of equal shape, named by their content
 """
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -95,6 +96,21 @@ class ArrayStore:
             raise _damaged(self.folder / name)
         found: Array = self._maps[name][rows]
         return found
+
+
+def opened_once(folder: Path) -> ArrayStore:
+    """The arrays of a folder, opened once in a process as long as the index stays the same.
+
+    For the jobs of a worker: an index is read in a time that grows with the images, as the number of jobs does.
+    """
+    index = folder / "index.parquet"
+    found = index.stat() if index.exists() else None
+    return _opened(folder.absolute(), found and (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(folder: Path, _state: tuple[int, int, int] | None) -> ArrayStore:
+    return ArrayStore(folder)
 
 
 def open_rows(file: Path) -> Array:
