@@ -183,6 +183,18 @@ def test_files_that_only_together_empty_a_class_are_refused(run: Run) -> None:
     assert run.path("overrides.csv").read_bytes() == before
 
 
+def test_rows_without_a_time_are_checked_as_they_will_stand(run: Run) -> None:
+    """They get the present time as they are written, and then count more than older ones."""
+    rows = [row for row in run.suspects if row["split"] == "train" and row["label"] == "ii"]
+    by_hand = file(run, *(line(row, "drop") for row in rows[:3]), name="by-hand.csv")
+    older = [line(row, "keep", time="2026-11-20T09:00:00Z") for row in rows[:3]]
+    timed = file(run, *older, *(line(row, "drop", time="2026-11-20T09:00:00Z") for row in rows[3:]), name="timed.csv")
+    before = run.path("overrides.csv").read_bytes()
+    with pytest.raises(UserError, match="of class 'ii'"):
+        answer([by_hand, timed], run.folder)
+    assert run.path("overrides.csv").read_bytes() == before
+
+
 def test_a_file_that_is_not_there_is_named(run: Run) -> None:
     with pytest.raises(UserError, match=r"nowhere.csv cannot be read \(No such file or directory\)"):
         answer([str(run.path("nowhere.csv"))], run.folder)

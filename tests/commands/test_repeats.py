@@ -1,5 +1,6 @@
 """Repeats: which seeds are shifted, what makes one run again, and the order in which they run."""
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,3 +118,30 @@ def test_repeats_that_are_there_are_not_run_and_the_first_runs_last(
     said = capsys.readouterr().out
     assert "repeat 2 is there already" in said
     assert "no difference: the arms are equal" in said
+
+
+def test_a_decision_saved_while_a_repeat_runs_is_in_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = repository(tmp_path)
+    for name, value in (("ROOT", root), ("FOLDER", root / "repeats"), ("SUMMARY", root / "repeats.json")):
+        monkeypatch.setattr(repeats, name, value)
+    monkeypatch.setattr(repeats, "inputs_of", functools.partial(inputs_of, root=root))
+    monkeypatch.setattr(repeats, "over_repeats", lambda *_: {})
+    monkeypatch.setattr(repeats, "summary_text", lambda *_: "")
+    seen: list[str] = []
+
+    def run(changes: Mapping[str, Any]) -> None:
+        seen.append((root / "overrides.csv").read_text())
+        if len(seen) == 1:
+            (root / "overrides.csv").write_text("a decision\n")
+
+    monkeypatch.setattr(repeats, "_record", lambda repeat, inputs, params: {"inputs": inputs, "ran_with": seen[-1]})
+    params: dict[str, Any] = {"dataset": {"source": "source.zip"}, "value": {"seed": 0}, "compare": {"seeds": [0]}}
+    run_repeats(1, run, {**params, "compare": {"seeds": [0], "contrasts": {}, "margin": 0.01}}, {})
+    assert len(seen) == 2
+    record = json.loads((root / "repeats/0.json").read_bytes())
+    assert record["ran_with"] == "a decision\n"
+    wanted = {**params, "compare": {"seeds": [0], "contrasts": {}, "margin": 0.01}}
+    assert record["inputs"] == inputs_of(wanted, root / "source.zip", root)
+    assert "decisions or code changed meanwhile" in capsys.readouterr().out

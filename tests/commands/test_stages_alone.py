@@ -89,6 +89,60 @@ def test_without_what_a_run_makes_it_says_so(project: Path) -> None:
         carry_out(project)
 
 
+def test_what_dvc_lock_does_not_name_is_not_built_on(project: Path) -> None:
+    """As after a ``git pull`` without ``make pull``."""
+    pipeline = (project / "dvc.yaml").read_text()
+    pipeline = pipeline.replace("cmd: 'false'", "cmd: echo first > models")
+    pipeline = pipeline.replace("- resolved\n    outs", "- resolved\n    - models\n    outs", 1)
+    assert "- models\n    outs" in pipeline
+    (project / "dvc.yaml").write_text(pipeline)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "train"], cwd=project, check=True)
+    assert carry_out(project) == list(STAGES)
+    before = (project / "dvc.lock").read_bytes()
+    (project / "models").unlink()
+    (project / "models").write_text("another's")
+    with pytest.raises(UserError, match=r"models is not what dvc\.lock names; `make pull` or"):
+        carry_out(project)
+    assert (project / "dvc.lock").read_bytes() == before
+    assert (project / "export").exists()
+
+
+def test_what_a_stage_wrote_before_is_there_again_once_it_refuses_the_decisions(project: Path) -> None:
+    pipeline = (project / "dvc.yaml").read_text()
+    strict = 'test -z "$(grep bad resolved)" && cp resolved refined'
+    (project / "dvc.yaml").write_text(pipeline.replace("cp resolved refined", strict))
+    assert carry_out(project) == list(STAGES)
+    (project / "overrides.csv").write_text(HEAD + "bad,drop\n")
+    with pytest.raises(UserError, match="stopped"):
+        carry_out(project)
+    assert (project / "refined").read_text() == HEAD
+    assert (project / "export").read_text() == HEAD
+    (project / "overrides.csv").write_text(HEAD + "good,drop\n")
+    assert carry_out(project) == list(STAGES)
+    assert (project / "export").read_text() == HEAD + "good,drop\n"
+
+
+def test_a_check_saved_while_the_export_runs_is_in_it(project: Path) -> None:
+    (project / "checked.csv").write_text(HEAD)
+    (project / "once.py").write_text(
+        "import pathlib, sys\n"
+        "if not pathlib.Path('once').exists():\n"
+        "    pathlib.Path('once').touch()\n"
+        "    with open('checked.csv', 'a') as file: file.write('a,keep\\n')\n"
+        "    sys.exit(int(sys.argv[1]))\n"
+    )
+    pipeline = (
+        (project / "dvc.yaml").read_text().replace("- refined\n    outs", "- refined\n    - checked.csv\n    outs")
+    )
+    for code in ("1", "0"):
+        (project / "once").unlink(missing_ok=True)
+        command = f"cat refined checked.csv > export && {sys.executable} once.py {code}"
+        (project / "dvc.yaml").write_text(pipeline.replace("cp refined export", command))
+        assert "export" in carry_out(project)
+        assert (project / "export").read_text() == HEAD + (project / "checked.csv").read_text()
+        assert carry_out(project) == []
+
+
 WRITER = """
 import fcntl, pathlib, sys
 if sys.argv[1] == "always" or not pathlib.Path("once").exists():

@@ -311,6 +311,22 @@ def test_a_server_killed_in_the_middle_of_a_pull(tmp_path: Path, serve: Callable
     assert len(there.cached()) == FILES + 1
 
 
+def test_what_is_never_pushed_stays_here_and_is_not_missed_elsewhere(pushed: Repository, tmp_path: Path) -> None:
+    private = b"for nobody else"
+    (pushed.folder / "private").write_bytes(private)
+    pushed.dvc("add", "--quiet", "private")
+    pointer = pushed.folder / "private.dvc"
+    pointer.write_text(pointer.read_text() + "  push: false\n")
+    pushed.commit()
+    pushed.winnow("push")
+    with pytest.raises(ValueError, match="not enough values"):
+        object_of(pushed.server, private)
+    there = pushed.clone(tmp_path / "there")
+    there.winnow("pull")
+    assert (there.folder / REFINED).is_dir()
+    assert not (there.folder / "private").exists()
+
+
 def test_a_remote_that_is_not_there_and_a_repository_without_one(
     pushed: Repository, serve: Callable[..., S3Server], tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def test_a_good_section_is_typed(tmp_path: Path) -> None:
     [
         ("fraction: 0.5", "fraction: 1", r"params.yaml: part.fraction must be float, got 1 \(int\)"),
         ("fraction: 0.5", "fraction: .nan", "part.fraction must be finite, got nan"),
-        ("fraction: 0.5", "fraction: 1e-3", r"part.fraction must be float, got '1e-3' \(str\)"),
+        ("fraction: 0.5", "fraction: 1e-3x", r"part.fraction must be float, got '1e-3x' \(str\)"),
         ("k: 3", "k: true", r"part.k must be int, got True \(bool\)"),
         ("k: 3", "k: 0", "part.k must be at least 1, got 0"),
         ("k: 3", "kk: 3", "part.kk is unknown"),  # and not: k is missing

@@ -17,7 +17,7 @@ from winnow.pipeline.spreadsheet import spellings
 from winnow.verdicts.checked_csv import SPLITS, resolve_checked
 from winnow.verdicts.decision_rows import DecisionRow, composed, last_of, parse_decision_rows, read_decision_rows
 from winnow.verdicts.decisions import Decision, Image, image_of, images_of, known_images, meant
-from winnow.verdicts.decisions_file import append_decisions
+from winnow.verdicts.decisions_file import append_decisions, with_times
 from winnow.verdicts.overrides_csv import resolve_overrides
 
 OVERRIDES, CHECKED, PREPARED, TEST = "overrides.csv", "checked.csv", "data/prepared", "data/test"
@@ -84,7 +84,7 @@ def _target(row: DecisionRow, known: Mapping[str, Image]) -> str:
 def _taken(file: Path, given: Sequence[DecisionRow], names: Mapping[str, str], resolve: Resolve, listed: str) -> Taken:
     """What the rows bring to a file, once it was checked that all hold together."""
     own = read_decision_rows(file) if file.exists() else []
-    new = _lacking([_exact(row, names) for row in own], [_exact(row, names) for row in given])
+    new = with_times(file, _lacking([_exact(row, names) for row in own], [_exact(row, names) for row in given]))
     before = resolve(own, file.name)
     after = resolve(_numbered([*own, *new]), f"{file.name} with the rows of {listed}")
     return Taken(file.name, own, new, len(given), before, after)

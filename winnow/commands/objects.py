@@ -28,12 +28,12 @@ MOST_UNREADABLE = 3  # objects; a remote that fails more reads has another troub
 
 
 def outputs(repo: Repo, targets: Sequence[str]) -> Wanted:
-    """What dvc.lock records for the targets: files, and the lists of folders.
+    """What dvc.lock records for the targets: files, and the lists of folders; not what is never pushed (`push: false`).
 
     Raises:
         UserError: it records nothing for them.
     """
-    outs = repo.index.targets_view(list(targets) or None).outs
+    outs = [out for out in repo.index.targets_view(list(targets) or None).outs if out.can_push]
     recorded = {os.path.relpath(out.fs_path): out.hash_info.value for out in outs if out.use_cache and out.hash_info}
     if not recorded:
         raise UserError("no output of these targets was made yet; `make run` makes them")

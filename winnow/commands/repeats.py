@@ -84,12 +84,17 @@ def run_repeats(
         changes = shifted(params, repeat)
         file = FOLDER / f"{repeat}.json"
         wanted = with_changes(params, changes)
-        inputs = inputs_of(wanted, ROOT / wanted["dataset"]["source"])
+        source = ROOT / wanted["dataset"]["source"]
+        inputs = inputs_of(wanted, source)
         if repeat and is_done(file, inputs):
             print(f"reproduce: repeat {repeat} is there already, {file.relative_to(ROOT)}")
             continue
         print(f"reproduce: repeat {repeat} of 0 to {count - 1}")
         run(changes)
+        while (now := inputs_of(wanted, source)) != inputs:
+            print(f"reproduce: repeat {repeat}: decisions or code changed meanwhile; what depends on them runs again")
+            inputs = now
+            run(changes)
         write_json(file, _record(repeat, inputs, wanted))
     records = [read_json(FOLDER / f"{repeat}.json") for repeat in range(count)]
     summary = over_repeats(records, params["compare"]["contrasts"])

@@ -20,6 +20,7 @@ from dvc.stage import Stage
 from winnow.pipeline.messages import UserError
 from winnow.verdicts.decisions_file import locked
 
+CHECKED = "checked.csv"  # beside overrides.csv; it changes no data, but the card of the export counts its rows
 ATTEMPTS = 3  # to run a stage whose file of decisions is changed meanwhile
 
 
@@ -46,18 +47,44 @@ def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[st
     pipeline = str(decisions.with_name("dvc.yaml"))  # DVC takes a name to be one of the working directory
     try:
         with Repo(str(decisions.parent)) as repo, lock_repo(repo):
-            stages = {stage.name: stage for stage in repo.stage.load_all(pipeline) if stage.name in names}
+            every = repo.stage.load_all(pipeline)
+            stages = {stage.name: stage for stage in every if stage.name in names}
+            _demand_inputs([stages[name] for name in names], every)
             changed = []
             try:
                 for name in names:
-                    if _run(stages[name], decisions):
-                        changed.append(stages[name])
+                    try:
+                        if _run(stages[name], decisions):
+                            changed.append(stages[name])
+                    except BaseException:
+                        # DVC removes what a stage writes before it runs. Not so what the decisions come to, whose
+                        # stage is always run.
+                        if name != names[0] and any(out.hash_info for out in stages[name].outs):
+                            stages[name].checkout(allow_missing=True)
+                        raise
             finally:
                 if changed:
                     changed[0].dvcfile.dump_stages(changed, update_pipeline=False)
             return [stage.name for stage in changed]
     except (DvcException, FileNotFoundError) as error:  # the second where what a run makes is not there
         raise UserError(f"stopped ({' '.join(str(error).split())}); lines above may say why. {remedy}") from None
+
+
+def _demand_inputs(mine: Sequence[Stage], every: Sequence[Stage]) -> None:
+    """Stop where other stages' outputs are not what dvc.lock names, as after a ``git pull`` alone.
+
+    Raises:
+        UserError: so it is.
+    """
+    names = {stage.name for stage in mine}
+    made = {out.fs_path: out for stage in every if stage.name not in names for out in stage.outs}
+    for dep in (dep for stage in mine for dep in stage.deps if dep.fs_path in made):
+        out = made[dep.fs_path]
+        if out.hash_info and out.exists and out.changed_checksum():
+            raise UserError(
+                f"{dep.def_path} is not what dvc.lock names; `make pull` or `dvc checkout` brings that, `make run` "
+                "makes it anew"
+            )
 
 
 def _run(stage: Stage, decisions: Path) -> bool:
@@ -74,24 +101,33 @@ def _run(stage: Stage, decisions: Path) -> bool:
         DvcException: the stage failed.
         UserError: a program that knows no lock changed the file whenever the stage ran.
     """
-    read = next((dep for dep in stage.deps if Path(dep.fs_path) == decisions), None)
-    if read is None:
+    files = decisions, decisions.with_name(CHECKED)
+    read = {dep: Path(dep.fs_path) for dep in stage.deps if Path(dep.fs_path) in files}
+    forced = decisions in read.values()
+    if not read or not (forced or stage.changed()):
         return stage.reproduce() is not None
     before, edited = _hashes(stage), stage.changed_stage()
     for left in reversed(range(ATTEMPTS)):
-        with contextlib.nullcontext() if left else locked(Path(os.path.realpath(decisions))):
-            content = decisions.read_bytes()
+        with contextlib.ExitStack() as held:
+            for file in read.values() if not left else ():
+                held.enter_context(locked(Path(os.path.realpath(file))))
+            contents = {dep: file.read_bytes() for dep, file in read.items()}
             try:
                 stage.reproduce(force=True, no_commit=True)
             except DvcException:
-                if decisions.read_bytes() == content:
+                if all(file.read_bytes() == contents[dep] for dep, file in read.items()):
                     raise
                 continue
-            if read.hash_info.value == hashlib.md5(content, usedforsecurity=False).hexdigest():
+            if all(dep.hash_info.value == _md5(content) for dep, content in contents.items()):
                 stage.repo.stage_cache.save(stage)
                 stage.commit()
                 return edited or _hashes(stage) != before
-    raise UserError(f"{decisions.name} was changed whenever it was read, {ATTEMPTS} times; save it, and run this again")
+    changing = " or ".join(file.name for file in read.values())
+    raise UserError(f"{changing} was changed whenever it was read, {ATTEMPTS} times; save it, and run this again")
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _hashes(stage: Stage) -> list[Any]:

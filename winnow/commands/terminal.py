@@ -40,13 +40,14 @@ def run_command(name: str, answer: Callable[[], tuple[str, int]]) -> NoReturn:
 
 
 def interrupt_on(*numbers: signal.Signals) -> None:
-    """Let signals end this command as Ctrl-C does, so that it tidies up."""
+    """Let signals end this command as Ctrl-C does, so that it tidies up; not those that are ignored, as under nohup."""
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     for number in numbers:
-        signal.signal(number, interrupted)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ PyYAML alone lets errors of its constructors through (a month 13, a number of 5,
 where collections are nested deeply, takes the last of two equal keys, and expands aliases without limit.
 """
 
+import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
@@ -26,12 +27,24 @@ UNUSABLE = frozenset(map(chr, (0, *range(0xD800, 0xE000))))  # NUL, and halves o
 PLAIN = COLLECTIONS | NUMBERS | OTHERS
 
 
+RESOLVED = {  # as ruamel.yaml has them, by which DVC reads params.yaml; and the characters that each begins with
+    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "tag:yaml.org,2002:int": (r"[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-fA-F_]+", "-+0123456789"),
+    "tag:yaml.org,2002:float": (
+        r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+        r"|[-+]?\.[0-9_]+([eE][-+][0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+}
+BASES = {"0b": 2, "0o": 8, "0x": 16}
+
+
 class PlainYamlError(ValueError):
     """A text that is no YAML, or none within the bounds; the message says where and what."""
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own, with bounds."""
+    """PyYAML's own, with bounds, and with the numbers and truth values of YAML 1.2, which DVC reads and writes."""
 
     depth, nodes = 0, 0
 
@@ -51,6 +64,23 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError, OverflowError, LookupError) as error:
             raise _error(node, f"no valid {node.tag.rpartition(':')[2]} ({error})") from None
+
+
+def _whole_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """A number of YAML 1.2: 010 is ten."""
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    sign, digits = (-1 if text.startswith("-") else 1), text.lstrip("+-")
+    base = BASES.get(digits[:2], 10)
+    return sign * int(digits if base == 10 else digits[2:], base)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag not in RESOLVED]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, (_pattern, _first) in RESOLVED.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def read_plain_yaml(content: bytes) -> Any:

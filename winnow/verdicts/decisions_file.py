@@ -61,15 +61,34 @@ def append_decisions(path: Path, rows: Sequence[DecisionRow]) -> list[DecisionRo
     with locked(path):
         text = _text(path)
         end, cells, latest = _scan(text, str(path))
-        timed = []
-        for row in rows:
-            timed.append(replace(row, time=row.time or _now(latest, str(path))))
-            latest = _latest([timed[-1].time], latest)
+        timed = _timed(rows, latest, str(path))
         lines = "".join(_line(_cells(row), end) for row in timed)
         read = parse_decision_rows(io.BytesIO((_line(HEADER, end) + lines).encode()), str(path))
         whole = text if text.endswith(("\n", "\r")) or not text.strip(MARK) else text + end
         write_bytes(path, (_with_columns(whole, cells, end) + lines).encode())
     return read
+
+
+def with_times(path: Path, rows: Sequence[DecisionRow]) -> list[DecisionRow]:
+    """The rows with the times that ``append_decisions`` would give them now, so that they can be checked before.
+
+    Args:
+        path: of the file.
+        rows: in order.
+
+    Raises:
+        UserError: the file is not valid.
+    """
+    _, _, latest = _scan(_text(Path(os.path.realpath(path))), str(path))
+    return _timed(rows, latest, str(path))
+
+
+def _timed(rows: Sequence[DecisionRow], latest: datetime | None, where: str) -> list[DecisionRow]:
+    timed: list[DecisionRow] = []
+    for row in rows:
+        timed.append(replace(row, time=row.time or _now(latest, where)))
+        latest = _latest([timed[-1].time], latest)
+    return timed
 
 
 def write_decisions(path: Path, rows: Iterable[DecisionRow]) -> None:
