@@ -29,7 +29,8 @@ COMMANDS = {  # measured after the stages: name and command, which may say that 
     "diff": ["-m", "winnow", "diff", "HEAD"],
     "diff --md": ["-m", "winnow", "diff", "HEAD", "--md"],
 }
-COPIES = 1.5  # images after augmentation, in those of train
+COPIES, FEW = 1.5, 1.05  # images after augmentation, in those of train; the second of more than MANY
+MANY = 100_000
 MOST_IMAGES = 1_000_000  # that params.yaml may name
 COMMIT = "build/scale-commit.txt"  # in the copy: what it is a copy of
 CHANGED = "not committed"
@@ -77,11 +78,12 @@ def scaled(source: Path) -> dict[str, Any]:
     """The params that bound the number of images, as a source of any size needs them."""
     with zipfile.ZipFile(source) as opened:
         train = sum(name.startswith("train/") for name in opened.namelist())
+    copies = COPIES if train <= MANY else FEW
     return {
         "dataset.source": str(source.resolve()),
-        "augment.budget": round(COPIES * train),
-        "augment.multiple": COPIES,
-        "augment_edge_cases.multiple": COPIES + 0.1,
+        "augment.budget": round(copies * train),
+        "augment.multiple": copies,
+        "augment_edge_cases.multiple": copies + 0.1,
         "judge.max_images": min(4 * train, MOST_IMAGES),
     }
 
