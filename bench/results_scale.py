@@ -20,13 +20,13 @@ KINDS = {
     "backbone": "features of a backbone, whose own computing is next to nothing",
 }
 INTRODUCTION = (
-    "`python -m bench.scale`: every stage that does not train, each in a process as DVC starts it, in a copy of the"
-    " repository; what trains is given, predictions that are right about 95 % of the images among it, and copies "
-    "bring train to one and a half times its images (1.05 times above 100,000), those of edge cases to four times. "
-    "Sources are parts of Fashion-MNIST with known faults. CPU seconds are those of all processes of a stage, "
-    "memory is what they hold at one moment (looked at ten times a second), pages of files not counted, which the "
-    "kernel takes back. The exponent is the larger of the slope over all sizes and of that between the two largest,"
-    " of log seconds or log bytes over log images; a start of some seconds flattens it."
+    "`python -m bench.scale`: every stage that does not train, each in a process as DVC starts it, in a copy of the "
+    "repository; what trains is given, predictions that are right about 95 % of the images among it, and copies bring "
+    "train to one and a half times its images (1.05 times above 100,000), those of edge cases to four times. Sources "
+    "are parts of Fashion-MNIST with known faults. CPU seconds are those of all processes of a stage, memory is what "
+    "they hold at one moment (looked at ten times a second), pages of files not counted, which the kernel takes back. "
+    "The exponent is the larger of the slope over all sizes and of that between the two largest, of log seconds or "
+    "log bytes over log images; a start of some seconds flattens it."
 )
 
 
