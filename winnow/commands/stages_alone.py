@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +53,27 @@ def run_stages(names: Sequence[str], decisions: Path, *, remedy: str) -> list[st
             changed = []
             try:
                 for name in names:
-                    try:
+                    # The first one always runs, so that what it wrote before is of no use.
+                    with contextlib.nullcontext() if name == names[0] else _putting_back(stages[name]):
                         if _run(stages[name], decisions):
                             changed.append(stages[name])
-                    except BaseException:
-                        # DVC removes what a stage writes before it runs. Not so what the decisions come to, whose
-                        # stage is always run.
-                        if name != names[0] and any(out.hash_info for out in stages[name].outs):
-                            stages[name].checkout(allow_missing=True)
-                        raise
             finally:
                 if changed:
                     changed[0].dvcfile.dump_stages(changed, update_pipeline=False)
             return [stage.name for stage in changed]
     except (DvcException, FileNotFoundError) as error:  # the second where what a run makes is not there
         raise UserError(f"stopped ({' '.join(str(error).split())}); lines above may say why. {remedy}") from None
+
+
+@contextlib.contextmanager
+def _putting_back(stage: Stage) -> Iterator[None]:
+    """Around the run of a stage: if that fails, what it wrote before is there again, which DVC removes at first."""
+    try:
+        yield
+    except BaseException:
+        if any(out.hash_info for out in stage.outs):
+            stage.checkout(allow_missing=True)
+        raise
 
 
 def _demand_inputs(mine: Sequence[Stage], every: Sequence[Stage]) -> None:
