@@ -111,6 +111,19 @@ def test_everything_has_a_name_for_a_screen_reader(visitor: Visitor, stub: Stub)
     assert "button" in visitor.unnamed()  # the check finds what has no name
 
 
+def test_a_key_right_after_a_window_is_closed_is_for_the_page(visitor: Visitor, stub: Stub) -> None:
+    visitor.press("r")
+    visitor.page.wait_for_selector("#chooser[open]")
+    # The browser takes the focus from the closed window's field when it draws again; this key comes before.
+    script = """() => {
+        document.querySelector("#chooser").close();
+        const field = document.activeElement;
+        field.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true, cancelable: true }));
+        return [field.id, document.querySelector("#help").open];
+    }"""
+    assert visitor.page.evaluate(script) == ["class-text", True]
+
+
 def test_the_tabulator_reaches_every_control_in_the_order_seen(visitor: Visitor, stub: Stub) -> None:
     visitor.page.wait_for_selector("#evidence .thumb")
     reached: list[str] = []

@@ -2,7 +2,9 @@
 
 const SWITCH = "winnow-review-keys"; // single keys on or off, of this browser
 const by = (id) => document.getElementById(id);
-const isField = (element) => element.matches("input:not([type=checkbox]), select, textarea");
+// A field of a window just closed has the focus until the browser draws again: keys are for the page by then.
+const isField = (element) =>
+  element.matches("input:not([type=checkbox]), select, textarea") && element.checkVisibility();
 
 /** Actions by name; the buttons of the page have the same ids. */
 function actionsOf(review) {
