@@ -18,7 +18,7 @@ from winnow.backbone.card import Card
 from winnow.backbone.loading import finetunable
 from winnow.model.learner import Squares, WholeLearner
 from winnow.representation.neighbours import nearest_of_all
-from winnow.representation.out_of_fold import AT_ONCE, NO_FOLD, in_blocks, mean_of_known
+from winnow.representation.out_of_fold import AT_ONCE, NO_FOLD, in_blocks, mean_of_known, sides
 from winnow.representation.predictions import Indices, Neighbours, Points
 from winnow.training.head import Head, HeadProfile, train_head
 from winnow.training.network import pick_device
@@ -161,13 +161,12 @@ def out_of_fold(
             networks learn from none of the label book, which chooses their epoch.
     """
     learned = (roots == np.arange(len(roots)) if taught is None else taught) & (card.frozen | (folds[0] != NO_FOLD))
-    queried = [
-        (np.flatnonzero((row == fold) | ((row == NO_FOLD) & (fold == 0))), labels[learned & (row != fold)])
-        for row, by_fold in zip(folds, states, strict=True)
-        for fold in range(len(by_fold))
-    ]
-    every = [state for by_fold in states for state in by_fold]
-    jobs = [(inside, state, card, user_folder) for (inside, _), state in zip(queried, every, strict=True)]
+    jobs, queried = [], []
+    for row, by_fold in zip(folds, states, strict=True):
+        for fold, state in enumerate(by_fold):
+            asked, trained_on = sides(row, fold, learned)
+            jobs.append((asked, state, card, user_folder))
+            queried.append((asked, labels[trained_on]))
     return mean_of_known(in_blocks(probabilities, given, jobs, label="classify: folds"), queried, len(given))
 
 

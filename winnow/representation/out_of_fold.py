@@ -75,7 +75,7 @@ def held_out(
     searches: list[Search] = []
     queried = [(repeat, fold) for repeat in range(len(folds)) for fold in range(len(networks[repeat]))]
     for (repeat, fold), (rows, *_), points in zip(queried, placed, spaces, strict=True):
-        asked, trained_on = _sides(folds[repeat], fold, source)
+        asked, trained_on = sides(folds[repeat], fold, source)
         inside = np.searchsorted(rows, asked)  # of all images to those that are placed
         searches.append((points, inside, np.searchsorted(rows, trained_on)))
         if repeat == 0:
@@ -87,10 +87,16 @@ def held_out(
     return aligned, Neighbours(index, distance)
 
 
-def _sides(folds: Indices, fold: int, source: npt.NDArray[np.bool_]) -> tuple[Indices, Indices]:
-    """The rows that a network is asked about, and those that it was trained on."""
+def sides(folds: Indices, fold: int, learned: npt.NDArray[np.bool_]) -> tuple[Indices, Indices]:
+    """The rows that the network without a fold is asked about, and those that it was trained on.
+
+    Args:
+        folds: (N,) of one repeat; the first network is asked about images of NO_FOLD too.
+        fold: that the network left out.
+        learned: (N,) images that the networks of this repeat learned from, except their fold.
+    """
     asked = np.flatnonzero((folds == fold) | ((folds == NO_FOLD) & (fold == 0)))
-    return asked, np.flatnonzero(source & (folds != fold))
+    return asked, np.flatnonzero(learned & (folds != fold))
 
 
 def in_blocks(
@@ -148,9 +154,10 @@ def held_out_probabilities(
     jobs, queried = [], []
     for row, states in zip(folds, classifiers, strict=True):
         for fold, state in enumerate(states):
-            inside = np.flatnonzero(wanted & ((row == fold) | ((row == NO_FOLD) & (fold == 0))))
+            rows, trained_on = sides(row, fold, learned)
+            inside = rows[wanted[rows]]
             jobs.append((inside, state))
-            queried.append((place[inside], labels[learned & (row != fold)]))
+            queried.append((place[inside], labels[trained_on]))
     return mean_of_known(in_blocks(classify, images, jobs, label="classify: folds"), queried, int(wanted.sum()))
 
 
