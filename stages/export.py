@@ -2,7 +2,7 @@
 
 Reads   --dataset   dataset: train, val and others, with its ledger
         --prepared  dataset as delivered: names and labels of what was dropped, and the parents of copies
-        --scores    tables of the valuation, in the order of the rounds; the last that valued an image counts
+        --scores    data/<round>/value/scores.parquet of the rounds, in their order
         --model     the model's card
         --counts    metrics of prepare
         --gate      metrics of the last round's gate
@@ -83,7 +83,8 @@ def main(
         samples = only_source(samples)
     stored = samples if card.competition else only_source(samples)  # as files already; the other copies are rendered
     copies = samples.filter(samples["parent"].is_valid())
-    ledger, quality = read_verdicts(dataset), label_quality(scores)
+    ledger = read_verdicts(dataset)
+    quality = label_quality({path.parts[-3]: path for path in scores}, ledger)
     formats = dict(odd_formats(stored, dataset))
     if card.competition:
         formats |= dict.fromkeys(copies["id"].to_pylist(), "PNG")

@@ -23,11 +23,10 @@ Arms and seeds are opened by their names in params.yaml: a file that a removed a
 from pathlib import Path
 
 from winnow.dataset.samples import QUALITY_SCHEMA, only_splits, read_samples
-from winnow.evaluation.comparison import compare, mean_curves, read_arm
+from winnow.evaluation.comparison import compare, gain, mean_curves, read_arm
 from winnow.evaluation.comparison_table import Parts, comparison_text
 from winnow.evaluation.contrasts import contrasts as contrasts_of
 from winnow.evaluation.detection import COUNTED, refine
-from winnow.evaluation.intervals import gain_interval
 from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.fields import Seeds, Share, section
 from winnow.pipeline.files import read_table, write_csv, write_json
@@ -99,11 +98,7 @@ def main(
         for arm in params.judged
     }
     table = compare(results)
-    parts = contrasts_of(
-        params.contrasts,
-        results,
-        lambda having, lacking: gain_interval(results[having].right, results[lacking].right).figures(),
-    )
+    parts = contrasts_of(params.contrasts, results, lambda having, lacking: gain(results[having], results[lacking]))
     figures = refine(
         samples=only_splits(read_samples(prepared), "train", "val"),
         truth=read_table(truth, columns=["id", "label", "noise"]),

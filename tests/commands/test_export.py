@@ -24,6 +24,7 @@ from tests.support.tools import (
 )
 from winnow.commands.export import answer
 from winnow.export.datalab import DATALAB
+from winnow.export.label_studio import interface
 from winnow.pipeline.files import digest
 from winnow.pipeline.messages import UserError
 
@@ -104,14 +105,15 @@ def test_label_studio_gets_tasks_with_predictions_in_its_published_form(run: Run
     assert len({one["id"] for one in results}) == len(results) == 2 * 27 - 1
     first, second, third, *_ = tasks
 
-    def predicted(task: dict[str, Any]) -> list[tuple[str, str, str, float]]:
+    def predicted(task: dict[str, Any]) -> list[tuple[str, str, str, float | None]]:
         return [
-            (one["model_version"], one["result"][0]["from_name"], *one["result"][0]["value"]["choices"], one["score"])
+            (one["model_version"], result["from_name"], *result["value"]["choices"], one.get("score"))
             for one in task["predictions"]
+            for result in one["result"]
         ]
 
-    assert predicted(first) == [("winnow", "action", "drop", 0), ("ensemble", "label", "i", 0.6)]
-    assert predicted(second)[0] == ("winnow", "label", "i", 0.04)
+    assert predicted(first) == [("winnow", "action", "drop", None), ("ensemble", "label", "i", 0.6)]
+    assert predicted(second)[0] == ("winnow", "label", "i", None)  # valued was the label delivered
     assert predicted(third)[0] == ("winnow", "label", "a/b", 0.08)
 
 
@@ -126,10 +128,22 @@ def test_label_studios_interface_offers_the_classes_and_drop_under_the_names_of_
     assert [tag.attrib for tag in view.iter("Image")] == [{"name": "image", "value": "$image"}]
 
 
+def test_a_class_with_a_dollar_sign_is_no_reference_to_a_tasks_data() -> None:
+    """Label Studio puts a task's data in the place of $5 in a choice's value; it exports the alias."""
+    view = ElementTree.fromstring(interface(["US$5 <b>", "plain"]))
+    choices = next(tag for tag in view.iter("Choices") if tag.get("name") == "label")
+    assert [dict(one.attrib) for one in choices] == [
+        {"value": "class 0", "alias": "US$5 <b>", "html": "US$5 &lt;b&gt;"},
+        {"value": "plain"},
+    ]
+
+
 def test_addresses_of_label_studio_lead_to_the_files(run: Run, tmp_path: Path) -> None:
     exported(run, tmp_path / "out", "label-studio")
     exported(run, tmp_path / "web", "label-studio", "--url", "https://example.org/x/")
-    for folder, prefix in (("out", "/data/local-files/?d=data/"), ("web", "https://example.org/x/")):
+    exported(run, tmp_path / "bare", "label-studio", "--url", "https://example.org/x")
+    web = "https://example.org/x/"
+    for folder, prefix in (("out", "/data/local-files/?d=data/"), ("web", web), ("bare", web)):
         addresses = [task["data"]["image"] for task in read(tmp_path / folder / "tasks.json")]
         assert addresses[1] == f"{prefix}train/class_0001/n%20%231%20%C3%A9.png"
     files = {file.relative_to(tmp_path / "out/data").as_posix() for file in (tmp_path / "out/data").rglob("*.png")}

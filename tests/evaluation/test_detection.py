@@ -91,17 +91,29 @@ def test_ranking_by_hand() -> None:
 
 
 def test_a_ranking_is_judged_by_the_images_of_which_it_and_the_truth_are_known() -> None:
-    """Not by those that people corrected before the first round, which were valued under another label."""
+    """Not by those that people corrected before the first round, which were valued under another label.
+
+    The signals are measured after the first verdict besides: an image that it relabelled has another label by then.
+    """
     names = ["a", "b", "c", "d", "e", "unknown truth", "corrected", "unscored"]
     decided = verdicts(("corrected", "relabel", "i")).to_pylist()
-    ledger = pa.Table.from_pylist([row | {"round": "r0", "stage": "decided"} for row in decided], schema=VERDICT_SCHEMA)
+    first = verdicts(("c", "keep", "i"), ("e", "relabel", "ii")).to_pylist()
+    later = verdicts(("c", "drop", None)).to_pylist()
+    ledger = pa.Table.from_pylist(
+        [
+            *(row | {"round": "r0", "stage": "decided"} for row in decided),
+            *(row | {"round": "r1", "stage": "cleanse_influence"} for row in first),
+            *(row | {"round": "r1", "stage": "cleanse_neighbours"} for row in later),
+        ],
+        schema=VERDICT_SCHEMA,
+    )
     truth = {"a": None, "b": "i", "c": "ii", "d": "i", "e": "i", "corrected": "i", "unscored": None}
     quality = {"a": -5.0, "b": -4.0, "c": -3.0, "d": 0.0, "e": 2.0, "unknown truth": -9.0, "corrected": -8.0, "x": 1.0}
     figures = refine(
         samples=pa.table({"id": names, "given_label": ["i"] * len(names)}),
         truth=pa.table({"id": texts(*truth), "label": texts(*truth.values())}),
         scores=pa.table({"id": list(quality), "label_quality": list(quality.values())}),
-        signals=pa.table({"id": ["c", "b", "a", "x"], "near": [0.5, 0.2, np.nan, 0.9]}),
+        signals=pa.table({"id": ["c", "b", "a", "x", "e", "corrected"], "near": [0.5, 0.2, np.nan, 0.9, 0.1, 0.0]}),
         ledger=ledger,
         prepare={"rejected_total": 0, "leaks_total": 0},
         estimates={},

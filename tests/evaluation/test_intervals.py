@@ -72,8 +72,26 @@ def test_order_of_seeds_and_images_does_not_matter() -> None:
     assert (one.mean, one.low, one.high) == pytest.approx((other.mean, other.low, other.high))
 
 
-def test_no_variation_has_no_width() -> None:
-    assert accuracy_interval(np.ones((3, 5), bool)) == Interval(1.0, 1.0, 1.0)
+def wider(values: np.ndarray, added: list[float]) -> tuple[float, float, float]:
+    """Mean of a matrix, and the ends of the wider of its interval and that with columns added."""
+    one, other = crossed_interval(values), crossed_interval(np.hstack([values, [added] * len(values)]))
+    return one.mean, min(one.low, other.low), max(one.high, other.high)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_an_accuracy_is_as_wide_as_with_two_more_right_and_two_more_wrong_images(seeds: int) -> None:
+    answers = np.random.default_rng(5).random((seeds, 30)) < 0.9
+    mean, low, high = wider(answers, [1, 1, 0, 0])
+    found = accuracy_interval(answers)
+    assert (found.mean, found.low, found.high) == pytest.approx((mean, low, min(high, 1)))
+
+
+def test_images_that_are_all_right_do_not_prove_that_all_will_be() -> None:
+    """As exact intervals have it: one binomial answer an image, all of N right."""
+    for images in (10, 40, 200):
+        found = accuracy_interval(np.ones((3, images), bool))
+        assert (found.mean, found.high) == (1, 1)
+        assert found.low == pytest.approx(0.025 ** (1 / images), abs=0.05)
 
 
 def test_an_accuracy_stays_in_its_range() -> None:
@@ -84,56 +102,66 @@ def test_an_accuracy_stays_in_its_range() -> None:
     assert accuracy_interval(~answers).low == 0
 
 
-def test_an_error_reduction_never_passes_1() -> None:
-    baseline = np.zeros((2, 4), bool)
-    right = np.ones((2, 4), bool)
-    right[0, 0] = False
-    found = error_reduction_interval(right, baseline)  # the accuracy itself, whose interval passes 1
-    assert found is not None
-    assert (found.mean, found.high) == (0.875, 1.0)
-    assert found.low == pytest.approx(crossed_interval(right).low)
-
-
 @pytest.mark.parametrize("shape", [(3,), (0, 5), (2, 1), (2, 2, 2)])
 def test_refuses_what_is_no_matrix(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"values must be \(S, N\)"):
         crossed_interval(np.zeros(shape))
 
 
-def test_gain_is_the_interval_of_paired_differences() -> None:
+def test_gain_is_the_interval_of_paired_differences_with_one_more_each_way() -> None:
     generator = np.random.default_rng(1)
     before, right = generator.random((3, 40)) < 0.5, generator.random((3, 40)) < 0.8
-    assert gain_interval(right, before) == crossed_interval(right * 1.0 - before * 1.0)
-    assert gain_interval(right, before).mean == pytest.approx(right.mean() - before.mean())
+    found = gain_interval(right, before)
+    assert (found.mean, found.low, found.high) == pytest.approx(wider(right * 1.0 - before * 1.0, [1, -1]))
 
 
-def test_error_reduction_is_the_ratio_made_linear() -> None:
-    """Its width against numeric derivatives of 1 - e / e0 at the means."""
+def test_error_reduction_holds_the_ratios_that_the_errors_do_not_contradict() -> None:
+    """By trying many ratios, where the baseline makes errors enough that both ends are inside their bounds."""
     generator = np.random.default_rng(2)
     baseline, right = generator.random((3, 60)) < 0.6, generator.random((3, 60)) < 0.8
-    e, e0 = 1 - right.mean(), 1 - baseline.mean()
-
-    def reduction(errors: float, before: float) -> float:
-        return 1 - errors / before
-
-    step = 1e-6
-    by_errors = (reduction(e + step, e0) - reduction(e - step, e0)) / (2 * step)
-    by_before = (reduction(e, e0 + step) - reduction(e, e0 - step)) / (2 * step)
-    linear = reduction(e, e0) + by_errors * ((1.0 - right) - e) + by_before * ((1.0 - baseline) - e0)
-    expected, found = crossed_interval(linear), error_reduction_interval(right, baseline)
+    errors, before = 1.0 - right, 1.0 - baseline
+    ratios = np.linspace(0, 1 / before.mean(), 2001)
+    intervals = [wider(errors - ratio * before, [1, -ratio]) for ratio in ratios]
+    inside = [ratio for ratio, (_, low, high) in zip(ratios, intervals, strict=True) if low <= 0 <= high]
+    found = error_reduction_interval(right, baseline)
     assert found is not None
-    assert (found.mean, found.low, found.high) == pytest.approx((expected.mean, expected.low, expected.high))
-    assert found.mean == pytest.approx(1 - e / e0)
+    assert found.mean == pytest.approx(1 - (1 - right.mean()) / (1 - baseline.mean()))
+    assert (found.low, found.high) == pytest.approx((1 - inside[-1], 1 - inside[0]), abs=2 * ratios[1])
+    assert 0 < found.low < found.high < 1
+
+
+def test_errors_are_fewer_exactly_where_the_gain_is_above_0() -> None:
+    generator = np.random.default_rng(6)
+    seen = set()
+    for _ in range(300):
+        images, seeds = int(generator.integers(5, 200)), int(generator.integers(1, 4))
+        ease = generator.random(images)
+        baseline, right = (generator.random((seeds, images)) * 0.2 + 0.8 * ease < generator.random() for _ in range(2))
+        gain, reduction = gain_interval(right, baseline), error_reduction_interval(right, baseline)
+        if reduction is None:
+            continue
+        sides = [(one.low > 1e-9) - (one.high < -1e-9) for one in (gain, reduction)]
+        assert sides[0] == sides[1]
+        assert reduction.low <= reduction.mean <= reduction.high <= 1
+        seen.add(sides[0])
+    assert seen == {-1, 0, 1}
+
+
+def test_one_error_less_proves_nothing() -> None:
+    """The baseline makes one error in 40 images, the arm none: of the ratio nothing is known."""
+    baseline = np.ones((2, 40), bool)
+    baseline[:, 7] = False
+    found = error_reduction_interval(np.ones((2, 40), bool), baseline)
+    assert found is not None
+    assert (found.mean, found.low, found.high) == pytest.approx((1, 1 - 40, 1))
 
 
 def test_error_reduction_at_its_ends() -> None:
-    answers = np.random.default_rng(4).random((2, 30)) < 0.7
-    same = error_reduction_interval(answers, answers)
-    assert same is not None
-    assert (same.mean, same.low, same.high) == pytest.approx((0, 0, 0))  # paired: nothing differs anywhere
+    answers = np.tile(np.random.default_rng(4).random(30) < 0.7, (2, 1))
     perfect = error_reduction_interval(np.ones_like(answers), answers)
     assert perfect is not None
-    assert perfect.mean == 1
+    assert (perfect.mean, perfect.high) == (1, 1)
+    assert 0 < perfect.low < 1
     assert error_reduction_interval(answers, np.ones_like(answers)) is None
 
 
@@ -184,6 +212,29 @@ def test_a_comparison_lies_inside_19_times_of_20(kind: str) -> None:
 
     truth = second - first if kind == "gain" else 1 - (1 - second) / (1 - first)
     assert LOW < coverage(one, truth) < HIGH
+
+
+@pytest.mark.parametrize(("images", "before", "after"), [(40, 0.95, 0.98), (40, 0.98, 0.98), (100, 0.95, 0.95)])
+def test_few_images_and_few_errors_lie_inside_at_least_19_times_of_20(images: int, before: float, after: float) -> None:
+    generator = np.random.default_rng(21)
+    held = np.zeros((RUNS, 3), bool)
+    claimed = 0
+    for run in range(RUNS):
+        ease = generator.random(images)
+        other = np.where(generator.random(images) < 0.5, ease, generator.random(images))
+        baseline, right = (
+            np.where(generator.random((2, images)) < 0.95, one, generator.random((2, images))) < accuracy
+            for one, accuracy in ((ease, before), (other, after))
+        )
+        reduction = error_reduction_interval(right, baseline)
+        truths = (before, after - before, 1 - (1 - after) / (1 - before))
+        for place, (one, truth) in enumerate(
+            zip((accuracy_interval(baseline), gain_interval(right, baseline), reduction), truths, strict=True)
+        ):
+            held[run, place] = one is None or one.low <= truth <= one.high
+        claimed += reduction is not None and reduction.low > 0
+    assert held.mean(axis=0).min() > LOW
+    assert after > before or claimed / RUNS < 0.04
 
 
 def test_taking_every_answer_as_independent_would_be_too_narrow() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from winnow.evaluation.comparison import ArmResult
-from winnow.evaluation.intervals import crossed_interval
+from winnow.evaluation.intervals import crossed_interval, gain_interval
 from winnow.evaluation.repeats import Basis, over_repeats, packed, record, unpacked
 from winnow.pipeline.messages import UserError
 
@@ -41,7 +41,7 @@ def test_the_figures_are_those_of_the_answers_averaged_over_seeds() -> None:
         name: np.stack([unpacked(one["arms"][name]["right"], N).mean(axis=0) for one in records])
         for name in ("baseline", "full")
     }
-    gain = crossed_interval(shares["full"] - shares["baseline"])
+    gain = gain_interval(shares["full"], shares["baseline"])
     assert figures["arms"]["full"]["gain"] == gain.figures()
     assert figures["contrasts"] == {"whole": {"with": "full", "without": "baseline", "gain": gain.figures()}}
     assert figures["arms"]["baseline"]["accuracy"]["mean"] == pytest.approx(shares["baseline"].mean())
@@ -51,6 +51,17 @@ def test_the_figures_are_those_of_the_answers_averaged_over_seeds() -> None:
     assert figures["arms"]["full"]["n_train"] == [200, 201, 202]
     assert figures["refinement"] == {"f1": [0.9, 0.91, 0.92], "images": [50, 50, 50]}
     assert (figures["repeats"], figures["seeds"], figures["n_test"]) == (3, 2, N)
+
+
+def test_arms_with_the_same_images_differ_by_exactly_0() -> None:
+    records = repeats(2)
+    for one in records:
+        one["arms"]["twin"] = one["arms"]["full"]
+        one["arms"]["smaller"] = one["arms"]["full"] | {"n_train": 3}
+    figures = over_repeats(records, {"same": ["twin", "full"], "other": ["smaller", "full"]})
+    exactly, other = (figures["contrasts"][part]["gain"] for part in ("same", "other"))
+    assert exactly == {"mean": 0, "low": 0, "high": 0} == figures["arms"]["twin"]["gain"]
+    assert other["low"] < other["mean"] == 0 < other["high"]  # as many right answers prove nothing
 
 
 def test_the_interval_covers_the_true_mean_where_repeats_differ_more_than_seeds() -> None:

@@ -140,6 +140,15 @@ def test_comparison_is_the_intervals_of_the_answers(project: Project) -> None:
         before = arm
 
 
+def test_an_arm_that_learned_as_the_one_before_has_no_gain_and_no_interval(project: Project) -> None:
+    for seed, right in zip(SEEDS, project.right["hydra"], strict=True):
+        project.write_seed("full", seed, right, n_train=99)
+    project.summarise(contrasts={"the rest": ["full", "hydra"]})
+    exactly = {"mean": 0, "low": 0, "high": 0}
+    assert project.read("comparison")["full"]["gain"] == exactly
+    assert project.read("contrasts")["the rest"]["gain"] == exactly
+
+
 PARTS = {"cleansing": ["hydra", "baseline"], "the rest": ["full", "hydra"], "against a control": ["full", "control"]}
 
 

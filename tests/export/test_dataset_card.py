@@ -60,6 +60,9 @@ def test_the_metadata_is_what_the_hub_knows(run: Run) -> None:
     [
         ("CC-BY-4.0", {"license": "cc-by-4.0"}),
         ("mit", {"license": "mit"}),
+        ("ODbL-1.0", {"license": "odbl"}),
+        ("GPL-3.0-or-later", {"license": "gpl-3.0"}),
+        ("proprietary", {"license": "other", "license_name": "proprietary"}),
         ("Our own, (c) 2026: ask us", {"license": "other", "license_name": "our-own-c-2026-ask-us"}),
         ("知", {"license": "other", "license_name": "unnamed"}),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -17,7 +18,9 @@ from tests.support.sources import encoded
 from winnow.augmentation.rendering import read_steps, render
 from winnow.dataset.images import write_dataset
 from winnow.dataset.samples import sample_id, samples_table
+from winnow.export.delivered import label_quality
 from winnow.pictures.decode import FORMATS, check_header, decode
+from winnow.pipeline.files import write_table
 from winnow.pipeline.messages import UserError
 
 STEPS = [{"operation": "rotate", "magnitude": -0.4}, {"operation": "gaussian_noise", "magnitude": 0.2, "seed": 5}]
@@ -214,3 +217,16 @@ def test_two_of_one_name_in_a_class_have_their_ids(tmp_path: Path) -> None:
     assert (folder / f"train/x/1-{one}.png").read_bytes() == images[one]
     assert (folder / f"train/x/1-{two}.PNG").read_bytes() == images[two]
     assert (folder / "val/x/1.png").exists()
+
+
+def test_label_quality_is_that_of_the_label_delivered_by_the_last_round_that_had_it(tmp_path: Path) -> None:
+    valued = {"r1": {"kept": 0.5, "moved": 0.01, "early": 0.9}, "r2": {"kept": 0.6, "moved": 0.99, "early": 0.95}}
+    for name, quality in valued.items():
+        table = pa.table({"id": list(quality), "label_quality": list(quality.values())})
+        write_table(tmp_path / f"{name}.parquet", table)
+    rows = [("early", "r0", "relabel"), ("kept", "r1", "keep"), ("moved", "r1", "relabel"), ("kept", "r2", "keep")]
+    ledger = pa.table(dict(zip(("id", "round", "action"), map(list, zip(*rows, strict=True)), strict=True)))
+    found = label_quality({name: tmp_path / f"{name}.parquet" for name in valued}, ledger)
+    assert found == {"kept": 0.6, "moved": 0.01}
+    # Without a verdict of the second round, which may be refused, all that came before counts.
+    assert label_quality({"r2": tmp_path / "r2.parquet"}, ledger.slice(0, 3)) == {"kept": 0.6}

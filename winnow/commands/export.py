@@ -82,11 +82,12 @@ def _judged(samples: pa.Table, root: Path, params: dict[str, Any]) -> list[Judge
     rounds = list(params["rounds"])
     rounds = rounds[: rounds.index(params["refined"]["round"]) + 1]
     refined = root / "data/refined"
+    ledger = read_ledger(refined)
     return judged_images(
         samples,
         read_samples(refined),
-        read_ledger(refined),
-        label_quality=label_quality([root / f"data/{name}/value/scores.parquet" for name in rounds]),
+        ledger,
+        label_quality=label_quality({name: root / f"data/{name}/value/scores.parquet" for name in rounds}, ledger),
         probabilities=_probabilities(
             [root / f"data/{name}/ensemble/classes.parquet" for name in rounds], len(class_names(samples))
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
+from winnow.evaluation.intervals import NO_CHANGE, accuracy_interval, error_reduction_interval, gain_interval
 from winnow.evaluation.seed_files import SeedFiles
 from winnow.pipeline.messages import UserError
 
@@ -38,6 +38,10 @@ class ArmResult:
     test_ids: tuple[str, ...]  # (N,)
     curves: tuple[tuple[Mapping[str, float], ...], ...]  # by seed, by epoch: train_loss, val_accuracy
 
+    def trained_as(self, other: "ArmResult") -> bool:
+        """Whether every seed learned exactly as the other arm's did, as it does from the same images."""
+        return (self.n_train, self.curves) == (other.n_train, other.curves)
+
 
 def read_arm(files: Sequence[SeedFiles]) -> ArmResult:
     """The results of all seeds of one arm.
@@ -60,7 +64,7 @@ def compare(arms: Mapping[str, ArmResult]) -> dict[str, dict[str, Any]]:
     """metrics/comparison.json: by arm, in the order given; the first is the baseline.
 
     The baseline has neither error reduction nor gain, and no arm has an error reduction where the baseline makes no
-    errors.
+    errors. Two arms that were trained alike differ by exactly 0.
 
     Raises:
         UserError: two arms were judged on different test images, or with different profiles.
@@ -77,10 +81,17 @@ def compare(arms: Mapping[str, ArmResult]) -> dict[str, dict[str, Any]]:
         if before is not None:
             reduction = error_reduction_interval(arm.right, baseline.right)
             if reduction is not None:
-                comparison[name]["error_reduction"] = reduction.figures()
-            comparison[name]["gain"] = gain_interval(arm.right, before.right).figures()
+                same = arm.trained_as(baseline)
+                comparison[name]["error_reduction"] = (NO_CHANGE if same else reduction).figures()
+            comparison[name]["gain"] = gain(arm, before)
         before = arm
     return comparison
+
+
+def gain(arm: ArmResult, before: ArmResult) -> dict[str, float]:
+    """Mean, low and high of one arm's accuracy minus another's; exactly 0 where both were trained alike."""
+    same = arm.trained_as(before)
+    return (NO_CHANGE if same else gain_interval(arm.right, before.right)).figures()
 
 
 def mean_curves(arms: Mapping[str, ArmResult]) -> list[tuple[str, int, float, float]]:

@@ -1,7 +1,8 @@
 """The outcome of the verdicts for the train and val images, and its comparison with the truth where it is known."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from winnow.verdicts.states import States, as_numpy, combined, last_verdicts, pl
 COUNTED = ("id", "round", "stage", "action", "label_after", "by")  # columns of a ledger that are read here
 
 ACTIONS = (KEEP, DROP, RELABEL)
+NEIGHBOURS = "cleanse_neighbours"  # stage whose signals are ranked
 
 REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against the truth are absent without a truth.csv
     "images": "train and val images as delivered",
@@ -32,7 +34,8 @@ REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against t
     "relabels_right": "share of the relabelled images that now have their true class",
     "ranking_auc": "chance that label_quality of data/<round>/value/scores.parquet ranks a fault below a sound image",
     "ranking_average_precision": "average precision of the same ranking",
-    "signals.<signal>.ranking_auc": "the same for each signal of the cleansing by neighbours alone, and their mean",
+    "signals.<signal>.ranking_auc": "the same for each signal of the first cleansing by neighbours alone, and for the "
+    "support that they give together; without images that were relabelled before it",
     "signals.<signal>.ranking_average_precision": "likewise",
     "verdicts.<round>.<stage>.<action>": "verdicts of the stage on delivered images",
     "verdicts.<round>.<stage>.copies_dropped": "augmented copies that the stage dropped",
@@ -156,8 +159,8 @@ def refine(
     Args:
         samples: train and val as delivered.
         truth: id, label, noise.
-        scores: id, label_quality.
-        signals: id, and a column a signal, lower is worse; NaN where it is unknown.
+        scores: id, label_quality, of the first round.
+        signals: id, and a column a signal, lower is worse, of the first cleansing by neighbours; NaN where unknown.
         ledger: every verdict, in the order of the pipeline, with the columns ``COUNTED``; rows about copies are
             counted by stage alone.
         prepare: the prepare stage's counts.
@@ -166,9 +169,9 @@ def refine(
     images = states(samples["id"], samples["given_label"], ledger)
     known, true = _known(images, truth)
     faulty = faults_of(known.given, true)
-    corrected = ledger["id"].filter(_is(ledger, "stage", DECIDED) & ~_is(ledger, "action", KEEP))
-    # What people corrected before the first round was valued under the label that they gave.
-    quality = scores.filter(pc.invert(pc.is_in(scores["id"], combined(corrected))))
+    # What is measured of an image under another label says nothing about the label delivered.
+    quality = _as_delivered(scores, _until(ledger, lambda key: key[1] != DECIDED))
+    supports = _as_delivered(signals, _until(ledger, lambda key: key[1] == NEIGHBOURS))
     return {
         "images": len(images.ids),
         "dropped": int(images.dropped.sum()),
@@ -177,13 +180,25 @@ def refine(
         "decisions": count_decisions(ledger),
         **against_truth(known, true),
         **_ranking(quality, "label_quality", known.ids, faulty),
-        **_signals_against_truth(signals, known.ids, faulty),
+        **_signals_against_truth(supports, known.ids, faulty),
         "touched_share": int(images.touched.sum()) / max(1, len(images.ids)),
         **_estimated(estimates),
         "verdicts": _verdict_counts(ledger, images.ids),
         "rejected_files": prepare["rejected_total"],
         "leaks_removed": prepare["leaks_total"],
     }
+
+
+def _until(ledger: pa.Table, at: Callable[[tuple[str, str]], bool]) -> pa.Table:
+    """The verdicts before the first round and stage that is meant."""
+    tables = by_stage(ledger)
+    return pa.concat_tables([ledger.slice(0, 0), *(tables[key] for key in takewhile(lambda key: not at(key), tables))])
+
+
+def _as_delivered(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+    """The rows of images that none of these verdicts gave another label, or dropped."""
+    changed = verdicts["id"].filter(pc.not_equal(verdicts["action"], KEEP))
+    return table.filter(pc.invert(pc.is_in(table["id"], combined(changed))))
 
 
 def _verdict_counts(ledger: pa.Table, ids: pa.Array) -> dict[str, dict[str, dict[str, int]]]:

@@ -11,12 +11,19 @@ which is the multi-reader multi-case analysis of diagnostic imaging with seeds a
 Source: variance components by the method of moments, Gallas (2006), "One-shot estimate of MRMC variance", and
 Dorfman, Berbaum & Metz (1992); degrees of freedom by Satterthwaite (1946). Differs: a seed or image component that
 comes out negative is put at 0, as Hillis (2007) does for the cases, so that the interval is never too narrow for it.
+
+Near 0 and 1, as with 40 images that are all right, such an interval has hardly any width. Intervals of accuracies and
+of their differences therefore reach at either end at least as far as those of the layout with a few images added, as
+Agresti & Coull (1998) add them to a binomial share, and Bonett & Price (2012) to a difference of paired ones. With two
+seeds that differ much these alone would be too narrow: images that all seeds class alike add degrees of freedom.
 """
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 LEVEL = 0.95
@@ -42,6 +49,9 @@ class Interval:
         return asdict(self)
 
 
+NO_CHANGE = Interval(0.0, 0.0, 0.0)  # between arms that are known to be the same
+
+
 def crossed_interval(values: Values, *, level: float = LEVEL) -> Interval:
     r"""Mean of an (S, N) matrix with its interval over seeds and images.
 
@@ -49,8 +59,7 @@ def crossed_interval(values: Values, *, level: float = LEVEL) -> Interval:
 
     $$ v = \frac{\max(M_S, M_R) + \max(M_N, M_R) - M_R}{S N} $$
 
-    and mean ± t sqrt(v), t with v's Satterthwaite degrees of freedom. Where all values are equal the interval has no
-    width: the layout shows no variation, and no method can estimate one from it.
+    and mean ± t sqrt(v), t with v's Satterthwaite degrees of freedom. Where all values are equal it has no width.
 
     Args:
         values: (S, N), one row per seed, one column per test image. With S = 1 nothing is known about seeds, and the
@@ -83,12 +92,12 @@ def _interval(mean: float, variance: float, freedom: float, level: float) -> Int
     return Interval(mean, mean - half, mean + half)
 
 
-def accuracy_interval(right: npt.NDArray[np.bool_]) -> Interval:
-    """Mean accuracy of (S, N) answers, true where right."""
-    return crossed_interval(right).clipped()
+def accuracy_interval(right: Values) -> Interval:
+    """Mean accuracy of (S, N) answers, true where right, or shares of right answers."""
+    return _with_images(right.astype(np.float64), (1, 1, 0, 0)).clipped()
 
 
-def gain_interval(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_], *, level: float = LEVEL) -> Interval:
+def gain_interval(right: Values, before: Values, *, level: float = LEVEL) -> Interval:
     """Accuracy of one arm minus that of another; row s of both has the same seed, column n the same image.
 
     Args:
@@ -96,15 +105,15 @@ def gain_interval(right: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_], *
         before: (S, N) of the arm that it is compared with.
         level: that the interval covers.
     """
-    return crossed_interval(right.astype(np.float64) - before.astype(np.float64), level=level)
+    return _with_images(right.astype(np.float64) - before.astype(np.float64), (1, -1), level=level)
 
 
-def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray[np.bool_]) -> Interval | None:
+def error_reduction_interval(right: Values, baseline: Values) -> Interval | None:
     r"""Share of the baseline's errors that an arm does not make, $1 - e / e_0$; None where the baseline makes none.
 
-    The ratio is made linear around the two means (delta method), which turns it into a matrix of the same layout:
-    $r_{sn} = 1 - e/e_0 - (e_{sn} - (e / e_0) e_{0,sn}) / e_0$, whose mean is the ratio itself. The upper end
-    is cut at 1, which the ratio cannot pass.
+    The interval is Fieller's (1954): of the ratios $\rho$ for which the interval of $e - \rho e_0$ holds 0. It lies
+    above 0 exactly where that of the gain does, which is $\rho = 1$. Where the baseline makes so few errors that any
+    ratio may be, it is cut at $\rho = 0$, no error at all, and at $1 / e_0$, nothing but errors.
 
     Args:
         right: (S, N) of the arm.
@@ -113,7 +122,26 @@ def error_reduction_interval(right: npt.NDArray[np.bool_], baseline: npt.NDArray
     errors, before = 1.0 - right, 1.0 - baseline  # (S, N)
     if not before.any():
         return None
-    ratio = errors.mean() / before.mean()
-    linear: npt.NDArray[np.float64] = 1 - ratio - (errors - ratio * before) / before.mean()  # (S, N)
-    interval = crossed_interval(linear)
-    return replace(interval, high=min(interval.high, 1.0))
+
+    def outside(ratio: float) -> float:
+        found = _with_images(errors - ratio * before, (1, -ratio))
+        return max(found.low, -found.high)
+
+    middle, largest = float(errors.mean() / before.mean()), 1 / float(before.mean())
+    least = 0.0 if outside(0.0) <= 0 else float(brentq(outside, 0.0, middle))
+    most = largest if outside(largest) <= 0 else float(brentq(outside, middle, largest))
+    return Interval(1 - middle, 1 - most, 1 - least)
+
+
+def _with_images(values: npt.NDArray[np.float64], added: Sequence[float], *, level: float = LEVEL) -> Interval:
+    """The mean of an (S, N) matrix, with the wider of its interval and that with images added, at either end.
+
+    Args:
+        values: (S, N).
+        added: value of each image added, the same for every seed.
+        level: that the interval covers.
+    """
+    alone = crossed_interval(values, level=level)
+    more = np.hstack([values, np.tile(np.array(added, np.float64), (len(values), 1))])
+    joined = crossed_interval(more, level=level)
+    return Interval(alone.mean, min(alone.low, joined.low), max(alone.high, joined.high))

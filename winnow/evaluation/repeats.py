@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from winnow.evaluation.comparison import ArmResult
 from winnow.evaluation.contrasts import CONTRASTS, Pairs, contrasts
-from winnow.evaluation.intervals import accuracy_interval, error_reduction_interval, gain_interval
+from winnow.evaluation.intervals import NO_CHANGE, accuracy_interval, error_reduction_interval, gain_interval
 from winnow.pipeline.messages import UserError
 
 Right = npt.NDArray[np.bool_]
@@ -111,18 +111,28 @@ def over_repeats(records: Sequence[Mapping[str, Any]], pairs: Pairs) -> dict[str
         name: np.stack([unpacked(one["arms"][name]["right"], count).mean(axis=0) for one in records])  # (R, N)
         for name in first["arms"]
     }
-    baseline, *_ = shares.values()
+    trained = {name: [one["arms"][name]["n_train"] for one in records] for name in shares}
+
+    def alike(having: str, lacking: str) -> bool:
+        """Whether two arms had the same images: as many of them, and not one answer is another."""
+        return trained[having] == trained[lacking] and np.array_equal(shares[having], shares[lacking])
+
+    def gain(having: str, lacking: str) -> dict[str, float]:
+        same = alike(having, lacking)
+        return (NO_CHANGE if same else gain_interval(shares[having], shares[lacking])).figures()
+
+    baseline = next(iter(shares))
     arms: dict[str, dict[str, Any]] = {}
     before = None
     for name, share in shares.items():
         arms[name] = {"accuracy": accuracy_interval(share).figures()}
         if before is not None:
-            reduction = error_reduction_interval(share, baseline)
+            reduction = error_reduction_interval(share, shares[baseline])
             if reduction is not None:
-                arms[name]["error_reduction"] = reduction.figures()
-            arms[name]["gain"] = gain_interval(share, before).figures()
-        arms[name]["n_train"] = [one["arms"][name]["n_train"] for one in records]
-        before = share
+                arms[name]["error_reduction"] = (NO_CHANGE if alike(name, baseline) else reduction).figures()
+            arms[name]["gain"] = gain(name, before)
+        arms[name]["n_train"] = trained[name]
+        before = name
     figures = [
         key
         for key, value in first["refinement"].items()
@@ -134,8 +144,6 @@ def over_repeats(records: Sequence[Mapping[str, Any]], pairs: Pairs) -> dict[str
         "n_test": count,
         "profile": first["profile"],
         "arms": arms,
-        "contrasts": contrasts(
-            pairs, shares, lambda having, lacking: gain_interval(shares[having], shares[lacking]).figures()
-        ),
+        "contrasts": contrasts(pairs, shares, gain),
         "refinement": {key: [one["refinement"][key] for one in records] for key in figures},
     }

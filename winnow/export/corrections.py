@@ -22,7 +22,7 @@ CORRECTIONS = {  # column of data/export/corrections.csv: meaning
     "given_label": "class as delivered",
     "action": "drop or relabel",
     "new_label": "class now; empty when dropped",
-    "label_quality": "of the last round that valued the image, in [0, 1], lower is worse; empty where none did",
+    "label_quality": "of the class as delivered, in [0, 1], lower is worse; empty where no round valued it",
     "reason": "of the verdict that decided, one sentence with its figures",
 }
 
@@ -36,7 +36,7 @@ def corrections(
         prepared: samples as delivered.
         refined: samples now.
         ledger: every verdict, in order.
-        label_quality: by id, where it was valued.
+        label_quality: by id, of the label delivered, where it was valued.
 
     Returns:
         Rows of text, the lowest label quality first, those without one last; by name among equals.

@@ -58,7 +58,7 @@ FIELDS: Mapping[str, tuple[str | list[str], str]] = {  # column of the manifest:
     "split": (["sc:Text", "cr:Split"], "train or val"),
     "label": (["sc:Text", "cr:Label"], "class"),
     "given_label": ("sc:Text", "class as delivered"),
-    "label_quality": ("sc:Float", "in [0, 1], lower is worse; null where it was not measured"),
+    "label_quality": ("sc:Float", "of the label, in [0, 1], lower is worse; null where it was not measured"),
     "action": ("sc:Text", "of the last verdict on the image: keep or relabel; null where there was none"),
     "reason": ("sc:Text", "of that verdict"),
     "sha256": ("sc:Text", "of the image's file"),

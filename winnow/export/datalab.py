@@ -21,7 +21,7 @@ from winnow.verdicts.ledger import DROP, KEEP
 
 DATALAB: Columns = {
     "is_label_issue": (pa.bool_(), "the image was dropped or has another label now"),
-    "label_score": (pa.float64(), "label quality; null where it was not measured"),
+    "label_score": (pa.float64(), "label quality of the class as delivered; null where it was not measured"),
     "given_label": (pa.string(), "class as delivered"),
     "predicted_label": (pa.string(), "the likeliest class by the ensemble, out of fold; null where it is not known"),
     "is_outlier_issue": (pa.bool_(), "the image was dropped: no class was sure enough to be given"),

@@ -12,7 +12,18 @@ import yaml
 from winnow.export.facts import FIGURES, Facts
 from winnow.pipeline.messages import plain
 
-IDENTIFIER = re.compile("[a-z0-9]+([.-][a-z0-9]+)*")  # of a licence on the Hub: cc-by-4.0, mit, unknown
+# Licences that the Hub knows, of those that datasets have; it takes no other (huggingface.co/docs/hub, "Licenses").
+LICENCES = {
+    "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear",
+    "bsl-1.0", "c-uda", "cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+    "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0",
+    "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cdla-sharing-1.0",
+    "cdla-permissive-1.0", "cdla-permissive-2.0", "ecl-2.0", "epl-1.0", "epl-2.0", "etalab-2.0", "eupl-1.1", "gfdl",
+    "gpl", "gpl-2.0", "gpl-3.0", "isc", "lgpl", "lgpl-2.1", "lgpl-3.0", "mit", "mpl-2.0", "ms-pl", "ncsa", "odbl",
+    "odc-by", "ofl-1.1", "openrail", "osl-3.0", "other", "pddl", "postgresql", "unknown", "unlicense", "wtfpl",
+    "zlib",
+}  # fmt: skip
+SPDX = {"odbl-1.0": "odbl", "odc-by-1.0": "odc-by", "pddl-1.0": "pddl"}  # SPDX's name: the Hub's
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
 SPLITS = {"train": "train", "validation": "val"}  # Hugging Face's name: ours
@@ -52,8 +63,9 @@ def dataset_card(facts: Facts) -> bytes:
 def front_matter(facts: Facts) -> dict[str, object]:
     """The card's metadata, by the Hub's names."""
     name = facts.license.strip().lower()
-    if IDENTIFIER.fullmatch(name):
-        licence = {"license": name}
+    known = SPDX.get(name, re.sub("-(only|or-later)$", "", name))  # SPDX's gpl-3.0-only is the Hub's gpl-3.0
+    if known in LICENCES:
+        licence = {"license": known}
     else:
         licence = {"license": "other", "license_name": "-".join(re.findall("[a-z0-9.]+", name)) or "unnamed"}
     files = sum(facts.counts.values())

@@ -1,23 +1,35 @@
 """What the files of a run say of delivered images: label quality, verdicts, and the formats of odd ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.dataset.samples import QUALITY_SCHEMA, only_source
 from winnow.dataset.streaming import every_image
 from winnow.export.copies import format_of
 from winnow.export.names import read_by_all
 from winnow.pipeline.files import read_table
-from winnow.verdicts.ledger import VERDICT_SCHEMA, read_ledger
+from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA, read_ledger
 
 
-def label_quality(scores: Sequence[Path]) -> dict[str, float]:
-    """By id the label quality of the last table that has it."""
+def label_quality(scores: Mapping[str, Path], ledger: pa.Table) -> dict[str, float]:
+    """By id how well the label delivered fits, by the last round that valued the image under it.
+
+    A round that comes after an image was relabelled values its new label.
+
+    Args:
+        scores: by round, in order, its table of stage value.
+        ledger: every verdict, in order.
+    """
     found: dict[str, float] = {}
-    for path in scores:
+    for name, path in scores.items():
+        start = pc.index(ledger["round"], name).as_py()
+        before = ledger.slice(0, len(ledger) if start < 0 else start)
+        relabelled = before["id"].filter(pc.equal(before["action"], RELABEL)).combine_chunks()
         table = read_table(path, QUALITY_SCHEMA)
+        table = table.filter(pc.invert(pc.is_in(table["id"], value_set=relabelled)))
         found |= dict(zip(table["id"].to_pylist(), table["label_quality"].to_pylist(), strict=True))
     return found
 

@@ -28,7 +28,7 @@ class Judged:
     label: str | None  # class now; None when dropped
     reason: str  # of the verdict that decided; empty where the image was kept as delivered
     by: str  # who decided; empty likewise
-    quality: float | None  # label quality in [0, 1], lower is worse; None where it was not measured
+    quality: float | None  # of the label delivered, in [0, 1], lower is worse; None where it was not measured
     predicted: str | None  # the likeliest class by the ensemble, out of fold; None where it is not known
     confidence: float | None  # its probability
     pixel_hash: str
@@ -60,7 +60,7 @@ def judged_images(
         prepared: samples as delivered.
         refined: samples now.
         ledger: every verdict, in order.
-        label_quality: by id, where it was measured.
+        label_quality: by id, of the label delivered, where it was measured.
         probabilities: by id (K,), out of fold; NaN where unknown.
         formats: by id the format of an image's content, where its suffix is not one that every loader reads.
     """

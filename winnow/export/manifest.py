@@ -16,7 +16,11 @@ MANIFEST: Columns = {
     "file": (pa.string(), "path from the export's root; a source image has its own file name where that can be"),
     "folder": (pa.string(), "folder of the class: its name, or `class_<index>` where that is no safe folder name"),
     **{name: SAMPLES[name] for name in ("id", "name", "split", "label", "given_label", "origin", "parent")},
-    "label_quality": (pa.float64(), "of the last round that valued the image, lower is worse; null where none did"),
+    "label_quality": (
+        pa.float64(),
+        "how well the label fits, in [0, 1], lower is worse; null where no round valued the image, and where it has "
+        "another label than was delivered",
+    ),
     "round": (pa.string(), "round of the last verdict on the image; null, as what follows, where there was none"),
     "stage": (pa.string(), "stage of that verdict"),
     **{name: VERDICTS[name] for name in ("action", "reason", "support")},
@@ -34,7 +38,7 @@ def manifest(
         samples: of a dataset, those that become files.
         ledger: every verdict, in order.
         formats: by id the format of an image's content, of every copy and where a file's suffix does not name it.
-        label_quality: by id, where it was valued.
+        label_quality: by id, of the label delivered, where it was valued.
 
     Returns:
         A table of MANIFEST_SCHEMA. The verdict is the last that left the sample as it is. The checksums are null: they
@@ -48,7 +52,11 @@ def manifest(
         **{name: samples[name] for name in samples.column_names},
         "file": _files(samples, folder, formats),
         "folder": folder,
-        "label_quality": pa.array(map(label_quality.get, samples["id"].to_pylist()), pa.float64()),
+        "label_quality": pc.if_else(
+            pc.equal(samples["label"], samples["given_label"]),
+            pa.array(map(label_quality.get, samples["id"].to_pylist()), pa.float64()),
+            None,
+        ),
         "sha256": pa.nulls(len(samples), pa.string()),
     }
     confirming = _confirming(samples, ledger)

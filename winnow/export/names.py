@@ -19,7 +19,10 @@ MAX_FILE_BYTES = 120  # of a file's name, before an id is appended
 PATTERN = frozenset("[]")  # a glob reads them as a pattern in a folder's name; in a file's they do no harm
 
 
-FORBIDDEN = frozenset('<>:"/\\|?*') | PATTERN  # Windows's
+EXPANDED = frozenset("$")  # Hugging Face puts the value of an environment variable in the place of its name
+
+
+FORBIDDEN = frozenset('<>:"/\\|?*') | PATTERN | EXPANDED  # the first are Windows's
 
 
 # Windows knows these as devices, whatever their extension.

@@ -23,7 +23,7 @@ from tests.support.profiles import profile
 from winnow.dataset.arrays import write_rows
 from winnow.dataset.images import decode_stored, stored_images
 from winnow.dataset.samples import label_indices, only_splits, read_samples
-from winnow.evaluation.intervals import accuracy_interval, gain_interval
+from winnow.evaluation.intervals import accuracy_interval, crossed_interval
 from winnow.model.learner import FixedLearner
 from winnow.model.squares import squares
 from winnow.training.training import FixedInputs, Labelled
@@ -193,10 +193,8 @@ def test_differences_are_paired_by_seed_and_image() -> None:
         if (one, seed) != ("original", 1)
     ]
     shown = tables(lines)
-    accuracy, gain = (
-        accuracy_interval(right["working"]),
-        gain_interval(right["original"][[0, 2]], right["working"][[0, 2]]),
-    )
+    accuracy = accuracy_interval(right["working"])
+    gain = crossed_interval(right["original"][[0, 2]] * 1.0 - right["working"][[0, 2]])
     assert f"| working | {accuracy.mean:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}] |" in shown
     expected = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
     assert f"| original pixels, our order | {expected} | 2 |" in shown
