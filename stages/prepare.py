@@ -28,6 +28,7 @@ from winnow.backbone.choice import AUTO, facts_of, request_of, resolve
 from winnow.dataset.images import write_dataset
 from winnow.intake.findings import read_findings, write_findings
 from winnow.intake.grouping import find_groups
+from winnow.intake.groups import GROUPS
 from winnow.intake.ingest import (
     Leak,
     complete,
@@ -36,10 +37,12 @@ from winnow.intake.ingest import (
     ingest,
     keep_apart,
 )
+from winnow.intake.remarks import remarks
 from winnow.intake.sample import Sample, table_of
 from winnow.intake.source import Source, open_source, resolve_source
 from winnow.intake.splits import PRECEDENCE, SplitPlan
-from winnow.intake.truth import match_names, unknown_labels
+from winnow.intake.truth import TRUTH as TRUTH_FILE
+from winnow.intake.truth import by_sample, unknown_labels
 from winnow.pictures.decode import PIXEL_LIMIT
 from winnow.pipeline.fields import BelowOne, Count, OpenShare, Seed, Side, section
 from winnow.pipeline.files import Columns, schema_of, write_json, write_table
@@ -58,7 +61,7 @@ LEAKS: Columns = {
     "label": (TEXT, "class that it was delivered as"),
     "kept_in": (TEXT, "split that keeps one of its group"),
     "kept_id": (TEXT, "id of the first of these"),
-    "kind": (TEXT, "exact: the same pixels; near: near-duplicates; group: listed together in groups.csv"),
+    "kind": (TEXT, "exact: the same pixels; group: listed together in groups.csv; near: otherwise of one group"),
 }
 TRUTH: Columns = {
     "id": (TEXT, "of a train or val image"),
@@ -76,6 +79,7 @@ class Params:
     val_fraction: OpenShare  # of a class's training images, where val/ is missing
     test_fraction: OpenShare  # of a class's images, where test/ is missing
     label_book_per_class: Count  # images drawn from val, where label_book/ is missing
+    near_duplicates: bool  # whether photographs that are nearly equal belong together
     max_unreadable: BelowOne  # share of the images; a source with more stops the run
     # Width times height; a larger image is rejected by its header.
     max_image_pixels: Annotated[int, Field(ge=1, le=PIXEL_LIMIT)]
@@ -103,14 +107,17 @@ def main(
     named = None if request.model == AUTO else resolve(request)  # before anything is read
     path, limit = resolve_source(source), params.max_image_pixels
     with open_source(path) as opened:
+        names, wrapper = [entry.name for entry in opened.layout.entries], opened.layout.wrapper
         listed = opened.truth() or {}
+        truths, truths_unknown = by_sample(listed, names, wrapper, TRUTH_FILE, opened.where)
+        together, groups_unknown = by_sample(opened.groups(), names, wrapper, GROUPS, opened.where)
         known = read_findings(facts, max_pixels=limit)
         read, rejected = ingest(opened, max_pixels=limit, max_unreadable=params.max_unreadable, known=known)
         looks = facts_of(*zip(*((s.width, s.height, s.line_art) for s in read), strict=True))
         card = named or resolve(request, looks)
         # Line art of one class is all near-duplicates; photographs are not, whatever model is asked for.
-        near = not (card.competition and looks.suit_competition)
-        read, alike = find_groups(read, opened, near=near, max_pixels=limit, known=known.alike)
+        near = params.near_duplicates and not (card.competition and looks.suit_competition)
+        read, alike = find_groups(read, opened, listed=together, near=near, max_pixels=limit, known=known.alike)
         delivered, leaks = keep_apart(read, opened)
         plan = SplitPlan(params.seed, params.val_fraction, params.test_fraction, params.label_book_per_class)
         samples = complete(delivered, plan, opened)
@@ -119,8 +126,6 @@ def main(
     _demand_unchanged(opened)  # its images were read again to be written
     write_findings(facts, ((sample.content, sample.facts) for sample in read), alike, max_pixels=limit)
     drawn = [split for split in PRECEDENCE if not any(sample.split == split for sample in delivered)]
-    matched = match_names(listed, [entry.name for entry in opened.layout.entries], opened.layout.wrapper)
-    truths = {name: listed[row] for row, name in matched.items()}
 
     write_table(prepared / "rejected.parquet", _table(REJECTED_SCHEMA, rejected))
     write_table(
@@ -132,11 +137,12 @@ def main(
     write_table(truth, _table(TRUTH_SCHEMA, truth_rows))
     counts = count(samples, rejected, leaks)
     counts |= {"label_book_verified": "label_book" not in drawn, "classes": len(opened.layout.classes)}
-    counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": len(listed) - len(matched)}
+    counts |= {"groups_names_unknown": groups_unknown}
+    counts |= {"truth_rows": len(truth_rows), "truth_names_unknown": truths_unknown}
     counts |= {"truth_labels_unknown": unknown_labels(listed.values(), opened.layout.classes, opened.where)}
     write_json(metrics, counts)
     write_json(model, card.to_json())
-    announce(counts, rejected, drawn, prepared)
+    announce(counts, rejected, drawn, prepared, remarks(samples, opened.layout.classes))
     print(f"prepare: judged by {card.model} at {card.pixels} pixels; {card.why}")
     _demand_unchanged(opened)  # DVC hashes the source after this, and would take the outputs for those of an edited one
 
@@ -168,7 +174,11 @@ def _leak_row(leak: Leak) -> tuple[str, ...]:
 
 
 def announce(
-    counts: dict[str, int | bool], rejected: Sequence[tuple[str, str]], drawn: Sequence[str], prepared: Path
+    counts: dict[str, int | bool],
+    rejected: Sequence[tuple[str, str]],
+    drawn: Sequence[str],
+    prepared: Path,
+    remarked: Sequence[str],
 ) -> None:
     """Print what a person should know at the end."""
     images = ", ".join(f"{split} {counts[f'images_{split}']}" for split in PRECEDENCE)
@@ -184,19 +194,24 @@ def announce(
         print(
             f"prepare: rejected {len(rejected)} files ({kinds}), {some} first; all in {prepared / 'rejected.parquet'}"
         )
-    if counts["truth_names_unknown"]:
-        print(f"prepare: warning: truth.csv names {counts['truth_names_unknown']} files that the source does not have")
+    for file in ("groups", "truth"):
+        if unknown := counts[f"{file}_names_unknown"]:
+            print(f"prepare: warning: {file}.csv names {unknown} files that the source does not have")
     if counts["truth_labels_unknown"]:
         print(
             f"prepare: warning: truth.csv gives {counts['truth_labels_unknown']} images a label that is no class here; "
             "each counts as a fault"
         )
     if not counts["label_book_verified"]:
+        lost = counts["leaks_label_book_in_test"]
+        why = "test/ has every image of label_book/" if lost else "the source has no label_book/"
         print(
-            f"prepare: warning: the label book is unverified: the source has no label_book/, so "
+            f"prepare: warning: the label book is unverified: {why}, so "
             f"{counts['images_label_book']} images were drawn from val; wrong labels among them mislead the valuing, "
             "so look at them, or add a label_book/"
         )
+    for remark in remarked:
+        print(f"prepare: warning: {remark}")
 
 
 def _table(schema: pa.Schema, rows: Sequence[Sequence[object]]) -> pa.Table:

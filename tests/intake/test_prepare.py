@@ -195,8 +195,10 @@ def test_near_duplicates_of_photographs_are_found_whatever_the_model(tmp_path: P
     for n in range(2):
         with Image.open(io.BytesIO(files[f"train/a/{n}.png"])) as image:
             files[f"test/a/{n}.png"] = encoded(image.transform(image.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 0)))
-    run = Prepared(make_folder(tmp_path / "source", files), tmp_path / "out", model="competition")
-    assert run.counts["leaks_near"] == near
+    source = make_folder(tmp_path / "source", files)
+    assert Prepared(source, tmp_path / "out", model="competition").counts["leaks_near"] == near
+    off = Prepared(source, tmp_path / "off", replace(PARAMS, near_duplicates=False), "competition")
+    assert off.counts["leaks_near"] == 0
 
 
 def test_a_class_of_leaks_only(tmp_path: Path) -> None:
@@ -216,6 +218,13 @@ def test_copies_inside_train_are_kept_and_counted(tmp_path: Path) -> None:
     assert run.counts["leaks_total"] == 0
     copied = [row["split"] for row in run.samples() if row["name"] in ("a/000.png", "a/001.png", "b/other label.png")]
     assert copied == ["train"] * 3
+
+
+def test_groups_of_images_that_are_not_there_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = b"name,group\ntrain/a/000.png,x\ntrain/a/gone.png,x\ngone.png,y\n"
+    run = Prepared(make_folder(tmp_path / "source", split_files() | {"groups.csv": rows}), tmp_path / "out")
+    assert run.counts["groups_names_unknown"] == 2
+    assert "warning: groups.csv names 2 files that the source does not have" in capsys.readouterr().out
 
 
 def test_one_test_image_is_refused(tmp_path: Path) -> None:

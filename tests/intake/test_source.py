@@ -205,6 +205,10 @@ def test_an_image_folder_that_is_no_split(tmp_path: Path) -> None:
         ),
         ("Train/a/1.png Valid/a/1.png extra/b/1.png", "'Train' and 'Valid' look like splits"),
         ("TRAIN/1.png Test/2.png", "'TRAIN' and 'Test' look like splits"),
+        ("seg_train/a/1.png seg_test/a/1.png seg_pred/1.png", "'seg_test' and 'seg_train' look like splits"),
+        ("training_set/a/1.png test_set/b/1.png", "'test_set' and 'training_set' look like splits"),
+        ("dev/a/1.png eval/a/1.png", "'dev' and 'eval' look like splits"),
+        ("a/train_set/1.png b/test-set/1.png", "'test-set' and 'train_set' lie below the classes"),
         ("a/train/1.png a/test/2.png b/train/1.png b/test/2.png", "'test' and 'train' lie below the classes"),
     ],
 )
@@ -214,7 +218,16 @@ def test_splits_by_other_names_or_below_the_classes_are_never_taken_for_classes(
     assert told in refused(make_folder(tmp_path, empty(names)))
 
 
-@pytest.mark.parametrize("names", ["valid/x/1.png invalid/1.png", "Test/1.png bus/1.png", "a/test/1.png b/2.png"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "valid/x/1.png invalid/1.png",
+        "Test/1.png bus/1.png",
+        "a/test/1.png b/2.png",
+        "freight_train/x/1.png toy-train/x/2.png",
+        "contrast/1.png latest/1.png",
+    ],
+)
 def test_one_class_may_be_called_as_a_split_is(tmp_path: Path, names: str) -> None:
     assert len(seen(make_folder(tmp_path, empty(names)))) == 2
 
@@ -298,13 +311,39 @@ def test_more_rows_than_the_files_need_are_refused(tmp_path: Path, file: str) ->
 def test_groups_are_read_early_and_from_beside_the_layout_or_its_wrapper(tmp_path: Path, wrapper: str) -> None:
     files = split_files()
     wrapped = {f"{wrapper}{name}": content for name, content in files.items()}
-    path = make_folder(tmp_path / "good", wrapped | {f"{wrapper}groups.csv": b"name,group\na/1.png,x\n"})
+    path = make_folder(tmp_path / "good", wrapped | {f"{wrapper}groups.csv": b"name,group\ntrain/a/000.png,x\n"})
     with open_source(path) as source:
-        assert source.groups() == {"a/1.png": "x"}
+        assert source.groups() == {"train/a/000.png": "x"}
     check_source(path, **LIMITS)
     assert "groups.csv needs the columns" in refused(make_folder(tmp_path / "bad", wrapped | {"groups.csv": b"x\n"}))
     with open_source(make_folder(tmp_path / "none", wrapped)) as source:
         assert source.groups() == {}
+
+
+@pytest.mark.parametrize("file", ["truth.csv", "groups.csv"])
+def test_a_listing_of_other_images_is_refused(tmp_path: Path, file: str) -> None:
+    rows = b"name,label,noise,group\nphotos/a/000.png,a,0,x\n"
+    path = make_folder(tmp_path, empty("a/000.png b/000.png") | {file: rows})
+    assert refused(path).endswith(
+        f"no row of {file} names an image of the source, 'photos/a/000.png' first; write paths inside the source"
+    )
+
+
+@pytest.mark.parametrize("file", ["Truth.CSV", "Groups.csv"])
+def test_a_listing_is_found_in_any_case_and_refused_in_a_splits_folder(tmp_path: Path, file: str) -> None:
+    rows = b"name,label,noise,group\ntrain/a/000.png,a,0,x\n"
+    with open_source(make_folder(tmp_path / "beside", split_files() | {file: rows})) as source:
+        assert list(source.groups() if file == "Groups.csv" else source.truth() or {}) == ["train/a/000.png"]
+    message = refused(make_folder(tmp_path / "inside", split_files() | {f"train/{file}": rows}))
+    assert message.endswith(f"'train/{file}' lies in a split's folder; move it beside these folders")
+
+
+def test_one_image_under_two_spellings_has_one_group(tmp_path: Path) -> None:
+    rows = b"name,group\na/000.png,x\n./a/000.png,"
+    files = empty("a/000.png b/000.png")
+    message = refused(make_folder(tmp_path / "two", files | {"groups.csv": rows + b"y\n"}))
+    assert message.endswith("groups.csv has contradicting rows about 'a/000.png'; keep one of them")
+    check_source(make_folder(tmp_path / "one", bare_files(2, "ab") | {"groups.csv": rows + b"x\n"}), **LIMITS)
 
 
 # --- too many unreadable --------------------------------------------------------------------------------------------

@@ -197,6 +197,23 @@ def test_a_group_of_different_images_is_drawn_as_equal_ones_are() -> None:
     assert set(drawn) == set(PRECEDENCE)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_no_group_larger_than_the_share_is_taken_where_others_fit(seed: int) -> None:
+    """A burst of 60 images and 40 single ones: the burst stays whole in train, whatever the draw."""
+    labels, hashes = distinct({"a": 100})
+    groups = [0] * 60 + list(range(1, 41))
+    drawn = draw_missing(["train"] * 100, labels, hashes, groups, dataclasses.replace(PLAN, seed=seed))
+    assert set(drawn[:60]) == {"train"}
+    assert drawn.count("test") == 20
+
+
+def test_of_groups_larger_than_the_share_the_smallest_is_taken() -> None:
+    labels, hashes = distinct({"a": 30})
+    groups = [0] * 12 + [1] * 10 + [2] * 8
+    drawn = draw_missing(["train"] * 22 + ["val"] * 8, labels, hashes, groups, PLAN)
+    assert drawn == ["train"] * 12 + ["test"] * 10 + ["val"] * 8
+
+
 def test_a_group_whose_labels_differ_stays_in_train() -> None:
     labels, hashes = distinct({"a": 20, "b": 20})
     groups = [number % 20 if number % 20 < 15 else number for number in range(40)]

@@ -48,6 +48,16 @@ def test_rows_are_matched_by_id_and_parquet_is_read(tmp_path: Path, samples: pa.
     np.testing.assert_allclose(found.values, np.array([[1, 0, 0], [0, 0.5, 0.5]]))
 
 
+def test_the_index_that_pandas_writes_is_no_dimension(tmp_path: Path, samples: pa.Table) -> None:
+    one, other, *_ = samples["id"].to_pylist()
+    file = written(tmp_path, f",id,x,Unnamed: 3\n0,{one},1.5,7\n1,{other},2.5,8\n")
+    assert read_embeddings(file, samples).columns == ["x"]
+    rows = {"id": [one, other], "x": [1.5, 2.5], "__index_level_0__": [4, 3]}
+    pq.write_table(pa.table(rows), tmp_path / "mine.parquet")
+    found = read_embeddings(tmp_path / "mine.parquet", samples)
+    assert (found.columns, found.values.tolist()) == (["x"], [[1.5], [2.5]])
+
+
 def test_a_file_without_rows_says_nothing(tmp_path: Path, samples: pa.Table) -> None:
     file = written(tmp_path, "name\n")
     assert read_predictions(file, samples, CLASSES).ids == []

@@ -85,8 +85,17 @@ def test_16_bit_colour_is_scaled() -> None:
 
 
 def test_16_bit_grey_with_a_transparent_level_is_white_there() -> None:
-    content = handmade_png(3, 1, 16, 0, [struct.pack(">3H", 0, 1000, 257)], transparent=struct.pack(">H", 1000))
+    content = handmade_png(3, 1, 16, 0, [struct.pack(">3H", 0, 10_000, 257)], transparent=struct.pack(">H", 10_000))
     np.testing.assert_array_equal(pixels_of(content)[..., 0], [[0, 255, 1]])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_12_bits_in_a_16_bit_file_keep_their_levels(kind: str) -> None:
+    deep = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    expected = np.rint(deep / 4095 * 255).astype(np.uint8)
+    np.testing.assert_array_equal(pixels_of(encoded(Image.fromarray(deep), kind))[..., 0], expected)
+    deep[0, 0] = 4096  # one more, and the range is that of 16 bits
+    assert pixels_of(encoded(Image.fromarray(deep), kind)).max() == 16
 
 
 def test_pgm_of_ten_bits_is_scaled_by_its_own_maximum() -> None:

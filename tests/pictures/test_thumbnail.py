@@ -94,11 +94,12 @@ def test_a_small_image_keeps_its_own_pixels(kind: str, width: int, height: int) 
     assert (thumbnail(content, 160) == decode(content, max_pixels=LIMIT)).all()
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_it_is_upright(orientation: int) -> None:
+def test_it_is_upright(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    content = encoded(Image.fromarray(scene(900, 1200)), "JPEG", exif=exif, quality=95)
+    content = encoded(Image.fromarray(scene(900, 1200)), kind, exif=exif, quality=95)
     upright = Image.fromarray(decode(content, max_pixels=LIMIT))
     got = thumbnail(content, 160)
     assert got.shape[:2] == ((120, 160) if orientation < 5 else (160, 120))

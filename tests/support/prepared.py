@@ -16,6 +16,7 @@ PARAMS = Params(
     val_fraction=0.2,
     test_fraction=0.2,
     label_book_per_class=5,
+    near_duplicates=True,
     max_unreadable=0.05,
     max_image_pixels=1_000_000,
 )

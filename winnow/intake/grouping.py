@@ -13,12 +13,17 @@ from winnow.intake.perceptual_hash import CROPS
 from winnow.intake.registration import thumbnail
 from winnow.intake.sample import Sample
 from winnow.intake.source import Source
-from winnow.intake.truth import match_names
 from winnow.pictures.decode import decode
 
 
 def find_groups(
-    samples: Sequence[Sample], source: Source, *, near: bool, max_pixels: int, known: Mapping[Pair, bool]
+    samples: Sequence[Sample],
+    source: Source,
+    *,
+    listed: Mapping[str, str],
+    near: bool,
+    max_pixels: int,
+    known: Mapping[Pair, bool],
 ) -> tuple[list[Sample], Alike]:
     """The samples with their groups: equal images, what groups.csv lists together, and near-duplicates.
 
@@ -27,6 +32,7 @@ def find_groups(
     Args:
         samples: N of them.
         source: where the candidates among them are read once more.
+        listed: by name of a sample its group in groups.csv, if it has one.
         near: whether near-duplicates are looked for; of line art and tiny images only equal ones are alike enough.
         max_pixels: as for ``ingest``.
         known: pairs that an earlier run compared.
@@ -36,11 +42,8 @@ def find_groups(
         contents = (content for _, content in delivered_images(source, [samples[row] for row in rows.tolist()]))
         return np.stack([thumbnail(decode(content, max_pixels=max_pixels)) for content in contents])
 
-    listed = source.groups()
-    named = match_names(listed, [sample.name for sample in samples], source.layout.wrapper)
-    by_name = {name: listed[row] for row, name in named.items()}
     hashes = [sample.pixel_hash for sample in samples]
-    pairs = [same(hashes), same([by_name.get(sample.name) for sample in samples])]
+    pairs = [same(hashes), same([listed.get(sample.name) for sample in samples])]
     alike: Alike = {}
     if near and samples:
         rows = np.sort(np.unique(hashes, return_index=True)[1])  # equal ones would fill the places of candidates
@@ -53,7 +56,7 @@ def find_groups(
         pairs.append(found[[alike[key] for key in keys]].reshape(-1, 2))
     first = groups(len(samples), np.concatenate(pairs))
     grouped = [
-        replace(sample, group=samples[row].id, listed=by_name.get(sample.name, ""))
+        replace(sample, group=samples[row].id, listed=listed.get(sample.name, ""))
         for sample, row in zip(samples, first.tolist(), strict=True)
     ]
     return grouped, alike

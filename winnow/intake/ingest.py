@@ -60,7 +60,8 @@ COUNTS = {  # key of metrics/prepare.json: meaning
     "label_book_verified": "whether the source brought the label book; one drawn from val is not verified",
     "classes": "classes of the source",
     "truth_rows": "train and val images whose truth is known",
-    "truth_names_unknown": "rows of truth.csv that name no sample",
+    "groups_names_unknown": "rows of groups.csv that name no image of the source",
+    "truth_names_unknown": "rows of truth.csv that name no image of the source",
     "truth_labels_unknown": "rows whose label is no class of the source",
 }
 
@@ -116,7 +117,7 @@ class Leak:
 
     @property
     def kind(self) -> str:
-        """exact: equal pixels; group: listed together in groups.csv; near: near-duplicates."""
+        """exact: equal pixels; group: listed together in groups.csv; near: otherwise of one group."""
         if self.sample.pixel_hash == self.kept.pixel_hash:
             return EXACT
         return "group" if self.sample.listed and self.sample.listed == self.kept.listed else "near"
@@ -162,7 +163,8 @@ def complete(samples: Sequence[Sample], plan: SplitPlan, source: Source) -> list
                 f"images, or a {split}/ folder"
             )
     if splits.count("test") < 2:
-        raise UserError(f"{source.where} has 1 test image, an interval needs 2; add some, or remove test/")
+        remedy = "some, or remove test/" if any(sample.split == "test" for sample in samples) else "images"
+        raise UserError(f"{source.where} has 1 test image, an interval needs 2; add {remedy}")
     return [
         sample if sample.split == split else replace(sample, split=split)
         for sample, split in zip(samples, splits, strict=True)

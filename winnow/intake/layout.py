@@ -9,6 +9,7 @@ name promises one (a known suffix, or none). Files outside class folders are not
 could train on a test set.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +18,12 @@ from winnow.dataset.samples import SPLITS
 from winnow.intake.names import folder_of, named_as_image, suffix
 from winnow.pipeline.messages import UserError, natural_order, shown
 
-# What people call splits, in any case.
-SPLIT_WORDS = frozenset({*SPLITS, "training", "testing", "valid", "validation"})
+# What people call splits, in any case, alone or in a name such as seg_train: the split that is meant.
+SPLIT_WORDS = {
+    **{name: name for name in SPLITS},
+    **{"training": "train", "testing": "test", "valid": "val", "validation": "val"},
+    **{"dev": "val", "eval": "test", "evaluation": "test"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,19 @@ def _has_splits(names: Collection[str], where: str) -> bool:
     return False
 
 
+def _split_meant(name: str) -> str | None:
+    """The split that a folder's name names; None for any other name."""
+    words = [name.casefold(), *re.split("[^a-z]+", name.casefold())]
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
+
+
+def _splits_in(names: Collection[str]) -> list[str]:
+    """The names that name splits, if these are two or more: ``freight train`` and ``toy train`` are classes."""
+    meant = {name: _split_meant(name) for name in sorted(names)}
+    found = [name for name, split in meant.items() if split]
+    return found if len({meant[name] for name in found}) > 1 else []
+
+
 def _reject_other_splits(names: Collection[str], where: str) -> None:
     """Stop where the folders of a source that looks bare are splits by other names, or lie below the classes.
 
@@ -162,16 +180,15 @@ def _reject_other_splits(names: Collection[str], where: str) -> None:
     """
     paths = [name.split("/", 2) for name in names if "/" in name]
     tops = {parts[0] for parts in paths}
-    named = sorted(top for top in tops if top.casefold() in SPLIT_WORDS)
-    nested = any(len(parts) > 2 and parts[0].casefold() in SPLIT_WORDS for parts in paths)
-    if len(named) > 1 and (nested or len(named) == len(tops)):
+    named = _splits_in(tops)
+    nested = any(len(parts) > 2 and _split_meant(parts[0]) for parts in paths)
+    if named and (nested or len(named) == len(tops)):
         raise UserError(
             f"{where}: {' and '.join(map(shown, named[:2]))} look like splits; name the splits {', '.join(SPLITS)}, "
             "with the class folders in them"
         )
-    below = {parts[1] for parts in paths if len(parts) > 2}
-    splits = sorted(name for name in below if name.casefold() in SPLIT_WORDS)
-    if len(splits) > 1:
+    splits = _splits_in({parts[1] for parts in paths if len(parts) > 2})
+    if splits:
         raise UserError(
             f"{where}: {' and '.join(map(shown, splits[:2]))} lie below the classes; lay it out as "
             "train/<class>/<image>, test/<class>/<image>"

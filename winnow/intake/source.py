@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from winnow.dataset.samples import SPLITS
 from winnow.intake.container import Container, open_container
 from winnow.intake.groups import GROUPS, parse_groups
 from winnow.intake.layout import Entry, Layout, lay_out
+from winnow.intake.names import folder_of
 from winnow.intake.reading import read_headers
-from winnow.intake.truth import TRUTH, Truth, parse_truth, unknown_labels
+from winnow.intake.truth import TRUTH, Truth, by_sample, parse_truth, unknown_labels
 from winnow.pictures.decode import UnreadableError
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, shown
@@ -61,10 +63,26 @@ class Source:
         with self._beside(GROUPS) as file:
             return {} if file is None else parse_groups(file, self.where, entries=len(self.container.files))
 
+    def _find_beside(self, file: str) -> str | None:
+        """The file's path inside the source; its name may be written in any case.
+
+        Raises:
+            UserError: it lies in a split's folder, where it would be left out unseen.
+        """
+        wrapper, files = self.layout.wrapper, self.container.files
+        if (exact := next((key for key in (wrapper + file, file) if key in files), None)) is not None:
+            return exact
+        named = sorted(key for key in files if key.rpartition("/")[2].casefold() == file)
+        found = next((key for key in named if folder_of(key) in (wrapper.removesuffix("/"), "")), None)
+        misplaced = next((key for key in named if folder_of(key) in {wrapper + split for split in SPLITS}), None)
+        if found is None and misplaced is not None:
+            raise UserError(f"{self.where}: {shown(misplaced)} lies in a split's folder; move it beside these folders")
+        return found
+
     @contextlib.contextmanager
     def _beside(self, file: str) -> Iterator[BinaryIO | None]:
         """A file beside the splits' or classes' folders, or at the source's root; None where there is none."""
-        key = next((key for key in (self.layout.wrapper + file, file) if key in self.container.files), None)
+        key = self._find_beside(file)
         if key is None:
             yield None
             return
@@ -112,11 +130,13 @@ def check_source(path: Path, *, max_unreadable: float, max_pixels: int) -> None:
         max_pixels: an image of more is unreadable.
 
     Raises:
-        UserError: as ``open_source``, or truth.csv or groups.csv is malformed, or too many headers are unreadable.
+        UserError: as ``open_source``, or truth.csv or groups.csv is malformed or names none of the images, or too many
+            headers are unreadable.
     """
     with open_source(path) as source:
-        source.truth()
-        source.groups()
+        names = [entry.name for entry in source.layout.entries]
+        for file, listed in ((TRUTH, source.truth() or {}), (GROUPS, source.groups())):
+            by_sample(listed, names, source.layout.wrapper, file, source.where)
         faults = Faults(source, max_unreadable)
         reader = read_headers(source.container, source.layout.entries, max_pixels=max_pixels)
         with contextlib.closing(reader) as headers:

@@ -135,15 +135,19 @@ def _whole_groups(
         room: images that can be moved.
         least: groups that are moved, even if they are larger than what is wanted, as far as there is room.
     """
+    whole = [together[name] for name in names if all(index in members for index in together[name])]
     moved: list[int] = []
-    count, due = 0, least if wanted > 0 else 0
-    for name in names:
-        group = together[name]
-        left = max(0, wanted - len(moved))
-        larger = count < due and len(group) <= room - len(moved)
-        if (len(group) <= left or larger) and all(index in members for index in group):
+    larger: list[Sequence[int]] = []
+    for group in whole:
+        if len(group) <= wanted - len(moved):
             moved += group
-            count += 1
+        else:
+            larger.append(group)
+    lacking = least - (len(whole) - len(larger)) if wanted > 0 else 0
+    for group in sorted(larger, key=len):  # of equally large ones the first
+        if lacking > 0 and len(group) <= room - len(moved):
+            moved += group
+            lacking -= 1
     return moved
 
 

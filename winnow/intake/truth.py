@@ -7,12 +7,15 @@ word, such as 1 or scribble, for junk.
 
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from winnow.intake.listing import read_rows
 from winnow.pipeline.messages import UserError, shown
+
+Said = TypeVar("Said")
+
 
 TRUTH = "truth.csv"
 
@@ -78,8 +81,36 @@ def unknown_labels(truths: Iterable[Truth], classes: Collection[str], where: str
     return len(unknown)
 
 
+def by_sample(
+    listed: Mapping[str, Said], names: Collection[str], wrapper: str, file: str, where: str
+) -> tuple[dict[str, Said], int]:
+    """What a listing says of each sample, and how many of its rows name none.
+
+    Args:
+        listed: by name, as the listing has it.
+        names: the samples' names.
+        wrapper: the folders around the layout, "" or ending in /.
+        file: the listing, as messages name it.
+        where: the source, likewise.
+
+    Raises:
+        UserError: no row names a sample, or two rows contradict each other about one.
+    """
+    found: dict[str, Said] = {}
+    matched = match_names(listed, names, wrapper)
+    for row, name in matched.items():
+        if found.setdefault(name, listed[row]) != listed[row]:
+            raise UserError(f"{where}: {file} has contradicting rows about {shown(name)}; keep one of them")
+    if listed and not matched:
+        raise UserError(
+            f"{where}: no row of {file} names an image of the source, {shown(next(iter(listed)))} first; write paths "
+            "inside the source"
+        )
+    return found, len(listed) - len(matched)
+
+
 def match_names(listed: Iterable[str], names: Iterable[str], wrapper: str) -> dict[str, str]:
-    """Which sample each name of truth.csv means.
+    """Which sample each name of a listing, such as truth.csv, means.
 
     Args:
         listed: names as truth.csv has them: whole, with the folders around the layout, or only a path's last parts.

@@ -4,6 +4,7 @@ A row names an image by its name inside the source, or by its id; rows of other 
 are passed over. Without rows, there is nothing to join.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from winnow.pipeline.messages import UserError, shown
 
 KEYS = ("name", "id")  # of the column that names the images; the first that is there
 LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+INDEX = re.compile(r"$|Unnamed: \d+$|__index_level_\d+__$")  # of a row's number, as pandas writes it
 SUM = 0.02  # by which the probabilities of an image may miss 1
 
 Values = npt.NDArray[np.float64]
@@ -68,13 +70,14 @@ def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
     """(n, D) embeddings.
 
     Args:
-        path: CSV or parquet: name or id, and D columns of numbers, or one column of lists.
+        path: CSV or parquet: name or id, and D columns of numbers, or one column of lists. A column with the index that
+            pandas writes is passed over.
         samples: as prepared.
 
     Raises:
         UserError: it cannot be read, or holds what is no number.
     """
-    table = _read(path, samples, lambda name: True)
+    table = _read(path, samples, lambda name: not INDEX.match(name))
     if not table.num_rows:
         return ByImage([], np.zeros((0, 0)), [], 0)
     for name, column in zip(table.column_names, table.columns, strict=True):

@@ -57,7 +57,7 @@ PIXEL_LIMIT = 178_000_000  # PIL itself rejects larger ones, whatever a caller a
 HEAD = 30  # bytes that ``canvas_pixels`` looks at
 
 
-SIXTEEN_BIT = 65_535
+TWELVE_BIT, SIXTEEN_BIT = 4_095, 65_535
 
 
 ORIENTATION_TAG = 0x0112
@@ -209,7 +209,8 @@ def upright_pixels(image: Image.Image) -> Pixels:
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height in pixels as the image is seen, its EXIF orientation applied; no pixel is decoded."""
     width, height = image.size
-    return (height, width) if _orientation(image) in SIDEWAYS else (width, height)
+    turned = image.format != "TIFF" and _orientation(image) in SIDEWAYS  # PIL gives a TIFF's size upright already
+    return (height, width) if turned else (width, height)
 
 
 def stretch(pixels: Pixels, *, side: int) -> Pixels:
@@ -249,13 +250,15 @@ def _over_white(pixels: Pixels) -> Pixels:
 def _eight_bits(values: npt.NDArray[Any], mode: str, image: Image.Image) -> Pixels:
     """(H, W) deep grey scaled to 0..255.
 
-    16-bit files have a nominal range. 32-bit integers and floats have none: theirs is the smallest usual range that
-    holds all values, [0, 1] (floats only), [0, 255], [0, 65535], else from their own minimum to their own maximum.
+    16-bit files have the range [0, 65535], or [0, 4095] where that holds all values: cameras, microscopes and medical
+    devices write 12 bits so. 32-bit integers and floats have no range of their own: theirs is the smallest usual one
+    that holds all values, [0, 1] (floats only), [0, 255], [0, 65535], else from their minimum to their maximum.
     """
     if mode.startswith("I;16"):
         transparent = image.info.get("transparency")
         deep = values.astype(np.uint32)
-        scaled = (deep + 128) // 257  # 65535 = 255 * 257; never a tie, since 257 is odd
+        largest = TWELVE_BIT if deep.max() <= TWELVE_BIT else SIXTEEN_BIT
+        scaled = (deep * 255 + largest // 2) // largest  # never a tie, since both are odd
         return np.where(deep == transparent, 255, scaled).astype(np.uint8)
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):

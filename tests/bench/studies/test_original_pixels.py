@@ -194,7 +194,7 @@ def test_differences_are_paired_by_seed_and_image() -> None:
     ]
     shown = tables(lines)
     accuracy = accuracy_interval(right["working"])
-    gain = crossed_interval(right["original"][[0, 2]] * 1.0 - right["working"][[0, 2]])
+    gain = crossed_interval((right["original"][[0, 2]] * 1.0 - right["working"][[0, 2]]).astype(np.float64))
     assert f"| working | {accuracy.mean:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}] |" in shown
     expected = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
     assert f"| original pixels, our order | {expected} | 2 |" in shown
