@@ -32,6 +32,7 @@ class Review {
   current = null;
   task = null;
   turn = 0; // of the tasks opened
+  changed = new Set(); // items with another decision since the task was last asked for
   made = new Made();
 
   constructor() {
@@ -68,8 +69,10 @@ class Review {
 
   async openTask(name, id) {
     const turn = (this.turn += 1);
-    const wanted = id ?? remembered(`place-${name}`);
-    const query = new URLSearchParams({ task: name, ...(wanted ? { id: wanted } : {}) });
+    const place = () => remembered(`place-${name}`);
+    const asked = id ?? place();
+    const query = new URLSearchParams({ task: name, ...(asked ? { id: asked } : {}) });
+    this.changed.clear();
     const { items, more = { items: 0, decided: 0 } } = await ask(`/api/queue?${query}`);
     if (turn !== this.turn) return; // another task was asked for meanwhile
     forget();
@@ -77,12 +80,16 @@ class Review {
     remember("task", name);
     [this.items, this.more] = [items, more];
     this.byId = new Map(items.map((item) => [item.id, item]));
+    // The server may have answered before these decisions.
+    for (const { id: one, decision, stale, seen } of this.changed)
+      if (this.byId.has(one)) Object.assign(this.byId.get(one), { decision, stale, seen });
     for (const item of items) item.pending = this.link.outbox.waiting(item.id);
     this.drawCounts();
     const { why = "", openOnly = false } = remembered(`filter-${name}`) ?? {};
     view.drawFilter(items, why);
     by("open-only").checked = openOnly;
-    this.filter(this.byId.get(wanted));
+    // While a reload is on its way, people go on: the place is that of now.
+    this.filter([id, place(), asked].map((one) => this.byId.get(one)).find(Boolean));
   }
 
   /** Take the items that pass the filter; they stay in the list when a decision is made. */
@@ -111,7 +118,7 @@ class Review {
   // ---- showing
 
   async show(item) {
-    if (item !== this.current) by("note").value = "";
+    if (item?.id !== this.current?.id) by("note").value = ""; // a reload makes other items of the same images
     this.current = item;
     for (const id of ["keep", "drop", "relabel", "back", "skip", "note"]) by(id).disabled = !item;
     if (!item)
@@ -243,6 +250,7 @@ class Review {
   }
 
   refresh(item) {
+    this.changed.add(item);
     this.list.refresh(this.order.indexOf(item));
     if (item === this.current) this.redraw();
   }
