@@ -9,6 +9,10 @@ const by = (id) => document.getElementById(id);
 /** Whether a window is open, so that keys are not for the page. */
 export const isOpen = () => document.querySelector("dialog[open]") !== null;
 
+export function closeWindows() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
 /** Close buttons, and a click beside a window, close it. */
 export function prepareDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
