@@ -1,5 +1,6 @@
 """The review page for everybody: phone, dark, keyboard alone, screen reader, two tabs, ten thousand images."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from tests.support import review_stub
 from tests.support.driver import Visitor, boxes, open_tab, rows_of, visiting
 from tests.support.review_stub import Stub, make_items, serving
 
@@ -207,6 +209,26 @@ def test_it_follows_the_scheme(
         pixels = np.asarray(Image.open(tmp_path / "shot.png").convert("RGB"))
         assert tuple(pixels[-4, 400]) == paper
         assert visitor.page.evaluate("getComputedStyle(document.querySelector('.fill')).transitionDuration") == "0s"
+
+
+@pytest.mark.parametrize("settings", [{}, {"color_scheme": "dark"}, {"color_scheme": "dark", "forced_colors": "active"}])
+def test_what_is_transparent_is_shown_over_white(
+    browser: Browser, stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    """As the pipeline sees it: a black drawing would be lost on the dark scheme."""
+    sink = io.BytesIO()
+    Image.new("RGBA", (64, 64)).save(sink, "PNG")
+    monkeypatch.setattr(review_stub, "picture", lambda *_: sink.getvalue())
+    with serving(stub) as address, visiting(browser, address, **settings) as visitor:
+        visitor.wait_for_picture()
+        visitor.page.click("#evidence .thumb >> nth=0")
+        visitor.page.wait_for_function("() => document.querySelector('#peek img').naturalWidth > 0")
+        visitor.page.locator("#peek img").screenshot(path=tmp_path / "peek.png")
+        visitor.close_window()
+        visitor.page.locator("#now img").screenshot(path=tmp_path / "stage.png")
+    for name in ("peek", "stage"):
+        pixels = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB"))
+        assert pixels[len(pixels) // 2, len(pixels[0]) // 2].tolist() == [255, 255, 255]
 
 
 def test_a_changed_image_is_shown_as_it_was_and_as_it_is(browser: Browser, stub: Stub) -> None:
