@@ -126,6 +126,29 @@ def test_a_key_right_after_a_window_is_closed_is_for_the_page(visitor: Visitor, 
     assert visitor.page.evaluate(script) == ["class-text", True]
 
 
+def test_a_window_is_closed_by_a_click_beside_it_alone(visitor: Visitor, stub: Stub) -> None:
+    stub.applying = {"running": False, "log": "a line of the log\n" * 9, "ok": True}
+    is_open = "document.querySelector('#applying').open"
+    mouse = visitor.page.mouse
+    visitor.wait_for_picture()
+    visitor.page.click("#apply-open")
+    log = visitor.page.locator("#apply-log")
+    log.wait_for()
+    window, text = visitor.page.locator("#applying").bounding_box(), log.bounding_box()
+    assert window is not None
+    assert text is not None
+    mouse.click(window["x"] + 8, window["y"] + 8)  # in its padding
+    assert visitor.page.evaluate(is_open)
+    for end in (text["y"] + text["height"] + 8, window["y"] + window["height"] + 40):  # lines of the log are selected
+        mouse.move(text["x"] + 40, text["y"] + 40)
+        mouse.down()
+        mouse.move(text["x"] + 60, end, steps=3)
+        mouse.up()
+        assert visitor.page.evaluate(is_open)
+    mouse.click(window["x"] - 20, window["y"] + 20)
+    assert not visitor.page.evaluate(is_open)
+
+
 def test_the_tabulator_reaches_every_control_in_the_order_seen(visitor: Visitor, stub: Stub) -> None:
     visitor.page.wait_for_selector("#evidence .thumb")
     reached: list[str] = []

@@ -13,11 +13,21 @@ export function closeWindows() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
 
-/** Close buttons, and a click beside a window, close it. */
+/** Whether a pointer is beside a window: what is there counts as the window's own, as its padding does. */
+function isBeside(dialog, { target, clientX, clientY }) {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect();
+  return target === dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom);
+}
+
+/** Close buttons, and a click beside a window, close it; text selected past the window's edge does not. */
 export function prepareDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
+    let isPressedBeside = false;
+    dialog.addEventListener("pointerdown", (event) => {
+      isPressedBeside = isBeside(dialog, event);
+    });
     dialog.addEventListener("click", (event) => {
-      if (event.target === dialog || event.target.closest(".close")) dialog.close();
+      if (event.target.closest(".close") || (isPressedBeside && isBeside(dialog, event))) dialog.close();
     });
   }
 }
