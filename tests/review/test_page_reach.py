@@ -234,7 +234,9 @@ def test_it_follows_the_scheme(
         assert visitor.page.evaluate("getComputedStyle(document.querySelector('.fill')).transitionDuration") == "0s"
 
 
-@pytest.mark.parametrize("settings", [{}, {"color_scheme": "dark"}, {"color_scheme": "dark", "forced_colors": "active"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"color_scheme": "dark"}, {"color_scheme": "dark", "forced_colors": "active"}]
+)
 def test_what_is_transparent_is_shown_over_white(
     browser: Browser, stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
 ) -> None:
@@ -302,6 +304,17 @@ def test_a_picture_of_the_evidence_is_enlarged_and_leads_to_its_image(visitor: V
     visitor.page.click("#peek-go")
     assert visitor.wait_for_picture() == f"{3:016x}"
     assert actions(stub) == []
+
+
+def test_a_neighbour_that_was_dropped_is_shown_as_such(browser: Browser, stub: Stub) -> None:
+    evidence = stub.evidence_of(f"{0:016x}")
+    evidence["neighbours"][1]["label"] = None
+    stub.evidence[f"{0:016x}"] = evidence
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        visitor.page.wait_for_selector("#evidence .thumb")
+        named = visitor.page.locator("#evidence [aria-label^='neighbour, dropped']")
+        assert named.all_text_contents() == ["dropped"]
+        assert visitor.complaints == []
 
 
 def test_zoom_enlarges_and_goes_back_with_the_next_image(visitor: Visitor, stub: Stub) -> None:
