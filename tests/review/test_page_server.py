@@ -109,3 +109,16 @@ def test_relabel_and_the_label_book_reach_their_files(browser: Browser, run: Run
     assert [(row.action, row.label) for row in read_decision_rows(run.overrides)] == [("relabel", other)]
     checked = read_decision_rows(run.root / "checked.csv")
     assert [row.action for row in checked] == ["keep", "drop"]
+
+
+def test_the_address_is_followed_from_a_web_terminal_and_not_framed(browser: Browser, run: Run) -> None:
+    with serving(run.root) as (address, _), browser.new_context() as context:
+        terminal = f'<a href="{address}">{address}</a><iframe src="{address}"></iframe>'
+        context.route("http://terminal.example/", lambda route: route.fulfill(content_type="text/html", body=terminal))
+        tab = context.new_page()
+        tab.goto("http://terminal.example/")
+        assert [frame.url for frame in tab.frames if frame.parent_frame] == ["chrome-error://chromewebdata/"]
+        tab.click("a")
+        tab.wait_for_selector("#stage[data-shown]")
+        tab.reload()  # for the browser still of the other site
+        tab.wait_for_selector("#stage[data-shown]")
