@@ -110,6 +110,8 @@ def test_a_queue_without_signals_still_asks_about_every_image(run: Run) -> None:
 def encoded(kind: str, **options: Any) -> bytes:
     sink = io.BytesIO()
     pixels = np.random.default_rng(5).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    if kind == "MPO":  # with one picture it would be a JPEG
+        options |= {"save_all": True, "append_images": [Image.new("RGB", (90, 80))]}
     Image.fromarray(pixels).save(sink, format=kind, **options)
     return sink.getvalue()
 
@@ -119,6 +121,7 @@ def encoded(kind: str, **options: Any) -> bytes:
     [
         ("PNG", "image/png", True),
         ("JPEG", "image/jpeg", True),
+        ("MPO", "image/jpeg", True),
         ("WEBP", "image/webp", True),
         ("GIF", "image/gif", True),
         ("BMP", "image/bmp", True),
