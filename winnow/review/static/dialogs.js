@@ -13,7 +13,7 @@ export function closeWindows() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
 
-/** Whether a pointer is beside a window: what is there counts as the window's own, as its padding does. */
+/** Whether a pointer is beside a window; there, as in its padding, the window itself is the target. */
 function isBeside(dialog, { target, clientX, clientY }) {
   const { left, right, top, bottom } = dialog.getBoundingClientRect();
   return target === dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom);
