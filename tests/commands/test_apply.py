@@ -108,7 +108,7 @@ def test_decisions_that_are_not_valid_are_not_taken(tmp_path: Path) -> None:
 def test_what_export_alone_did_is_a_change(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name, value in {"one_run": contextlib.nullcontext, "taken_back": lambda: 2}.items():
         monkeypatch.setattr(f"winnow.commands.apply.{name}", value)
-    for name in ("sweep", "check_merged", "check_lock", "check_overrides"):
+    for name in ("sweep_root", "check_merged", "check_lock", "check_overrides"):
         monkeypatch.setattr(f"winnow.commands.apply.{name}", lambda *_: None)
     for done, said in ((["export"], "`make run` measures what that gains"), ([], "nothing had changed")):
         monkeypatch.setattr("winnow.commands.apply.run_stages", lambda *_, done=done, **__: done)

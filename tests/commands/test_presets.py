@@ -163,10 +163,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
 
     monkeypatch.setattr(run, "changed_params", record)
     monkeypatch.setattr(run, "one_run", contextlib.nullcontext)
-    for name in ("restore_params", "check_repository", "check_params", "check_classes", "print_table"):
+    for name in ("restore_params", "sweep_root", "check_repository", "check_params", "check_classes", "print_table"):
         monkeypatch.setattr(run, name, lambda: None)
-    for name in ("sweep", "check_source"):
-        monkeypatch.setattr(run, name, lambda _: None)
+    monkeypatch.setattr(run, "check_source", lambda _: None)
     monkeypatch.setattr(run, "dvc", lambda *_: None)
     monkeypatch.setattr("winnow.commands.stages_alone.run_stages", lambda *_, **__: [])
     monkeypatch.setattr("signal.signal", lambda *_: None)

@@ -67,6 +67,17 @@ def test_an_image_that_no_round_embedded_has_the_neighbours_that_a_frozen_model_
     assert [one["similarity"] for one in found] == pytest.approx(sorted(cosine.values(), reverse=True)[:8], abs=1e-3)
 
 
+@pytest.mark.parametrize("accepted", [True, False], ids=["by the pipeline", "by people"])
+def test_neighbours_have_the_label_that_they_have_now(run: Run, accepted: bool) -> None:
+    one, first, second, third = run.refine[:4]
+    run.set_signals(np.random.default_rng(0), neighbours={one: [first, second, third]})
+    session = Session(run.root, by="")
+    run.set_refined({first: "iii", second: None}, accepted=accepted)
+    now = [(first, "iii"), (second, None), (third, session.image(third).given)]
+    for read in (session, Session(run.root, by="")):
+        assert [(near["id"], near["label"]) for near in read.evidence(one)["neighbours"]] == now
+
+
 def test_typical_images_are_those_that_the_ensemble_is_surest_of(run: Run) -> None:
     first = {one: [0.4, 0.3, 0.3] for one in run.ids.values()}
     sure = [run.ids[f"train/i/{number}.png"] for number in (6, 3, 9)]
@@ -75,6 +86,11 @@ def test_typical_images_are_those_that_the_ensemble_is_surest_of(run: Run) -> No
     run.set_signals(np.random.default_rng(0), first=first)
     session = Session(run.root, by="")
     assert session.evidence(run.ids["val/i/0.png"])["typical"]["i"][:3] == sure
+    run.set_refined({sure[0]: None, sure[1]: "ii"}, accepted=False)  # decisions were applied
+    typical = session.evidence(run.ids["val/i/0.png"])["typical"]
+    assert typical["i"][0] == sure[2]
+    assert len(typical["i"]) == 6
+    assert not {sure[0], sure[1]} & {one for found in typical.values() for one in found}
 
 
 def test_a_queue_without_signals_still_asks_about_every_image(run: Run) -> None:
@@ -94,6 +110,8 @@ def test_a_queue_without_signals_still_asks_about_every_image(run: Run) -> None:
 def encoded(kind: str, **options: Any) -> bytes:
     sink = io.BytesIO()
     pixels = np.random.default_rng(5).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    if kind == "MPO":  # with one picture it would be a JPEG
+        options |= {"save_all": True, "append_images": [Image.new("RGB", (90, 80))]}
     Image.fromarray(pixels).save(sink, format=kind, **options)
     return sink.getvalue()
 
@@ -103,6 +121,7 @@ def encoded(kind: str, **options: Any) -> bytes:
     [
         ("PNG", "image/png", True),
         ("JPEG", "image/jpeg", True),
+        ("MPO", "image/jpeg", True),
         ("WEBP", "image/webp", True),
         ("GIF", "image/gif", True),
         ("BMP", "image/bmp", True),

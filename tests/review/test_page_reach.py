@@ -1,5 +1,6 @@
 """The review page for everybody: phone, dark, keyboard alone, screen reader, two tabs, ten thousand images."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from tests.support import review_stub
 from tests.support.driver import Visitor, boxes, open_tab, rows_of, visiting
 from tests.support.review_stub import Stub, make_items, serving
 
@@ -124,6 +126,29 @@ def test_a_key_right_after_a_window_is_closed_is_for_the_page(visitor: Visitor, 
     assert visitor.page.evaluate(script) == ["class-text", True]
 
 
+def test_a_window_is_closed_by_a_click_beside_it_alone(visitor: Visitor, stub: Stub) -> None:
+    stub.applying = {"running": False, "log": "a line of the log\n" * 9, "ok": True}
+    is_open = "document.querySelector('#applying').open"
+    mouse = visitor.page.mouse
+    visitor.wait_for_picture()
+    visitor.page.click("#apply-open")
+    log = visitor.page.locator("#apply-log")
+    log.wait_for()
+    window, text = visitor.page.locator("#applying").bounding_box(), log.bounding_box()
+    assert window is not None
+    assert text is not None
+    mouse.click(window["x"] + 8, window["y"] + 8)  # in its padding
+    assert visitor.page.evaluate(is_open)
+    for end in (text["y"] + text["height"] + 8, window["y"] + window["height"] + 40):  # lines of the log are selected
+        mouse.move(text["x"] + 40, text["y"] + 40)
+        mouse.down()
+        mouse.move(text["x"] + 60, end, steps=3)
+        mouse.up()
+        assert visitor.page.evaluate(is_open)
+    mouse.click(window["x"] - 20, window["y"] + 20)
+    assert not visitor.page.evaluate(is_open)
+
+
 def test_the_tabulator_reaches_every_control_in_the_order_seen(visitor: Visitor, stub: Stub) -> None:
     visitor.page.wait_for_selector("#evidence .thumb")
     reached: list[str] = []
@@ -209,6 +234,28 @@ def test_it_follows_the_scheme(
         assert visitor.page.evaluate("getComputedStyle(document.querySelector('.fill')).transitionDuration") == "0s"
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"color_scheme": "dark"}, {"color_scheme": "dark", "forced_colors": "active"}]
+)
+def test_what_is_transparent_is_shown_over_white(
+    browser: Browser, stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    """As the pipeline sees it: a black drawing would be lost on the dark scheme."""
+    sink = io.BytesIO()
+    Image.new("RGBA", (64, 64)).save(sink, "PNG")
+    monkeypatch.setattr(review_stub, "picture", lambda *_: sink.getvalue())
+    with serving(stub) as address, visiting(browser, address, **settings) as visitor:
+        visitor.wait_for_picture()
+        visitor.page.click("#evidence .thumb >> nth=0")
+        visitor.page.wait_for_function("() => document.querySelector('#peek img').naturalWidth > 0")
+        visitor.page.locator("#peek img").screenshot(path=tmp_path / "peek.png")
+        visitor.close_window()
+        visitor.page.locator("#now img").screenshot(path=tmp_path / "stage.png")
+    for name in ("peek", "stage"):
+        pixels = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB"))
+        assert pixels[len(pixels) // 2, len(pixels[0]) // 2].tolist() == [255, 255, 255]
+
+
 def test_a_changed_image_is_shown_as_it_was_and_as_it_is(browser: Browser, stub: Stub) -> None:
     decision = {"action": "drop", "label": None, "by": "tom", "time": "2026-01-01T00:00:00.000000+00:00"}
     stub.tasks["refine"][0].update(decision=decision, stale=True, seen="ab" * 16)
@@ -257,6 +304,17 @@ def test_a_picture_of_the_evidence_is_enlarged_and_leads_to_its_image(visitor: V
     visitor.page.click("#peek-go")
     assert visitor.wait_for_picture() == f"{3:016x}"
     assert actions(stub) == []
+
+
+def test_a_neighbour_that_was_dropped_is_shown_as_such(browser: Browser, stub: Stub) -> None:
+    evidence = stub.evidence_of(f"{0:016x}")
+    evidence["neighbours"][1]["label"] = None
+    stub.evidence[f"{0:016x}"] = evidence
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        visitor.page.wait_for_selector("#evidence .thumb")
+        named = visitor.page.locator("#evidence [aria-label^='neighbour, dropped']")
+        assert named.all_text_contents() == ["dropped"]
+        assert visitor.complaints == []
 
 
 def test_zoom_enlarges_and_goes_back_with_the_next_image(visitor: Visitor, stub: Stub) -> None:

@@ -1,5 +1,6 @@
 """The page against the server itself: rows of overrides.csv and checked.csv, and a server that is killed."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 
 from tests.support.driver import rows_of, visiting
@@ -109,3 +111,37 @@ def test_relabel_and_the_label_book_reach_their_files(browser: Browser, run: Run
     assert [(row.action, row.label) for row in read_decision_rows(run.overrides)] == [("relabel", other)]
     checked = read_decision_rows(run.root / "checked.csv")
     assert [row.action for row in checked] == ["keep", "drop"]
+
+
+def test_the_address_is_followed_from_a_web_terminal_and_not_framed(browser: Browser, run: Run) -> None:
+    with serving(run.root) as (address, _), browser.new_context() as context:
+        terminal = f'<a href="{address}">{address}</a><iframe src="{address}"></iframe>'
+        context.route("http://terminal.example/", lambda route: route.fulfill(content_type="text/html", body=terminal))
+        tab = context.new_page()
+        tab.goto("http://terminal.example/")
+        assert [frame.url for frame in tab.frames if frame.parent_frame] == ["chrome-error://chromewebdata/"]
+        tab.click("a")
+        tab.wait_for_selector("#stage[data-shown]")
+        tab.reload()  # for the browser still of the other site
+        tab.wait_for_selector("#stage[data-shown]")
+
+
+def test_of_a_photograph_with_several_pictures_the_first_is_shown_upright(browser: Browser, run: Run) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # stored lying on its side
+    sink = io.BytesIO()
+    more = [Image.new("RGB", (20, 20), "blue")]
+    Image.new("RGB", (60, 40), "red").save(sink, "MPO", save_all=True, append_images=more, exif=turned.tobytes())
+    run.rewrite({"train/i/0.png": sink.getvalue()})
+    identifier = run.ids["train/i/0.png"]
+    script = """async picture => {
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+        canvas.drawImage(picture, 0, 0, 1, 1);
+        const [red, , blue] = canvas.getImageData(0, 0, 1, 1).data;
+        const kind = (await fetch(picture.src)).headers.get("content-type");
+        return [kind, picture.naturalWidth, picture.naturalHeight, red > 200, blue < 50];
+    }"""
+    with serving(run.root) as (address, _), visiting(browser, f"{address}#task=refine&id={identifier}") as visitor:
+        assert visitor.wait_for_picture() == identifier
+        assert visitor.page.eval_on_selector("#now img", script) == ["image/jpeg", 40, 60, True, True]
+        assert visitor.complaints == []

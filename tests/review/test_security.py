@@ -61,6 +61,31 @@ def test_another_origin_is_refused(client: TestClient, run: Run, headers: dict[s
     assert run.overrides.read_text() == HEADER
 
 
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_of_another_site_opens_the_page_and_nothing_else(client: TestClient, run: Run, site: str) -> None:
+    """As of the address in a web terminal."""
+    del client.headers["X-Winnow-Token"]
+    link = {**LINK, "Sec-Fetch-Site": site}
+    page = client.get(f"/?token={TOKEN}", headers=link)
+    assert page.status_code == 200
+    assert page.headers["x-frame-options"] == "DENY"
+    assert page.headers["cross-origin-opener-policy"] == "same-origin"
+    for path in ("/", "/?token=", f"/?token={TOKEN}x"):
+        assert client.get(path, headers=link).status_code == 403
+    for path in ("/api/state", "/api/queue", f"/api/image/{run.refine[0]}", "/api/apply", "/static/review.js"):
+        assert client.get(f"{path}?token={TOKEN}", headers=link).status_code == 403
+    others = [{"Sec-Fetch-Dest": "iframe"}, {"Sec-Fetch-Dest": "embed"}, {"Sec-Fetch-Mode": "no-cors"}]
+    for other in [*others, {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, {"Origin": "http://example.org"}]:
+        assert client.get(f"/?token={TOKEN}", headers=link | other).status_code == 403
+    for path in ("/", "/api/decisions", "/api/apply"):
+        headers = {**link, "X-Winnow-Token": TOKEN}
+        assert client.post(f"{path}?token={TOKEN}", headers=headers, json=decision(run)).status_code == 403
+    assert run.overrides.read_text() == HEADER
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_its_own_origin_is_answered(client: TestClient, run: Run, host: str) -> None:
     headers = {"Host": f"{host}:{PORT}", "Origin": f"http://{host}:{PORT}", "Sec-Fetch-Site": "same-origin"}

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 from winnow.commands.checks import OVERRIDES, check_lock, check_merged, check_overrides
 from winnow.commands.decided import taken_back
+from winnow.commands.leftovers import sweep_root
 from winnow.commands.run import one_run
 from winnow.commands.stages_alone import run_stages
 from winnow.commands.terminal import ending_in_a_sentence
-from winnow.pipeline.durable import sweep
-from winnow.pipeline.files import ROOT
 
 STAGES = ("overrides", "refined", "export")
 REMEDY = "Without a finished run here, `make pull` brings one, or `make run` makes one"
@@ -27,7 +26,7 @@ def main(command: str, words: Sequence[str]) -> None:
         prog=f"winnow {command}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args(words)
     with ending_in_a_sentence(command), one_run():
-        sweep(ROOT)
+        sweep_root()
         check_merged()
         check_lock()
         check_overrides(OVERRIDES)

@@ -32,10 +32,10 @@ from winnow.commands.arms import METHOD, chosen_arms
 from winnow.commands.checks import CHECKED, LOCK, OVERRIDES, check_classes, check_params, check_repository, check_source
 from winnow.commands.decided import take_decisions
 from winnow.commands.edited_params import changed_params, restore_params, with_changes
+from winnow.commands.leftovers import sweep_root
 from winnow.commands.presets import WHOLE, closing_sentence, preset_changes, whole_method
 from winnow.commands.terminal import ending_in_a_sentence, interrupt_on
 from winnow.evaluation.comparison_table import Parts, comparison_text
-from winnow.pipeline.durable import sweep
 from winnow.pipeline.fields import Share
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.json_files import read_json
@@ -162,7 +162,7 @@ def _run(command: str, options: argparse.Namespace) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     with one_run():
         restore_params()
-        sweep(ROOT)  # what a killed run left of params.yaml or dvc.lock
+        sweep_root()
         check_repository()
         preset = preset_changes(options.preset, read_params()) if options.preset else {}
         if command == "reproduce" and not options.preset and (whole := whole_method(read_params())):

@@ -1,6 +1,7 @@
 """What stands beside an image in the review: verdicts, neighbours, trusted images that it harms, typical images."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, Outcome, Records
@@ -47,7 +48,7 @@ class Evidence:
                 for one in verdicts
             ],
             "neighbours": [
-                {"id": one, "label": images[one].piped or images[one].given, "similarity": round(similarity, 4)}
+                {"id": one, "label": outcome.labels.get(one), "similarity": round(similarity, 4)}  # None: dropped
                 for one, similarity in self._neighbours(image)
                 if one in images
             ],
@@ -56,11 +57,13 @@ class Evidence:
                 for one in harmed
                 if one in images and images[one].task == LABEL_BOOK
             ][:HARMED],
-            "typical": {
-                label: [one for one in self._typical[label] if one != image.id][:TYPICAL]
-                for label in self._compared(image, outcome)
-            },
+            "typical": {label: self._typical_of(label, image, outcome) for label in self._compared(image, outcome)},
         }
+
+    def _typical_of(self, label: str, image: Image, outcome: Outcome) -> list[str]:
+        """Other images that still have the label: people may have dropped or relabelled what the pipeline kept."""
+        found = (one for one in self._typical[label] if one != image.id and outcome.labels.get(one) == label)
+        return list(islice(found, TYPICAL))
 
     def _neighbours(self, image: Image) -> Near:
         return () if image.task == TEST_SET else image.neighbours or self._nearest(image.id)
@@ -79,7 +82,7 @@ def likely(image: Image) -> list[dict[str, Any]]:
 
 
 def _typical(records: Records) -> Mapping[str, Sequence[str]]:
-    """By class its images that the ensemble is surest of, out of fold, one of a group of near-duplicates."""
+    """By class its images by the pipeline, the ensemble's surest first, out of fold; one of a near-duplicate group."""
     ranked: dict[str, list[tuple[float, Image]]] = {name: [] for name in records.classes}
     for one in records.images.values():
         if one.task == REFINE and one.piped is not None and one.first is not None:
@@ -89,5 +92,5 @@ def _typical(records: Records) -> Mapping[str, Sequence[str]]:
     for name, found in ranked.items():
         found.sort(key=lambda pair: (-pair[0], pair[1].id))
         alone = {one.group or one.id: one.id for _, one in reversed(found)}
-        typical[name] = [one.id for _, one in found if alone[one.group or one.id] == one.id][: TYPICAL + 1]
+        typical[name] = [one.id for _, one in found if alone[one.group or one.id] == one.id]
     return typical

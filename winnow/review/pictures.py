@@ -22,6 +22,7 @@ from winnow.pipeline.durable import replace_file
 SHOWN_AS_STORED = {  # by Pillow's name of a format, its content type; of others a browser gets a PNG
     "PNG": "image/png",
     "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",  # a JPEG with further pictures behind it, as telephones write it: the first is shown
     "GIF": "image/gif",
     "WEBP": "image/webp",
     "AVIF": "image/avif",

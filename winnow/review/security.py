@@ -5,6 +5,11 @@ another user of the machine. So every request must name this server in Host, whi
 127.0.0.1 (DNS rebinding) does not; must come from no other Origin; and must carry the token, which is compared in
 constant time. What changes something must carry it in a header, which no form of another site can set. The page may
 load nothing from elsewhere, nothing may frame it, and its address, which has the token, is passed on to nobody.
+
+Another site may do one thing: lead a tab to the page, since people click its address in web terminals. That needs the
+token as well, and the site gains nothing by it: the page is the same for everybody, a frame is refused, the opener
+loses its hold on the tab (Cross-Origin-Opener-Policy), and all that the page does because of its address is to show an
+image.
 """
 
 import hmac
@@ -31,6 +36,7 @@ HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 READING = ("GET", "HEAD")
+LINK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}  # of a link that fills a tab, no frame
 
 
 class Guard:
@@ -66,7 +72,8 @@ class Guard:
             return "the Host is not this server; open the address that `winnow review` printed"
         if any(one.removeprefix("http://") not in self._hosts for one in headers.getlist("origin")):
             return "the request comes from another site; open the address that `winnow review` printed"
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        is_foreign = headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+        if is_foreign and not _is_followed_link(scope, headers):
             return "the request comes from another site; open the address that `winnow review` printed"
         if scope["path"].startswith(STATIC):
             return None
@@ -76,3 +83,9 @@ class Guard:
         if len(given) != 1 or not hmac.compare_digest(given[0].encode(), self._token.encode()):
             return "the token is missing or wrong; open the address that `winnow review` printed"
         return None
+
+
+def _is_followed_link(scope: Scope, headers: Headers) -> bool:
+    """Whether a tab opens the page, as after a click on its address in a web terminal."""
+    is_link = all(headers.getlist(name) == [value] for name, value in LINK.items())
+    return is_link and scope["method"] == "GET" and scope["path"] == "/"

@@ -9,11 +9,25 @@ const by = (id) => document.getElementById(id);
 /** Whether a window is open, so that keys are not for the page. */
 export const isOpen = () => document.querySelector("dialog[open]") !== null;
 
-/** Close buttons, and a click beside a window, close it. */
+export function closeWindows() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
+/** Whether a pointer is beside a window; there, as in its padding, the window itself is the target. */
+function isBeside(dialog, { target, clientX, clientY }) {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect();
+  return target === dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom);
+}
+
+/** Close buttons, and a click beside a window, close it; text selected past the window's edge does not. */
 export function prepareDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
+    let isPressedBeside = false;
+    dialog.addEventListener("pointerdown", (event) => {
+      isPressedBeside = isBeside(dialog, event);
+    });
     dialog.addEventListener("click", (event) => {
-      if (event.target === dialog || event.target.closest(".close")) dialog.close();
+      if (event.target.closest(".close") || (isPressedBeside && isBeside(dialog, event))) dialog.close();
     });
   }
 }
@@ -120,13 +134,16 @@ export function peek(id, words, go) {
 
 export class Applying {
   #done;
+  #awaited = false; // a run whose end was not shown yet
+  #looks = 0;
+  #timer = null;
 
   /** done: called when the decisions were applied; unsaved: how many are still on their way. */
   constructor(done, unsaved) {
     this.#done = done;
     by("apply-open").addEventListener("click", () => {
       by("applying").showModal();
-      this.#follow(false);
+      this.#follow();
     });
     by("apply-start").addEventListener("click", () => this.#start(unsaved()));
   }
@@ -141,16 +158,20 @@ export class Applying {
     by("apply-start").disabled = true;
     try {
       await ask("/api/apply", {});
-      await this.#follow(true);
+      this.#awaited = true;
+      await this.#follow();
     } catch (error) {
       this.#say(`Not started: ${error.message}`, "bad");
       by("apply-start").disabled = false;
     }
   }
 
-  /** Show how it goes until it ends; an answer that fails is asked for again. */
-  async #follow(started) {
-    const told = await ask("/api/apply").catch(() => ({ running: started, log: null, ok: null }));
+  /** Show how it goes until it ends; an answer that fails is asked for again. The window may be opened at any time. */
+  async #follow() {
+    clearTimeout(this.#timer);
+    const look = (this.#looks += 1);
+    const told = await ask("/api/apply").catch(() => ({ running: this.#awaited, log: null, ok: null }));
+    if (look !== this.#looks) return; // a later look goes on in its place
     if (told.log !== null) {
       const log = by("apply-log");
       log.hidden = !told.log;
@@ -159,14 +180,16 @@ export class Applying {
     }
     by("apply-start").disabled = told.running;
     if (told.running) {
+      this.#awaited = true;
       this.#say("Running …");
-      setTimeout(() => this.#follow(true), 500);
+      this.#timer = setTimeout(() => this.#follow(), 500);
     } else if (told.ok !== null) {
       this.#say(
         told.ok ? "✓ Done: the dataset has the decisions." : "✕ It failed. The log says why; nothing was lost.",
         told.ok ? "good" : "bad",
       );
-      if (started) this.#done(told.ok);
+      if (this.#awaited) this.#done(told.ok);
+      this.#awaited = false;
     }
   }
 }

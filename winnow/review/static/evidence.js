@@ -106,8 +106,8 @@ export function showEvidence(box, item, evidence, twins, peek) {
         evidence.neighbours.map((near) =>
           thumbnail(
             near.id,
-            near.label,
-            `neighbour, labelled ${visible(near.label)}, similarity ${percent(near.similarity)}`,
+            near.label ?? "dropped",
+            `neighbour, ${near.label === null ? "dropped" : `labelled ${visible(near.label)}`}, similarity ${percent(near.similarity)}`,
             peek,
           ),
         ),

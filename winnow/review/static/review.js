@@ -1,7 +1,7 @@
 // The page of `winnow review`: one image, one key, one durable decision.
 
 import { ask } from "./api.js";
-import { Applying, Chooser, isOpen, peek, prepareDialogs } from "./dialogs.js";
+import { Applying, Chooser, closeWindows, isOpen, peek, prepareDialogs } from "./dialogs.js";
 import { evidenceOf, forget, showEvidence } from "./evidence.js";
 import { listenForKeys } from "./keys.js";
 import { Link, troubleWords } from "./link.js";
@@ -32,6 +32,7 @@ class Review {
   current = null;
   task = null;
   turn = 0; // of the tasks opened
+  changed = new Set(); // items with another decision since the task was last asked for
   made = new Made();
 
   constructor() {
@@ -52,10 +53,15 @@ class Review {
   // ---- loading
 
   async start() {
-    const link = new URLSearchParams(location.hash.slice(1)); // #task=refine&id=...
-    await this.reload(link.get("task"), link.get("id"));
-    if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+    await this.openAddress();
     this.link.start();
+  }
+
+  /** Open the image that the end of the address names, if it does: #task=refine&id=... */
+  async openAddress() {
+    const named = new URLSearchParams(location.hash.slice(1));
+    await this.reload(named.get("task"), named.get("id"));
+    if (location.hash) history.replaceState(null, "", location.pathname + location.search);
   }
 
   async reload(task, id) {
@@ -68,8 +74,10 @@ class Review {
 
   async openTask(name, id) {
     const turn = (this.turn += 1);
-    const wanted = id ?? remembered(`place-${name}`);
-    const query = new URLSearchParams({ task: name, ...(wanted ? { id: wanted } : {}) });
+    const place = () => remembered(`place-${name}`);
+    const asked = id ?? place();
+    const query = new URLSearchParams({ task: name, ...(asked ? { id: asked } : {}) });
+    this.changed.clear();
     const { items, more = { items: 0, decided: 0 } } = await ask(`/api/queue?${query}`);
     if (turn !== this.turn) return; // another task was asked for meanwhile
     forget();
@@ -77,12 +85,17 @@ class Review {
     remember("task", name);
     [this.items, this.more] = [items, more];
     this.byId = new Map(items.map((item) => [item.id, item]));
+    // The server may have answered before these decisions.
+    for (const { id: one, decision, stale, seen } of this.changed)
+      if (this.byId.has(one)) Object.assign(this.byId.get(one), { decision, stale, seen });
     for (const item of items) item.pending = this.link.outbox.waiting(item.id);
     this.drawCounts();
     const { why = "", openOnly = false } = remembered(`filter-${name}`) ?? {};
     view.drawFilter(items, why);
     by("open-only").checked = openOnly;
-    this.filter(this.byId.get(wanted));
+    // While a reload is on its way, people go on: the place is that of now.
+    this.filter([id, place(), asked].map((one) => this.byId.get(one)).find(Boolean));
+    if (id && !this.byId.has(id)) this.say(`There is no image ${visible(id).slice(0, 40)} here; this is another one.`);
   }
 
   /** Take the items that pass the filter; they stay in the list when a decision is made. */
@@ -111,7 +124,7 @@ class Review {
   // ---- showing
 
   async show(item) {
-    if (item !== this.current) by("note").value = "";
+    if (item?.id !== this.current?.id) by("note").value = ""; // a reload makes other items of the same images
     this.current = item;
     for (const id of ["keep", "drop", "relabel", "back", "skip", "note"]) by(id).disabled = !item;
     if (!item)
@@ -141,11 +154,18 @@ class Review {
 
   drawEvidence(item, told) {
     const twins = item.group === null ? [] : this.items.filter((other) => other.group === item.group && other !== item);
-    showEvidence(by("evidence"), item, told, twins, (id, words) => {
-      const other = this.byId.get(id);
-      peek(id, words, other ? () => this.show(other) : null);
-    });
+    showEvidence(by("evidence"), item, told, twins, (id, words) =>
+      peek(id, words, this.byId.has(id) ? () => this.goTo(id) : null),
+    );
     by("evidence").setAttribute("aria-busy", "false");
+  }
+
+  /** Show an image of the task; one that the filter hides joins the list. */
+  goTo(id) {
+    const item = this.byId.get(id); // as it is now: a reload may have come since the id was shown
+    if (!item) return this.say("The image is no longer in this list.");
+    if (this.order.includes(item)) this.show(item);
+    else this.filter(item);
   }
 
   redraw() {
@@ -243,6 +263,7 @@ class Review {
   }
 
   refresh(item) {
+    this.changed.add(item);
     this.list.refresh(this.order.indexOf(item));
     if (item === this.current) this.redraw();
   }
@@ -276,5 +297,11 @@ const review = new Review();
 prepareDialogs();
 listenForKeys(review, isOpen);
 view.drawSaved(review.link.waiting, false);
+// Other fragments, such as that of the link to the image, name nothing.
+addEventListener("hashchange", () => {
+  if (!new URLSearchParams(location.hash.slice(1)).has("id")) return;
+  closeWindows(); // what was chosen in one would be for the other image
+  review.attempt(() => review.openAddress());
+});
 addEventListener("beforeunload", (event) => review.link.waiting && event.preventDefault());
 review.attempt(() => review.start());
