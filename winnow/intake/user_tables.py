@@ -77,7 +77,7 @@ def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
     Raises:
         UserError: it cannot be read, or holds what is no number.
     """
-    table = _read(path, samples, lambda name: not INDEX.match(name))
+    table = _read(path, samples, lambda name: True)
     if not table.num_rows:
         return ByImage([], np.zeros((0, 0)), [], 0)
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -88,7 +88,8 @@ def read_embeddings(path: Path, samples: pa.Table) -> ByImage:
             columns = {} if key is None else {key: table[key]}
             table = pa.table({**columns, **{one: values[:, n] for n, one in enumerate(names)}})
             break
-    return _by_image(path, table, [name for name in table.column_names if name not in KEYS], samples)
+    dimensions = [name for name in table.column_names if name not in KEYS and not INDEX.match(name)]
+    return _by_image(path, table, dimensions, samples)
 
 
 def _read(path: Path, samples: pa.Table, wanted: Callable[[str], bool]) -> pa.Table:
