@@ -16,6 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from winnow.engine.jobs import Tick, run_jobs
+from winnow.pipeline.scratch import scratch_array
 
 Points = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -83,7 +84,9 @@ def nearest(points: Points, queries: Indices, among: Indices, k: int) -> tuple[I
 
 def _by_cells(points: Points, queries: Indices, among: Indices, k: int) -> tuple[npt.NDArray[np.floating], Indices]:
     """(n, k) distances and positions among the candidates, by the cells nearest to each query."""
-    candidates = np.ascontiguousarray(points[among], np.float32)
+    candidates = scratch_array((len(among), points.shape[1]), np.float32)  # the index holds them once more
+    for start in range(0, len(among), QUERIES):
+        candidates[start : start + QUERIES] = points[among[start : start + QUERIES]]
     cells = len(among) // CELL
     with threadpool_limits(1):
         quantizer = faiss.IndexFlatL2(points.shape[1])
