@@ -21,8 +21,9 @@ from winnow.pipeline.messages import UserError
 from winnow.review.applying import Applying
 from winnow.review.decisions import OvertakenError
 from winnow.review.pictures import Picture
+from winnow.review.requests import InvalidError
 from winnow.review.security import Guard
-from winnow.review.session import InvalidError, Session
+from winnow.review.session import Session
 
 STATIC = Path(__file__).with_name("static")
 PAGE = "index.html"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from winnow.pipeline.durable import replace_file
 from winnow.pipeline.messages import UserError
-from winnow.review.reading import cells, content, key, stamp, without_apostrophes, words
+from winnow.review.reading import cells, content, key, sample_row, stamp, without_apostrophes, words
 from winnow.review.records import Image
 from winnow.verdicts.decision_rows import HEADER, UNDO, DecisionRow, composed, last_of, parse_decision_rows
 from winnow.verdicts.decisions import Decision, image_of, known_images, resolve_decisions
@@ -57,7 +57,7 @@ class Decisions:
         """
         self._path, self._by, self._classes = path, by, classes
         self._images = {one.id: one for one in images}
-        self._known = known_images(_row(one) for one in images)
+        self._known = known_images(sample_row(one) for one in images)
         self._lock = threading.RLock()
         self._stamp: tuple[int, ...] | None = None
         self._state = _State()
@@ -234,15 +234,3 @@ class Decisions:
             [last], [image], self._classes, self._path.name, splits=(image["split"],), unknown=lambda sample, _: sample
         )
         return found.get(identifier)
-
-
-def _row(image: Image) -> dict[str, str]:
-    """The image as a row of a samples table, of which decisions are resolved."""
-    return {
-        "id": image.id,
-        "name": image.name,
-        "split": image.split,
-        "label": image.given,
-        "given_label": image.given,
-        "pixel_hash": image.pixel_hash,
-    }

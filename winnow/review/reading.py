@@ -7,8 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from winnow.pipeline.messages import UserError
+from winnow.review.records import Image
 from winnow.verdicts.decision_rows import DecisionRow
 from winnow.verdicts.decisions import Decision
+
+
+def sample_row(image: Image) -> dict[str, str]:
+    """The image as a row of a samples table, of which decisions are resolved."""
+    return {
+        "id": image.id,
+        "name": image.name,
+        "split": image.split,
+        "label": image.given,
+        "given_label": image.given,
+        "pixel_hash": image.pixel_hash,
+    }
 
 
 def cells(row: DecisionRow) -> DecisionRow:

@@ -16,10 +16,10 @@ from winnow.review.pictures import Pictures
 from winnow.review.queue import Place, build_queues
 from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, read_records
 from winnow.review.refined import Refined
+from winnow.review.requests import InvalidError, check_decision
 from winnow.review.shards import Shards
 from winnow.verdicts.decision_rows import UNDO
 from winnow.verdicts.decisions import Decision
-from winnow.verdicts.ledger import DROP, KEEP, RELABEL
 
 OVERRIDES, CHECKED = "overrides.csv", "checked.csv"
 TITLES = {
@@ -27,13 +27,7 @@ TITLES = {
     LABEL_BOOK: "Label book",
     TEST_SET: "Sample of the test images",
 }
-ACTIONS = (KEEP, DROP, RELABEL, UNDO)
-MOST_NOTE = 2000  # characters
 MOST_OPEN = 10_000  # images of a queue without a decision that the page holds at once
-
-
-class InvalidError(ValueError):
-    """A request that makes no sense; the message is one sentence."""
 
 
 class Session:
@@ -162,14 +156,7 @@ class Session:
         image = self.records.images.get(identifier)
         if image is None or image.task != task:
             raise InvalidError(f"there is no image {identifier[:40]!r} in the task {task}; load the page again")
-        if action not in ACTIONS:
-            raise InvalidError(f"the action must be one of {', '.join(ACTIONS)}, got {action[:40]!r}")
-        if (action == RELABEL) != (label is not None):
-            raise InvalidError("a label goes with relabel, and with nothing else")
-        if label is not None and label not in self.records.classes:
-            raise InvalidError(f"{label[:40]!r} is no class of this source")
-        if len(note) > MOST_NOTE:
-            raise InvalidError(f"the note may have {MOST_NOTE} characters, got {len(note)}")
+        check_decision(action, label, note, self.records.classes)
         file = self._files[task]
         before = action == UNDO and identifier in file.now()
         if action == UNDO and taken is not None:
