@@ -40,6 +40,14 @@ def test_the_state(client: TestClient) -> None:
     }
 
 
+def test_the_state_tells_repositories_apart(run: Run, session: Session, tmp_path: Path) -> None:
+    other = run.copy(tmp_path / "other")
+    (tmp_path / "link").symlink_to(run.root)
+    key = session.state()["repository"]
+    assert Session(tmp_path / "link", by="").state()["repository"] == key
+    assert Session(other.root, by="").state()["repository"] != key
+
+
 def test_an_item(client: TestClient, run: Run) -> None:
     identifier = run.refine[4]
     probabilities = [0.2, 0.5, 0.3]

@@ -90,6 +90,27 @@ def test_a_killed_server_loses_nothing_and_its_successor_takes_what_waited(brows
     assert rows_of(run.overrides.read_text())[-1][0] == names[shown]
 
 
+def test_what_waits_is_for_its_own_repository_alone(browser: Browser, run: Run, tmp_path: Path) -> None:
+    other = run.copy(tmp_path / "other")
+    with serving(run.root) as (address, process), visiting(browser, address) as visitor:
+        port = int(address.split(":")[2].split("/")[0])
+        process.kill()
+        process.wait()
+        visitor.page.keyboard.press("d")
+        visitor.wait_for_text("#trouble", "1 decision not saved yet")
+        with serving(other.root, port) as (another, _):
+            visitor.page.goto(another)
+            visitor.press("k", "u")
+            visitor.wait_until_saved()
+            assert [row.action for row in read_decision_rows(other.overrides)] == ["keep", "undo"]
+        with serving(run.root, port) as (again, _):
+            visitor.page.goto(again)
+            visitor.wait_for_text("#progress-text", "1 of 120 decided")
+            visitor.press("u")  # the decision was made in this tab
+            visitor.wait_until_saved()
+    assert [row.action for row in read_decision_rows(run.overrides)] == ["drop", "undo"]
+
+
 def test_relabel_and_the_label_book_reach_their_files(browser: Browser, run: Run) -> None:
     with serving(run.root) as (address, _), visiting(browser, address) as visitor:
         visitor.wait_for_picture()

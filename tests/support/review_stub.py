@@ -110,6 +110,7 @@ class Stub:
             for name, items in self.tasks.items()
         ]
         return {
+            "repository": "stub",
             "classes": CLASSES,
             "by": "mia",
             "tasks": tasks,

@@ -1,6 +1,8 @@
 """One run under review: its queues with the decisions, and the estimates that follow from them."""
 
 import contextlib
+import hashlib
+import os
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -44,6 +46,7 @@ class Session:
             UserError: the run lacks its datasets, or a file is damaged.
         """
         self._by = by
+        self._repository = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
         self.records = read_records(root)
         self.shards = Shards(root)
         self.pictures = Pictures(self.shards.content, root)
@@ -77,6 +80,8 @@ class Session:
     def state(self) -> dict[str, Any]:
         """The classes, the person, the tasks with how far they are, and the estimate of the faults left.
 
+        ``repository`` tells this repository from others: a page keeps what waits in the browser under it.
+
         Raises:
             UserError: a file of decisions cannot be read.
         """
@@ -91,6 +96,7 @@ class Session:
             for task, queue in self._queues.items()
         ]
         return {
+            "repository": self._repository,
             "classes": list(self.records.classes),
             "by": self._by,
             "tasks": tasks,

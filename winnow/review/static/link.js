@@ -24,6 +24,7 @@ export function troubleWords(error, waiting = 0) {
 
 export class Link {
   inTrouble = false;
+  #repository = null;
   #review;
   #since = null;
   #polling = false;
@@ -59,6 +60,14 @@ export class Link {
   /** How many decisions were not answered yet. */
   get waiting() {
     return this.outbox.entries.length;
+  }
+
+  /** Take up what this tab kept of a repository. */
+  load(repository) {
+    if (repository === this.#repository) return;
+    this.#repository = repository;
+    this.#review.made.load(repository);
+    this.outbox.load(repository);
   }
 
   /** Send what an earlier visit left, and look from now on at what others decide. */

@@ -1,13 +1,20 @@
 // Decisions of this tab, so that each can be taken back: its own row and no other that somebody made since.
 
-const STORE = "winnow-review-made"; // of this tab
+import { Stored } from "./stored.js";
+
 const NO_ROW = "none"; // in place of the time of a row that was never written
 
 export class Made {
-  #made = JSON.parse(sessionStorage.getItem(STORE) ?? "[]"); // { key, id, time, former }, the last at the end
+  #made = []; // { key, id, time, former }, the last at the end
+  #store = null;
+
+  load(repository) {
+    this.#store = new Stored("made", repository);
+    this.#made = this.#store.read();
+  }
 
   #keep() {
-    sessionStorage.setItem(STORE, JSON.stringify(this.#made));
+    this.#store.write(this.#made);
   }
 
   /** A decision was sent; former: the row that counted before it. */

@@ -1,8 +1,8 @@
 // Decisions on their way to the server: sent one after the other, kept until each was answered.
 
 import { Refused } from "./api.js";
+import { Stored } from "./stored.js";
 
-const STORE = "winnow-review-outbox"; // of this tab; a reload sends what was left
 const WAITS = [500, 1000, 2000, 4000]; // milliseconds before the next attempt; the last one repeats
 
 /** Statuses that say nothing against the decision: the page's address is refused, or overrides.csv cannot be read now. */
@@ -14,7 +14,9 @@ export class Outbox {
   #on;
   #attempts = 0;
   #running = false;
+  #store = null;
   #timer = null;
+  entries = [];
 
   /**
    * send: posts an entry and returns the answer.
@@ -23,7 +25,13 @@ export class Outbox {
   constructor(send, on) {
     this.#send = send;
     this.#on = on;
-    this.entries = JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
+  }
+
+  /** Take up what an earlier visit to this repository left. */
+  load(repository) {
+    this.#store = new Stored("outbox", repository);
+    this.entries = this.#store.read();
+    this.#on.change();
   }
 
   /** Queue an entry behind those that wait. */
@@ -47,7 +55,7 @@ export class Outbox {
 
   /** Store the entries as they are now. */
   keep() {
-    sessionStorage.setItem(STORE, JSON.stringify(this.entries));
+    this.#store.write(this.entries);
     this.#on.change();
   }
 

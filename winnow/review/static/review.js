@@ -60,6 +60,7 @@ class Review {
 
   async reload(task, id) {
     this.state = await ask("/api/state");
+    this.link.load(this.state.repository);
     view.drawGaps(this.state);
     const names = this.state.tasks.map((one) => one.name);
     const wanted = [task, this.task, remembered("task")].find((name) => names.includes(name));
