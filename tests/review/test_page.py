@@ -197,12 +197,43 @@ def test_the_next_key_works_while_an_answer_is_awaited(visitor: Visitor, stub: S
 def test_a_refused_decision_is_taken_back_and_named(visitor: Visitor, stub: Stub) -> None:
     stub.refuse[item(stub, 1)["id"]] = (400, "The image is of another run.")
     visitor.press("k", "d", "k")
-    visitor.wait_until_saved()
-    assert f"Not saved: {item(stub, 1)['name']}, dropped. The image is of another run." in visitor.text("#trouble")
+    visitor.wait_for_text("#saved", "! 1 not taken")
+    assert "1 decision was not taken:" in visitor.text("#refused")
+    assert f"{item(stub, 1)['name']}: dropped. The image is of another run." in visitor.text("#refused")
     assert [sample for sample, _, _ in written(stub)] == [item(stub, 0)["id"], item(stub, 2)["id"]]
     assert visitor.text("#progress-text") == "2 of 120 decided"
     assert any("400" in line for line in visitor.complaints)
     visitor.complaints.clear()  # the browser logs the status
+
+
+def test_refused_decisions_stay_until_they_are_dismissed(browser: Browser, stub: Stub) -> None:
+    refused = [item(stub, place) for place in (0, 2)]
+    stub.refuse = {one["id"]: (400, f"There is no image {one['id']}.") for one in refused}
+    lines = [f"{one['name']}: dropped. There is no image {one['id']}." for one in refused]
+    with ExitStack() as ended:
+        with serving(stub) as address:
+            visitor = ended.enter_context(visiting(browser, address))
+            visitor.press("d", "d", "d")
+            visitor.wait_for_text("#saved", "! 2 not taken")
+        visitor.look_around()
+        visitor.wait_for_text("#trouble", "The server does not answer.")
+        ended.enter_context(serving(stub, port_of(address)))
+        visitor.look_around()
+        visitor.page.wait_for_function("() => document.querySelector('#trouble').textContent === ''")
+        visitor.page.reload()
+        visitor.wait_for_text("#saved", "! 2 not taken")
+        assert visitor.page.locator("#refused li").all_text_contents() == lines
+        with visitor.page.expect_download() as saving:
+            visitor.page.click("#refused :text('Download')")
+        rows = rows_of(Path(saving.value.path()).read_text(encoding="utf-8"))
+        assert rows == [(one["name"], "drop", "") for one in refused]
+        visitor.page.click("#refused :text('Dismiss')")
+        assert visitor.text("#refused") == ""
+        visitor.wait_until_saved()
+        visitor.page.reload()
+        visitor.wait_for_picture()
+        assert visitor.text("#refused") == ""
+    assert written(stub) == [(item(stub, 1)["id"], "drop", "")]
 
 
 def test_decisions_wait_while_overrides_cannot_be_written_and_a_reload_sends_them(visitor: Visitor, stub: Stub) -> None:

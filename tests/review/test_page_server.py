@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.driver import rows_of, visiting
-from tests.support.reviews import Run
+from tests.support.reviews import Run, picture
 from winnow.pipeline.files import ROOT
+from winnow.review.session import Session
 from winnow.verdicts.decision_rows import read_decision_rows
 
 SERVE = """
@@ -88,6 +89,26 @@ def test_a_killed_server_loses_nothing_and_its_successor_takes_what_waited(brows
     assert [row.action for row in read_decision_rows(run.overrides)] == ["keep", "drop", "drop"]
     names = {identifier: name for name, identifier in run.ids.items()}
     assert rows_of(run.overrides.read_text())[-1][0] == names[shown]
+
+
+def test_decisions_on_files_that_changed_meanwhile_are_listed(browser: Browser, run: Run) -> None:
+    first = Session(run.root, by="mia").queue("refine")["items"][:3]
+    names = [one["name"] for one in first]
+    with serving(run.root) as (address, process), visiting(browser, address) as visitor:
+        visitor.wait_for_ahead(first[1]["id"], first[2]["id"])
+        process.kill()
+        process.wait()
+        for one in first:
+            assert visitor.wait_for_picture() == one["id"]
+            visitor.page.keyboard.press("d")
+        visitor.wait_for_text("#trouble", "3 decisions not saved yet")
+        run.rewrite({names[0]: picture(5000), names[1]: picture(5001)})
+        with serving(run.root, int(address.split(":")[2].split("/")[0])) as (again, _):
+            visitor.page.goto(again)
+            visitor.wait_for_text("#saved", "! 2 not taken")
+            refused = visitor.page.locator("#refused li").all_text_contents()
+    assert [line.split(":")[0] for line in refused] == names[:2]
+    assert [row.sample for row in read_decision_rows(run.overrides)] == names[2:]
 
 
 def test_what_waits_is_for_its_own_repository_alone(browser: Browser, run: Run, tmp_path: Path) -> None:

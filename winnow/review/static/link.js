@@ -3,7 +3,8 @@
 import { ask, Refused } from "./api.js";
 import { forget } from "./evidence.js";
 import { Outbox } from "./outbox.js";
-import { download } from "./rescue.js";
+import { Refusals } from "./refusals.js";
+import { downloads } from "./rescue.js";
 import { count, MARKS, spoken, visible } from "./text.js";
 import * as view from "./view.js";
 
@@ -31,8 +32,9 @@ export class Link {
   #resting = []; // what waits until every decision was answered
   #touched = new Set(); // ids answered since the last look at the changes began
 
-  constructor(review) {
+  constructor(review, refused) {
     this.#review = review;
+    this.refusals = new Refusals(refused, () => this.changed());
     const send = ({ task, id, action, label, note, taken, restored }) =>
       ask("/api/decisions", { task, id, action, label, note, taken, restored });
     this.outbox = new Outbox(send, {
@@ -44,8 +46,12 @@ export class Link {
   }
 
   changed() {
-    view.drawSaved(this.waiting, this.inTrouble);
+    this.drawSaved();
     if (!this.waiting) for (const go of this.#resting.splice(0)) go();
+  }
+
+  drawSaved() {
+    view.drawSaved(this.waiting, this.inTrouble, this.refusals.entries.length);
   }
 
   /** Until every decision was answered, but no longer than `most` milliseconds: the decision goes first. */
@@ -62,11 +68,17 @@ export class Link {
     return this.outbox.entries.length;
   }
 
+  /** Whether this tab has decisions that no file has. */
+  get hasUnsaved() {
+    return this.waiting + this.refusals.entries.length > 0;
+  }
+
   /** Take up what this tab kept of a repository. */
   load(repository) {
     if (repository === this.#repository) return;
     this.#repository = repository;
     this.#review.made.load(repository);
+    this.refusals.load(repository);
     this.outbox.load(repository);
   }
 
@@ -101,8 +113,7 @@ export class Link {
     const item = this.#review.byId.get(entry.id);
     this.answered(entry, null);
     if (item) this.settle(item);
-    const words = `Not saved: ${entry.name}, ${spoken(entry)}. ${error.message}`;
-    view.drawTrouble(words, { Dismiss: () => view.drawTrouble(null) });
+    this.refusals.add(entry, error.message);
   }
 
   /** Let those that wait name the row that an entry became. */
@@ -121,7 +132,7 @@ export class Link {
   /** Say why decisions wait, or, with null, that nothing is wrong any more. */
   trouble(error) {
     this.inTrouble = error !== null;
-    view.drawSaved(this.waiting, this.inTrouble);
+    this.drawSaved();
     if (!error) {
       view.drawTrouble(null);
       this.#since = "0"; // another server counts anew
@@ -131,17 +142,8 @@ export class Link {
     const waiting = this.waiting;
     const left = waiting ? ` ${count(waiting, "decision")} not saved yet.` : "";
     const words = troubleWords(error, waiting);
-    const rescue = this.rescue();
     const again = { "Try again now": () => (waiting ? this.outbox.retry() : this.poll()) };
-    return view.drawTrouble(words + left, { ...again, ...rescue });
-  }
-
-  /** A button a task that has decisions which wait: those on training images go to another file than checks. */
-  rescue() {
-    const tasks = [...new Set(this.outbox.entries.map((entry) => entry.task))];
-    const save = (task) => () => download(this.outbox.entries, task);
-    const words = (task) => (tasks.length === 1 ? "Download them" : `Download them: ${view.TITLES[task] ?? task}`);
-    return Object.fromEntries(tasks.map((task) => [words(task), save(task)]));
+    return view.drawTrouble(words + left, { ...again, ...downloads(this.outbox.entries, "Download them") });
   }
 
   async poll() {

@@ -1,5 +1,7 @@
 // Decisions that no server took, as rows of overrides.csv or checked.csv.
 
+import { TITLES } from "./view.js";
+
 const COLUMNS = ["sample", "action", "label", "by", "note", "time", "hash"];
 const quote = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
 
@@ -11,8 +13,15 @@ export function asRows(entries) {
   return [COLUMNS, ...rows].map((row) => `${row.join(",")}\n`).join("");
 }
 
+/** An action for each task that has entries, by the words of its button: training images and checks have two files. */
+export function downloads(entries, words) {
+  const tasks = [...new Set(entries.map((entry) => entry.task))];
+  const name = (task) => (tasks.length === 1 ? words : `${words}: ${TITLES[task] ?? task}`);
+  return Object.fromEntries(tasks.map((task) => [name(task), () => download(entries, task)]));
+}
+
 /** Let the browser save those of a task. */
-export function download(entries, task) {
+function download(entries, task) {
   const link = document.createElement("a");
   const rows = asRows(entries.filter((entry) => entry.task === task));
   link.href = URL.createObjectURL(new Blob([rows], { type: "text/csv" }));

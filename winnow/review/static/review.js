@@ -42,7 +42,7 @@ class Review {
       picture: (row, index) => view.rowPicture(row, this.order[index]),
       pick: (index) => this.show(this.order[index]),
     });
-    this.link = new Link(this);
+    this.link = new Link(this, by("refused"));
     this.applying = new Applying(
       (ok) => ok && this.attempt(() => this.reload()),
       () => this.link.waiting,
@@ -276,6 +276,6 @@ class Review {
 const review = new Review();
 prepareDialogs();
 listenForKeys(review, isOpen);
-view.drawSaved(review.link.waiting, false);
-addEventListener("beforeunload", (event) => review.link.waiting && event.preventDefault());
+review.link.drawSaved();
+addEventListener("beforeunload", (event) => review.link.hasUnsaved && event.preventDefault());
 review.attempt(() => review.start());
