@@ -170,6 +170,16 @@ def test_an_undo_names_the_row_that_it_takes_back(client: TestClient, run: Run) 
     assert len(run.rows()) == 3
 
 
+def test_a_decision_that_waited_names_the_row_that_it_overwrites(client: TestClient, run: Run) -> None:
+    time = post(client, run.refine[0], "keep").json()["decision"]["time"]
+    body = {"task": "refine", "id": run.refine[0], "action": "drop"}
+    answer = client.post("/api/decisions", json=body | {"former": "none"})
+    assert answer.status_code == 412
+    assert answer.json()["error"] == "mia decided on train/i/0.png since; this decision was not written"
+    assert client.post("/api/decisions", json=body | {"former": time}).json()["decision"]["action"] == "drop"
+    assert len(run.rows()) == 2
+
+
 def test_changes_say_which_decisions_are_of_another_picture(client: TestClient, run: Run) -> None:
     since = client.get("/api/state").json()["since"]
     rows = [f"train/i/0.png,drop,,tom,,,{'ab' * 16}", "train/ii/1.png,drop,,tom,,,"]

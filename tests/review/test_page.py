@@ -102,6 +102,31 @@ def test_undo_takes_back_the_decision_that_is_shown(visitor: Visitor, stub: Stub
     assert "Decided" not in visitor.text("#fate")
 
 
+def test_undo_takes_back_a_decision_on_a_picture_that_changed(browser: Browser, stub: Stub) -> None:
+    decision = {"action": "drop", "label": None, "by": "tom", "time": "2026-01-01T00:00:00.000000+00:00"}
+    stub.tasks["refine"][1].update(decision=decision, stale=True)
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        visitor.press("k")
+        assert visitor.wait_for_picture() == item(stub, 1)["id"]
+        visitor.press("u")
+        visitor.wait_until_saved()
+        assert visitor.wait_for_picture() == item(stub, 1)["id"]
+        assert (stub.told[-1]["id"], stub.told[-1]["taken"]) == (item(stub, 1)["id"], decision["time"])
+
+
+def test_undo_leaves_the_note_for_the_next_decision(visitor: Visitor, stub: Stub) -> None:
+    visitor.press("k")
+    visitor.wait_for_picture()
+    visitor.page.fill("#note", "a long note")
+    visitor.page.locator("#note").blur()
+    visitor.press("u")
+    assert visitor.wait_for_picture() == item(stub, 0)["id"]
+    assert visitor.page.input_value("#note") == "a long note"
+    visitor.press("d")
+    visitor.wait_until_saved()
+    assert [told["note"] for told in stub.told] == ["", "", "a long note"]
+
+
 def test_skip_and_back_decide_nothing(visitor: Visitor, stub: Stub) -> None:
     visitor.press("s", "ArrowRight", "ArrowLeft")
     assert visitor.wait_for_picture() == item(stub, 1)["id"]
@@ -276,6 +301,18 @@ def test_nothing_is_lost_while_the_server_is_gone(browser: Browser, stub: Stub) 
         visitor.page.wait_for_selector("#stage img")
         assert visitor.text("#trouble") == ""
         assert all("ERR_CONNECTION" in line or "ERR_EMPTY" in line for line in visitor.complaints)
+
+
+def test_only_a_decision_that_waited_names_the_row_that_it_overwrites(browser: Browser, stub: Stub) -> None:
+    stub.refuse[item(stub, 1)["id"]] = (409, "overrides.csv has merge marks: resolve them.")
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        visitor.press("k", "d")
+        visitor.wait_for_text("#trouble", "1 decision not saved yet.")
+        visitor.press("ArrowLeft", "x", "ArrowLeft", "k")
+        stub.refuse.clear()
+        visitor.wait_until_saved()
+    times = [line.rsplit(",", 1)[1] for line in stub.overrides.read_text().splitlines()[1:]]
+    assert [told.get("former") for told in stub.told] == [None, "none", times[1], times[2]]
 
 
 def test_a_server_started_anew_with_another_token_is_named(browser: Browser, stub: Stub) -> None:

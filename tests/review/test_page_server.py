@@ -132,6 +132,66 @@ def test_what_waits_is_for_its_own_repository_alone(browser: Browser, run: Run, 
     assert [row.action for row in read_decision_rows(run.overrides)] == ["drop", "undo"]
 
 
+def actions(run: Run) -> list[tuple[str, str]]:
+    return [(row.by, row.action) for row in read_decision_rows(run.overrides)]
+
+
+def test_a_decision_that_waited_yields_to_one_made_later(browser: Browser, run: Run) -> None:
+    first, second = Session(run.root, by="").queue("refine")["items"][:2]
+    with serving(run.root) as (address, _), visiting(browser, address) as visitor:
+        visitor.wait_for_ahead(second["id"])
+        visitor.page.context.set_offline(True)
+        for key, one in zip("dd", (first, second), strict=True):
+            assert visitor.wait_for_picture() == one["id"]
+            visitor.page.keyboard.press(key)
+        visitor.wait_for_text("#trouble", "2 decisions not saved yet")
+        Session(run.root, by="tom").decide("refine", first["id"], "keep", None, "looked it up")
+        visitor.page.context.set_offline(False)
+        visitor.wait_for_text("#saved", "! 1 not taken")
+        refused = f"{first['name']}: dropped. tom decided on {first['name']} since; this decision was not written"
+        assert visitor.page.locator("#refused li").all_text_contents() == [refused]
+    assert actions(run) == [("tom", "keep"), ("mia", "drop")]
+
+
+def test_undoing_twice_before_an_answer_brings_a_colleague_s_decision_back(browser: Browser, run: Run) -> None:
+    first = Session(run.root, by="").queue("refine")["items"][0]["id"]
+    Session(run.root, by="tom").decide("refine", first, "keep", None, "tom knows")
+    with serving(run.root) as (address, _), visiting(browser, f"{address}#task=refine&id={first}") as visitor:
+        visitor.wait_for_picture()
+        visitor.page.context.set_offline(True)
+        for key in "duxu":
+            assert visitor.wait_for_picture() == first
+            visitor.page.keyboard.press(key)
+            if key != "u":
+                visitor.page.click("#row-0")  # the page went on to the next image
+        visitor.page.context.set_offline(False)
+        visitor.wait_until_saved()
+        assert visitor.text("#refused") == ""
+    rows = read_decision_rows(run.overrides)
+    assert (rows[-1].by, rows[-1].action, rows[-1].note) == ("tom", "keep", "tom knows")
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_the_undo_of_a_key_that_changed_nothing_keeps_the_earlier_decision(
+    browser: Browser, run: Run, is_answered: bool
+) -> None:
+    session = Session(run.root, by="mia")
+    first = session.queue("refine")["items"][0]["id"]
+    session.decide("refine", first, "keep", None, "")
+    with serving(run.root) as (address, _), visiting(browser, f"{address}#task=refine&id={first}") as visitor:
+        assert visitor.wait_for_picture() == first
+        visitor.page.context.set_offline(not is_answered)
+        visitor.page.keyboard.press("k")
+        if is_answered:
+            visitor.wait_until_saved()
+        visitor.page.keyboard.press("u")
+        assert visitor.wait_for_picture() == first
+        visitor.page.context.set_offline(False)
+        visitor.wait_until_saved()
+        assert "Decided: kept by mia" in visitor.text("#fate")
+    assert actions(run) == [("mia", "keep")]
+
+
 def test_relabel_and_the_label_book_reach_their_files(browser: Browser, run: Run) -> None:
     with serving(run.root) as (address, _), visiting(browser, address) as visitor:
         visitor.wait_for_picture()

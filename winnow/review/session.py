@@ -145,13 +145,16 @@ class Session:
         label: str | None,
         note: str,
         *,
+        former: str | None = None,
         taken: str | None = None,
         restored: str | None = None,
     ) -> dict[str, Any]:
         """Store a decision; when this returns, it is as lasting as the disk.
 
-        With undo, ``taken`` is the time of the row that is taken back, which must still count, and ``restored`` that of
-        the row which it had overwritten and which counts again; None: whichever counts, and none.
+        ``former`` is the time of the row that a decision which waited overwrites, and which must still count, or
+        ``NO_ROW``; None: whichever counts. With undo, ``taken`` is the time of the row that is taken back, which must
+        still count, and ``restored`` that of the row which it had overwritten and which counts again; None: whichever
+        counts, and none.
 
         Raises:
             OvertakenError: another row counts by now; nothing was written.
@@ -168,7 +171,7 @@ class Session:
         if action == UNDO and taken is not None:
             decision = file.take_back(identifier, taken, restored=restored)
         else:
-            decision = file.decide(identifier, action, label, note)
+            decision = file.decide(identifier, action, label, note, former=former)
         return {
             **self._as_now(decision),
             "undone": before,

@@ -2,6 +2,7 @@
 
 import { ask, Refused } from "./api.js";
 import { forget } from "./evidence.js";
+import { NO_ROW, timeOf } from "./made.js";
 import { Outbox } from "./outbox.js";
 import { Refusals } from "./refusals.js";
 import { downloads } from "./rescue.js";
@@ -35,8 +36,8 @@ export class Link {
   constructor(review, refused) {
     this.#review = review;
     this.refusals = new Refusals(refused, () => this.changed());
-    const send = ({ task, id, action, label, note, taken, restored }) =>
-      ask("/api/decisions", { task, id, action, label, note, taken, restored });
+    const send = ({ task, id, action, label, note, taken, restored, former, waited }) =>
+      ask("/api/decisions", { task, id, action, label, note, taken, restored, ...(waited ? { former } : {}) });
     this.outbox = new Outbox(send, {
       change: () => this.changed(),
       saved: (entry, answer) => this.saved(entry, answer),
@@ -95,7 +96,7 @@ export class Link {
     this.#touched.add(entry.id);
     const task = this.#review.state.tasks.find((one) => one.name === entry.task);
     Object.assign(task, { decided: answer.decided, estimate: answer.estimate });
-    this.answered(entry, answer.decision);
+    this.answered(entry, timeOf(answer.decision));
     if (item) {
       const [stale, seen] = [answer.stale ?? false, answer.seen ?? null];
       const isOther = item.stale !== stale || (item.seen ?? null) !== seen;
@@ -111,15 +112,16 @@ export class Link {
 
   refused(entry, error) {
     const item = this.#review.byId.get(entry.id);
-    this.answered(entry, null);
+    this.answered(entry, entry.former ?? NO_ROW, true);
     if (item) this.settle(item);
-    this.refusals.add(entry, error.message);
+    if (!entry.takenKey || entry.taken !== NO_ROW) this.refusals.add(entry, error.message);
   }
 
-  /** Let those that wait name the row that an entry became. */
-  answered(entry, decision) {
-    this.#review.made.answered(entry, decision, this.outbox.entries);
+  /** Let those that wait name the row that counts once an entry was answered. */
+  answered(entry, time, isRefused = false) {
+    this.#review.made.answered(entry, time, this.outbox.entries, isRefused);
     this.outbox.keep();
+    if (entry.taken === NO_ROW) this.refusals.remove(entry.takenKey); // refused, and taken back by the person
   }
 
   settle(item) {

@@ -26,6 +26,10 @@ export class Refusals {
     this.#keep([...this.entries, { ...entry, why }]);
   }
 
+  remove(key) {
+    this.#keep(this.entries.filter((entry) => entry.key !== key));
+  }
+
   #keep(entries) {
     this.entries = entries;
     this.#store.write(entries);
