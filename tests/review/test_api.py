@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from tests.support.review_client import items, post
 from tests.support.reviews import HEADER, Run
 from winnow.review.app import make_app
 from winnow.review.applying import Applying
+from winnow.review.decisions import Decisions
 from winnow.review.estimate import draw_sample
 from winnow.review.session import Session
+from winnow.verdicts.decisions import Decision
 from winnow.verdicts.ledger import VERDICT_SCHEMA, write_ledger
 
 
@@ -156,6 +159,25 @@ def test_two_clients_see_one_another(client: TestClient, run: Run) -> None:
     assert again["decisions"] == {run.refine[0]: None}
     last = client.get(f"/api/changes?since={again['since']}").json()
     assert last == {"decisions": {}, "stale": {}, "since": again["since"]}
+
+
+def test_what_is_decided_while_changes_are_gathered_is_told_once_it_counts(
+    run: Run, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are read one after the other; here somebody decides between the two."""
+    since, now, once = session.state()["since"], Decisions.now, iter([True])
+
+    def then_decided(file: Decisions) -> Mapping[str, Decision]:
+        found = now(file)
+        if next(once, False):
+            session.decide("refine", run.refine[0], "drop", None, "")
+        return found
+
+    monkeypatch.setattr(Decisions, "now", then_decided)
+    first = session.changes(since)
+    second = session.changes(first["since"])
+    told = {**first["decisions"], **second["decisions"]}
+    assert told[run.refine[0]]["action"] == "drop"
 
 
 def test_an_undo_names_the_row_that_it_takes_back(client: TestClient, run: Run) -> None:

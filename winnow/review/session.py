@@ -194,8 +194,10 @@ class Session:
         Raises:
             UserError: a file of decisions cannot be read.
         """
+        for file in self._files.values():
+            file.now()
+        now = len(self._journal)  # before the decisions are taken: what is decided in between comes with the next call
         decisions = {task: file.now() for task, file in self._files.items()}
-        now = len(self._journal)
         ids = dict.fromkeys(self._journal[since if 0 <= since <= now else 0 : now])
         found = {one: decisions[self.records.images[one].task].get(one) for one in ids}
         current = {one: self._as_now(decision) for one, decision in found.items()}
