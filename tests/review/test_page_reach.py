@@ -58,6 +58,29 @@ def test_a_decision_on_another_picture_that_arrives_is_shown_as_such(visitor: Vi
     assert visitor.text("#progress-text") == "0 of 40 decided"
 
 
+def test_after_a_refused_undo_the_decision_that_counts_is_shown(visitor: Visitor, stub: Stub) -> None:
+    first = f"{0:016x}"
+    visitor.press("k")
+    visitor.wait_until_saved()
+    stub.hold.clear()
+    visitor.press("u")
+    stub.decide({"id": first, "action": "drop", "label": None, "note": ""}, by="tom")
+    with visitor.page.expect_response(lambda answer: "/api/changes" in answer.url):
+        visitor.look_around()  # what waits is not overwritten by it
+    stub.refuse[first] = (412, "tom decided since; nothing was taken back")
+    stub.hold.set()
+    visitor.wait_for_text("#refused", "tom decided since")
+    visitor.wait_for_text("#fate", "Decided: dropped by tom")
+    visitor.complaints.clear()  # the browser logs the status
+
+
+def test_a_row_without_a_name_is_somebody_s(visitor: Visitor, stub: Stub) -> None:
+    visitor.wait_for_picture()
+    stub.decide({"id": f"{0:016x}", "action": "drop", "label": None, "note": ""}, by=None)
+    visitor.look_around()
+    visitor.wait_for_text("#last", "Somebody decided just now: dropped.")
+
+
 def test_the_label_book_is_counted_until_all_is_seen(visitor: Visitor) -> None:
     script = """async ([sampled, share, later]) => {
         const { drawProgress } = await import("/static/view.js");

@@ -119,13 +119,13 @@ class Stub:
             **self.gaps,
         }
 
-    def decide(self, told: dict[str, Any], by: str = "mia") -> dict[str, Any]:
+    def decide(self, told: dict[str, Any], by: str | None = "mia") -> dict[str, Any]:
         """Append a row and answer as the server does."""
         item = self.items[told["id"]]
         time = datetime.now(UTC).isoformat(timespec="microseconds")
         row = {"action": told["action"], "label": told["label"], "by": by, "time": time}
         with self.overrides.open("a", encoding="utf-8") as file:
-            file.write(f"{told['id']},{told['action']},{told['label'] or ''},{by},{told['note']},{time}\n")
+            file.write(f"{told['id']},{told['action']},{told['label'] or ''},{by or ''},{told['note']},{time}\n")
             file.flush()
             os.fsync(file.fileno())
         undone = told["action"] == "undo"

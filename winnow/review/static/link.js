@@ -113,6 +113,7 @@ export class Link {
   refused(entry, error) {
     const item = this.#review.byId.get(entry.id);
     this.answered(entry, entry.former ?? NO_ROW, true);
+    this.#since = "0"; // what was decided elsewhere while this one waited was passed over
     if (item) this.settle(item);
     if (!entry.takenKey || entry.taken !== NO_ROW) this.refusals.add(entry, error.message);
   }
@@ -153,8 +154,9 @@ export class Link {
     this.#polling = true;
     this.#touched.clear();
     try {
-      const told = await ask(`/api/changes?since=${encodeURIComponent(this.#since)}`);
-      this.#since = told.since;
+      const since = this.#since;
+      const told = await ask(`/api/changes?since=${encodeURIComponent(since)}`);
+      if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
       this.hear(told.decisions, told.stale ?? {});
       if (!this.waiting && this.inTrouble) this.trouble(null);
     } catch (error) {
@@ -176,7 +178,7 @@ export class Link {
       if (item !== this.#review.current) continue;
       if (isOther) this.#review.show(item); // both pictures, or one again
       if (!decision) this.#review.say("The decision was just undone elsewhere.");
-      else this.#review.say(`${MARKS[decision.action]} ${visible(decision.by)} decided just now: ${spoken(decision)}.`);
+      else this.#review.say(`${MARKS[decision.action]} ${visible(decision.by || "Somebody")} decided just now: ${spoken(decision)}.`);
     }
   }
 }
