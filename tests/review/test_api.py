@@ -157,8 +157,9 @@ def test_two_clients_see_one_another(client: TestClient, run: Run) -> None:
     post(other, run.refine[0], "undo")
     again = client.get(f"/api/changes?since={changes['since']}").json()
     assert again["decisions"] == {run.refine[0]: None}
+    assert [again["tasks"][task]["decided"] for task in ("refine", "label_book", "test")] == [1, 0, 1]
     last = client.get(f"/api/changes?since={again['since']}").json()
-    assert last == {"decisions": {}, "stale": {}, "since": again["since"]}
+    assert last == {"decisions": {}, "stale": {}, "tasks": {}, "since": again["since"]}
 
 
 def test_what_is_decided_while_changes_are_gathered_is_told_once_it_counts(
@@ -227,6 +228,7 @@ def test_the_estimate_counts_the_sample_alone(client: TestClient, run: Run) -> N
     estimate = post(client, sample[2], "relabel", wrong).json()["estimate"]
     assert (estimate["of"], estimate["sampled"], estimate["faults"]) == (20, 3, 2)
     assert client.get("/api/state").json()["estimate"] == estimate
+    assert client.get("/api/changes").json()["tasks"]["refine"]["estimate"] == estimate
     estimate = post(client, sample[1], "undo").json()["estimate"]
     assert (estimate["sampled"], estimate["faults"], estimate["later"]) == (1, 0, 1)
 

@@ -74,6 +74,17 @@ def test_after_a_refused_undo_the_decision_that_counts_is_shown(visitor: Visitor
     visitor.complaints.clear()  # the browser logs the status
 
 
+def test_the_estimate_and_the_tabs_follow_what_others_decide(visitor: Visitor, stub: Stub) -> None:
+    visitor.wait_for_picture()
+    for identifier in [*(f"{place:016x}" for place in (3, 7, 11)), f"b{0:015x}"]:
+        stub.decide({"id": identifier, "action": "drop", "label": None, "note": ""}, by="tom")
+    visitor.look_around()
+    visitor.wait_for_text("#progress-text", "3 of 40 decided")
+    visitor.wait_for_text("#estimate", "3 of 10 random images seen")
+    assert visitor.text("#estimate b") == "100 %"
+    assert visitor.text("[data-task=label_book] .fine") == "1 of 3"
+
+
 def test_a_row_without_a_name_is_somebody_s(visitor: Visitor, stub: Stub) -> None:
     visitor.wait_for_picture()
     stub.decide({"id": f"{0:016x}", "action": "drop", "label": None, "note": ""}, by=None)

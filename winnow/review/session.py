@@ -10,11 +10,11 @@ from typing import Any
 
 from winnow.pictures.decode import UnreadableError
 from winnow.review.decisions import Decisions
-from winnow.review.estimate import count_faults, estimate_faults
 from winnow.review.evidence import Evidence
 from winnow.review.items import fixed, shown
 from winnow.review.nearest import Nearest
 from winnow.review.pictures import Pictures
+from winnow.review.progress import decided, progress
 from winnow.review.queue import Place, build_queues
 from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, read_records
 from winnow.review.refined import Refined
@@ -67,7 +67,6 @@ class Session:
             for name in (OVERRIDES, CHECKED)
         )
         self._files = {REFINE: overrides, LABEL_BOOK: checked, TEST_SET: checked}
-        self._ids = {task: frozenset(place.id for place in queue.places) for task, queue in self._queues.items()}
 
     def image(self, identifier: str) -> Image:
         """The image of an id.
@@ -90,8 +89,7 @@ class Session:
                 "name": task,
                 "title": TITLES[task],
                 "items": len(queue.places),
-                "decided": self._decided(task),
-                "estimate": self.estimate(task),
+                **self._progress(task),
             }
             for task, queue in self._queues.items()
         ]
@@ -100,7 +98,7 @@ class Session:
             "classes": list(self.records.classes),
             "by": self._by,
             "tasks": tasks,
-            "estimate": self.estimate(REFINE),
+            "estimate": next((one["estimate"] for one in tasks if one["name"] == REFINE), None),
             "since": len(self._journal),
             "missing": list(self.records.missing),
             "replaced": [*self._files[REFINE].replaced, *self._files[TEST_SET].replaced],
@@ -110,7 +108,8 @@ class Session:
     def queue(self, task: str, linked: str | None = None) -> dict[str, Any]:
         """The first images of a task, in the order in which people are asked about them.
 
-        There are ``MOST_OPEN`` that nobody decided on, with the decided ones between them; the others are counted.
+        There are ``MOST_OPEN`` that nobody decided on as they are, with the decided ones between them; the others are
+        counted.
 
         Args:
             task: its name.
@@ -124,13 +123,14 @@ class Session:
         decisions = self._files[task].now()
         labels = self._refined.now().labels
         places = self._queues[task].places
-        is_open = (number for number, place in enumerate(places) if place.id not in decisions)
+        done = decided((place.id for place in places), decisions)
+        is_open = (number for number, place in enumerate(places) if place.id not in done)
         end = next(islice(is_open, MOST_OPEN, None), len(places))
         listed = [*places[:end], *(place for place in places[end:] if place.id == linked)]
-        decided = sum(place.id in decisions for place in listed)
+        listed_done = sum(place.id in done for place in listed)
         return {
             "items": [self._item(place, decisions.get(place.id), labels) for place in listed],
-            "more": {"items": len(places) - len(listed), "decided": self._decided(task) - decided},
+            "more": {"items": len(places) - len(listed), "decided": len(done) - listed_done},
         }
 
     def evidence(self, identifier: str) -> dict[str, Any]:
@@ -175,8 +175,7 @@ class Session:
         return {
             **self._as_now(decision),
             "undone": before,
-            "estimate": self.estimate(task),
-            "decided": self._decided(task),
+            **self._progress(task),
         }
 
     def keep_seen(self, identifier: str) -> None:
@@ -187,6 +186,8 @@ class Session:
 
     def changes(self, since: int) -> dict[str, Any]:
         """The decisions that changed, here or elsewhere, and the number to give at the next call.
+
+        Where any did, also how far the tasks are by now.
 
         Args:
             since: the number that the state or an earlier call gave; another server's gives all changes.
@@ -204,31 +205,12 @@ class Session:
         return {
             "decisions": {one: new["decision"] for one, new in current.items()},
             "stale": {one: new["seen"] for one, new in current.items() if new["stale"]},  # the picture then, if kept
+            "tasks": {task: self._progress(task) for task in self._queues} if ids else {},
             "since": now,
         }
 
-    def estimate(self, task: str) -> dict[str, Any]:
-        """The share of faults by the sample of a task, of the images decided until now as they are."""
-        queue = self._queues.get(task)
-        if queue is None:
-            return estimate_faults([], {}).figures()
-        decisions = self._files[task].now()
-        faults = {
-            one: decisions[one].label != self._claimed(self.records.images[one])
-            for one in queue.sample
-            if one in decisions and not decisions[one].stale
-        }
-        # The label book is asked about in the order of doubt: what was seen of it is no random sample.
-        estimated = count_faults if task == LABEL_BOOK else estimate_faults
-        return estimated(queue.sample, faults).figures()
-
-    def _claimed(self, image: Image) -> str | None:
-        """The label that the decision is held against."""
-        return image.piped
-
-    def _decided(self, task: str) -> int:
-        decisions = self._files[task].now()
-        return len(decisions.keys() & self._ids[task])
+    def _progress(self, task: str) -> dict[str, Any]:
+        return progress(task, self._queues[task], self._files[task].now(), self.records.images)
 
     def _check_task(self, task: str) -> None:
         if task not in self._queues:

@@ -157,12 +157,19 @@ export class Link {
       const since = this.#since;
       const told = await ask(`/api/changes?since=${encodeURIComponent(since)}`);
       if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
+      this.#count(told.tasks ?? {});
       this.hear(told.decisions, told.stale ?? {});
       if (!this.waiting && this.inTrouble) this.trouble(null);
     } catch (error) {
       if (!this.waiting) this.trouble(error);
     }
     this.#polling = false;
+  }
+
+  /** Take over how far the tasks are, and their estimates. */
+  #count(tasks) {
+    for (const task of this.#review.state.tasks) Object.assign(task, tasks[task.name]);
+    if (Object.keys(tasks).length) this.#review.drawCounts();
   }
 
   /** Take over what another tab, person or editor decided; of stale ones `stale` has the picture seen then, or null. */
