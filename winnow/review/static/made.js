@@ -7,8 +7,11 @@ export const NO_ROW = "none"; // in place of the time of a row, where none count
 /** The time by which the row of a decision is meant. */
 export const timeOf = (decision) => (decision ? (decision.time ?? "") : NO_ROW);
 
+/** What a download says of a row, of the picture with this hash. */
+const cells = ({ action, label, by, note }, hash) => ({ action, label, by, note, hash: hash ?? "" });
+
 export class Made {
-  #made = []; // { key, id, time, former }, the last at the end
+  #made = []; // { key, id, time, former: { time or key, row } }, the last at the end
   #store = null;
 
   load(repository) {
@@ -37,11 +40,12 @@ export class Made {
   }
 
   /** The row that counts of an item: by its time, or by the key of what is on its way; null: none. */
-  former({ pending, decision }) {
-    if (!pending) return decision && { time: timeOf(decision) };
-    if (pending.action !== "undo") return { key: pending.key };
-    if (typeof pending.restored === "string") return { time: pending.restored };
-    return pending.restoredKey ? { key: pending.restoredKey } : null;
+  former({ pending, decision, stale, seen, hash }) {
+    if (!pending) return decision && { time: timeOf(decision), row: cells(decision, stale ? seen : hash) };
+    if (pending.action !== "undo") return { key: pending.key, row: cells(pending, hash) };
+    const row = pending.restoredRow;
+    if (typeof pending.restored === "string") return { time: pending.restored, row };
+    return pending.restoredKey ? { key: pending.restoredKey, row } : null;
   }
 
   /**
@@ -55,6 +59,7 @@ export class Made {
     return {
       ...(last.time === null ? { taken: NO_ROW, takenKey: last.key } : { taken: last.time }),
       ...(last.former?.key ? { restoredKey: last.former.key } : { restored: last.former?.time ?? null }),
+      restoredRow: last.former?.row, // for a download: the server has it
     };
   }
 
@@ -63,20 +68,21 @@ export class Made {
    * After a refusal that is the row of before.
    */
   answered(entry, time, waiting, isRefused = false) {
-    const row = time === NO_ROW ? null : { time };
-    const isRestored = entry.action === "undo" && row && typeof entry.restored === "string";
+    const isRow = time !== NO_ROW;
+    const isRestored = entry.action === "undo" && isRow && !isRefused && typeof entry.restored === "string";
     if (isRefused) this.#made = this.#made.filter((one) => one.key !== entry.key);
     for (const one of this.#made) {
       if (one.key === entry.key) one.time = time;
-      if (one.former?.key === entry.key) one.former = row;
+      if (one.former?.key === entry.key) one.former = isRow ? { time, row: isRefused ? null : one.former.row } : null;
       if (!isRestored || one.id !== entry.id) continue;
       if (one.time === entry.restored) one.time = time; // its row was written anew
-      if (one.former?.time === entry.restored) one.former = row;
+      if (one.former?.time === entry.restored) one.former.time = time;
     }
     for (const one of waiting) {
       if (one.takenKey === entry.key) one.taken = isRefused ? NO_ROW : time;
       if (one.restoredKey !== entry.key) continue;
-      one.restored = row?.time ?? null;
+      one.restored = isRow ? time : null;
+      if (isRefused) delete one.restoredRow;
       delete one.restoredKey;
     }
     const next = waiting.find((one) => one.id === entry.id);
