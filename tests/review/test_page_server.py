@@ -132,6 +132,29 @@ def test_what_waits_is_for_its_own_repository_alone(browser: Browser, run: Run, 
     assert [row.action for row in read_decision_rows(run.overrides)] == ["drop", "undo"]
 
 
+def test_a_page_that_cannot_read_the_state_claims_nothing_saved(browser: Browser, run: Run) -> None:
+    asks = """() => {
+        const leave = new Event("beforeunload", { cancelable: true });
+        dispatchEvent(leave);
+        return leave.defaultPrevented;
+    }"""
+    with serving(run.root) as (address, _), visiting(browser, address) as visitor:
+        assert visitor.page.evaluate(asks) is False
+        before = run.overrides.read_text()
+        run.overrides.write_text(f"{before}<<<<<<< HEAD\n")
+        visitor.press("d")
+        visitor.wait_for_text("#trouble", "1 decision not saved yet")
+        visitor.page.reload()
+        visitor.wait_for_text("#trouble", "a merge conflict")
+        assert visitor.text("#saved") == ""
+        assert visitor.page.evaluate(asks) is True  # before the tab is closed, the browser asks
+        run.overrides.write_text(before)
+        visitor.page.click("text=Try again")
+        visitor.wait_until_saved()
+        assert visitor.page.evaluate(asks) is False
+    assert actions(run) == [("mia", "drop")]
+
+
 def actions(run: Run) -> list[tuple[str, str]]:
     return [(row.by, row.action) for row in read_decision_rows(run.overrides)]
 

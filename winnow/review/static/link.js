@@ -6,6 +6,7 @@ import { NO_ROW, timeOf } from "./made.js";
 import { Outbox } from "./outbox.js";
 import { Refusals } from "./refusals.js";
 import { downloads } from "./rescue.js";
+import { hasAny } from "./stored.js";
 import { count, MARKS, spoken, visible } from "./text.js";
 import * as view from "./view.js";
 
@@ -71,6 +72,7 @@ export class Link {
 
   /** Whether this tab has decisions that no file has. */
   get hasUnsaved() {
+    if (this.#repository === null) return hasAny("outbox") || hasAny("refused");
     return this.waiting + this.refusals.entries.length > 0;
   }
 

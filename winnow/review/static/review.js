@@ -271,6 +271,5 @@ class Review {
 const review = new Review();
 prepareDialogs();
 listenForKeys(review, isOpen);
-review.link.drawSaved();
 addEventListener("beforeunload", (event) => review.link.hasUnsaved && event.preventDefault());
 review.attempt(() => review.start());
