@@ -151,6 +151,7 @@ def test_filters_show_a_reason_and_what_is_undecided(visitor: Visitor, stub: Stu
     visitor.press("k", "k")
     visitor.page.check("#open-only")
     visitor.wait_for_text("#where", "of 28")
+    visitor.wait_until_saved()
     assert "2 of 30 random images seen" in visitor.text("#estimate")
     assert visitor.text("#estimate b") == "0 %"
 

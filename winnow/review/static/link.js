@@ -158,8 +158,10 @@ export class Link {
     try {
       const since = this.#since;
       const told = await ask(`/api/changes?since=${encodeURIComponent(since)}`);
-      if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
-      this.#count(told.tasks ?? {});
+      if (!this.#touched.size) {
+        if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
+        this.#count(told.tasks ?? {});
+      } // else these counts may be older than those of the last answer: the next look tells them again
       this.hear(told.decisions, told.stale ?? {});
       if (!this.waiting && this.inTrouble) this.trouble(null);
     } catch (error) {
@@ -186,8 +188,9 @@ export class Link {
       this.settle(item);
       if (item !== this.#review.current) continue;
       if (isOther) this.#review.show(item); // both pictures, or one again
+      const who = visible(decision?.by || "Somebody");
       if (!decision) this.#review.say("The decision was just undone elsewhere.");
-      else this.#review.say(`${MARKS[decision.action]} ${visible(decision.by || "Somebody")} decided just now: ${spoken(decision)}.`);
+      else this.#review.say(`${MARKS[decision.action]} ${who} decided just now: ${spoken(decision)}.`);
     }
   }
 }
