@@ -64,8 +64,8 @@ export class Made {
   }
 
   /**
-   * The server answered an entry: from now on the row with this time counts, or NO_ROW, by which those that wait mean it.
-   * After a refusal that is the row of before.
+   * The server answered an entry: from now on the row with this time counts, or none (NO_ROW). After a refusal that is
+   * the row of before. Entries that wait, and later undos, name it by its time.
    */
   answered(entry, time, waiting, isRefused = false) {
     const isRow = time !== NO_ROW;

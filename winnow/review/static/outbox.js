@@ -10,7 +10,7 @@ const WAITS = [500, 1000, 2000, 4000]; // milliseconds before the next attempt; 
 const PASSING = new Set([401, 403, 409]);
 const isFinal = (error) => error instanceof Refused && error.status < 500 && !PASSING.has(error.status);
 
-/** What is sent and kept of a decision or an undo of an item; `told` is what the person decided, by whom, in which task. */
+/** What is sent and kept of a decision or an undo of an item; `told`: what the person decided, by whom, of which task. */
 export const makeEntry = (item, told) => ({
   key: `${Date.now()} ${Math.random()}`,
   id: item.id,
