@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from tests.support.review_client import items, post
 from tests.support.reviews import HEADER, Run
 from winnow.review.app import make_app
 from winnow.review.applying import Applying
+from winnow.review.decisions import Decisions
 from winnow.review.estimate import draw_sample
 from winnow.review.session import Session
+from winnow.verdicts.decisions import Decision
 from winnow.verdicts.ledger import VERDICT_SCHEMA, write_ledger
 
 
@@ -38,6 +41,14 @@ def test_the_state(client: TestClient) -> None:
         "high": None,
         "later": 0,
     }
+
+
+def test_the_state_tells_repositories_apart(run: Run, session: Session, tmp_path: Path) -> None:
+    other = run.copy(tmp_path / "other")
+    (tmp_path / "link").symlink_to(run.root)
+    key = session.state()["repository"]
+    assert Session(tmp_path / "link", by="").state()["repository"] == key
+    assert Session(other.root, by="").state()["repository"] != key
 
 
 def test_an_item(client: TestClient, run: Run) -> None:
@@ -146,8 +157,28 @@ def test_two_clients_see_one_another(client: TestClient, run: Run) -> None:
     post(other, run.refine[0], "undo")
     again = client.get(f"/api/changes?since={changes['since']}").json()
     assert again["decisions"] == {run.refine[0]: None}
+    assert [again["tasks"][task]["decided"] for task in ("refine", "label_book", "test")] == [1, 0, 1]
     last = client.get(f"/api/changes?since={again['since']}").json()
-    assert last == {"decisions": {}, "stale": {}, "since": again["since"]}
+    assert last == {"decisions": {}, "stale": {}, "tasks": {}, "since": again["since"]}
+
+
+def test_what_is_decided_while_changes_are_gathered_is_told_once_it_counts(
+    run: Run, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are read one after the other; here somebody decides between the two."""
+    since, now, once = session.state()["since"], Decisions.now, iter([True])
+
+    def then_decided(file: Decisions) -> Mapping[str, Decision]:
+        found = now(file)
+        if next(once, False):
+            session.decide("refine", run.refine[0], "drop", None, "")
+        return found
+
+    monkeypatch.setattr(Decisions, "now", then_decided)
+    first = session.changes(since)
+    second = session.changes(first["since"])
+    told = {**first["decisions"], **second["decisions"]}
+    assert told[run.refine[0]]["action"] == "drop"
 
 
 def test_an_undo_names_the_row_that_it_takes_back(client: TestClient, run: Run) -> None:
@@ -160,6 +191,16 @@ def test_an_undo_names_the_row_that_it_takes_back(client: TestClient, run: Run) 
     answer = client.post("/api/decisions", json=body | {"taken": after, "restored": time})
     assert answer.json()["decision"]["action"] == "keep"
     assert len(run.rows()) == 3
+
+
+def test_a_decision_that_waited_names_the_row_that_it_overwrites(client: TestClient, run: Run) -> None:
+    time = post(client, run.refine[0], "keep").json()["decision"]["time"]
+    body = {"task": "refine", "id": run.refine[0], "action": "drop"}
+    answer = client.post("/api/decisions", json=body | {"former": "none"})
+    assert answer.status_code == 412
+    assert answer.json()["error"] == "mia decided on train/i/0.png since; this decision was not written"
+    assert client.post("/api/decisions", json=body | {"former": time}).json()["decision"]["action"] == "drop"
+    assert len(run.rows()) == 2
 
 
 def test_changes_say_which_decisions_are_of_another_picture(client: TestClient, run: Run) -> None:
@@ -187,6 +228,7 @@ def test_the_estimate_counts_the_sample_alone(client: TestClient, run: Run) -> N
     estimate = post(client, sample[2], "relabel", wrong).json()["estimate"]
     assert (estimate["of"], estimate["sampled"], estimate["faults"]) == (20, 3, 2)
     assert client.get("/api/state").json()["estimate"] == estimate
+    assert client.get("/api/changes").json()["tasks"]["refine"]["estimate"] == estimate
     estimate = post(client, sample[1], "undo").json()["estimate"]
     assert (estimate["sampled"], estimate["faults"], estimate["later"]) == (1, 0, 1)
 

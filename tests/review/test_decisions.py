@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.reviews import HEADER, Run, picture
 from winnow.pipeline.messages import UserError
-from winnow.review.decisions import Decisions, OvertakenError
+from winnow.review.decisions import NO_ROW, Decisions, OvertakenError
 from winnow.review.records import REFINE, Image, read_records
 from winnow.review.session import Session
 from winnow.verdicts.decision_rows import read_decision_rows
@@ -90,12 +90,36 @@ def test_the_undo_of_an_overwrite_brings_back_what_it_overwrote(run: Run) -> Non
     assert mine.take_back(identifier, time, restored=None) is None
 
 
-def test_a_row_is_not_restored_by_its_own_undo(run: Run) -> None:
+def test_the_undo_of_a_decision_that_counted_already_takes_nothing_back(run: Run) -> None:
+    """Such a decision wrote no row of its own: the page names the earlier one as both."""
     decisions = opened(run)
     identifier = run.refine[0]
-    decisions.decide(identifier, "drop", None, "")
+    for _ in range(2):
+        decisions.decide(identifier, "drop", None, "")
     time = time_of(decisions, identifier)
-    assert decisions.take_back(identifier, time, restored=time) is None
+    decisions.take_back(identifier, time, restored=time)
+    assert actions(decisions) == {identifier: "drop"}
+    assert len(run.rows()) == 1
+
+
+def test_a_decision_that_waited_does_not_overwrite_a_later_one(run: Run) -> None:
+    mine, others = opened(run), opened(run, by="tom")
+    first, second = run.refine[:2]
+    others.decide(first, "keep", None, "")
+    with pytest.raises(OvertakenError, match=r"tom decided on train/i/0\.png since"):
+        mine.decide(first, "drop", None, "", former=NO_ROW)
+    before = time_of(others, first)
+    others.decide(first, "undo", None, "")
+    with pytest.raises(OvertakenError, match="tom decided on"):
+        mine.decide(first, "drop", None, "", former=before)
+    assert [row.action for row in read_decision_rows(run.overrides)] == ["keep", "undo"]
+    others.decide(second, "keep", None, "")
+    before = time_of(others, second)
+    for _ in range(2):  # the answer was lost, and the page asks again
+        mine.decide(second, "drop", None, "", former=before)
+    mine.decide(first, "drop", None, "", former=NO_ROW)
+    assert actions(mine) == {first: "drop", second: "drop"}
+    assert len(run.rows()) == 5
 
 
 def test_a_request_that_is_sent_again_writes_no_second_row(run: Run) -> None:

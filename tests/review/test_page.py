@@ -102,6 +102,31 @@ def test_undo_takes_back_the_decision_that_is_shown(visitor: Visitor, stub: Stub
     assert "Decided" not in visitor.text("#fate")
 
 
+def test_undo_takes_back_a_decision_on_a_picture_that_changed(browser: Browser, stub: Stub) -> None:
+    decision = {"action": "drop", "label": None, "by": "tom", "time": "2026-01-01T00:00:00.000000+00:00"}
+    stub.tasks["refine"][1].update(decision=decision, stale=True)
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        visitor.press("k")
+        assert visitor.wait_for_picture() == item(stub, 1)["id"]
+        visitor.press("u")
+        visitor.wait_until_saved()
+        assert visitor.wait_for_picture() == item(stub, 1)["id"]
+        assert (stub.told[-1]["id"], stub.told[-1]["taken"]) == (item(stub, 1)["id"], decision["time"])
+
+
+def test_undo_leaves_the_note_for_the_next_decision(visitor: Visitor, stub: Stub) -> None:
+    visitor.press("k")
+    visitor.wait_for_picture()
+    visitor.page.fill("#note", "a long note")
+    visitor.page.locator("#note").blur()
+    visitor.press("u")
+    assert visitor.wait_for_picture() == item(stub, 0)["id"]
+    assert visitor.page.input_value("#note") == "a long note"
+    visitor.press("d")
+    visitor.wait_until_saved()
+    assert [told["note"] for told in stub.told] == ["", "", "a long note"]
+
+
 def test_skip_and_back_decide_nothing(visitor: Visitor, stub: Stub) -> None:
     visitor.press("s", "ArrowRight", "ArrowLeft")
     assert visitor.wait_for_picture() == item(stub, 1)["id"]
@@ -126,6 +151,7 @@ def test_filters_show_a_reason_and_what_is_undecided(visitor: Visitor, stub: Stu
     visitor.press("k", "k")
     visitor.page.check("#open-only")
     visitor.wait_for_text("#where", "of 28")
+    visitor.wait_until_saved()
     assert "2 of 30 random images seen" in visitor.text("#estimate")
     assert visitor.text("#estimate b") == "0 %"
 
@@ -197,8 +223,9 @@ def test_the_next_key_works_while_an_answer_is_awaited(visitor: Visitor, stub: S
 def test_a_refused_decision_is_taken_back_and_named(visitor: Visitor, stub: Stub) -> None:
     stub.refuse[item(stub, 1)["id"]] = (400, "The image is of another run.")
     visitor.press("k", "d", "k")
-    visitor.wait_until_saved()
-    assert f"Not saved: {item(stub, 1)['name']}, dropped. The image is of another run." in visitor.text("#trouble")
+    visitor.wait_for_text("#saved", "! 1 not taken")
+    assert "1 decision was not taken:" in visitor.text("#refused")
+    assert f"{item(stub, 1)['name']}: dropped. The image is of another run." in visitor.text("#refused")
     assert [sample for sample, _, _ in written(stub)] == [item(stub, 0)["id"], item(stub, 2)["id"]]
     assert visitor.text("#progress-text") == "2 of 120 decided"
     assert any("400" in line for line in visitor.complaints)

@@ -60,6 +60,40 @@ def test_a_decision_on_another_picture_that_arrives_is_shown_as_such(visitor: Vi
     assert visitor.text("#progress-text") == "0 of 40 decided"
 
 
+def test_after_a_refused_undo_the_decision_that_counts_is_shown(visitor: Visitor, stub: Stub) -> None:
+    first = f"{0:016x}"
+    visitor.press("k")
+    visitor.wait_until_saved()
+    stub.hold.clear()
+    visitor.press("u")
+    stub.decide({"id": first, "action": "drop", "label": None, "note": ""}, by="tom")
+    with visitor.page.expect_response(lambda answer: "/api/changes" in answer.url):
+        visitor.look_around()  # what waits is not overwritten by it
+    stub.refuse[first] = (412, "tom decided since; nothing was taken back")
+    stub.hold.set()
+    visitor.wait_for_text("#refused", "tom decided since")
+    visitor.wait_for_text("#fate", "Decided: dropped by tom")
+    visitor.complaints.clear()  # the browser logs the status
+
+
+def test_the_estimate_and_the_tabs_follow_what_others_decide(visitor: Visitor, stub: Stub) -> None:
+    visitor.wait_for_picture()
+    for identifier in [*(f"{place:016x}" for place in (3, 7, 11)), f"b{0:015x}"]:
+        stub.decide({"id": identifier, "action": "drop", "label": None, "note": ""}, by="tom")
+    visitor.look_around()
+    visitor.wait_for_text("#progress-text", "3 of 40 decided")
+    visitor.wait_for_text("#estimate", "3 of 10 random images seen")
+    assert visitor.text("#estimate b") == "100 %"
+    assert visitor.text("[data-task=label_book] .fine") == "1 of 3"
+
+
+def test_a_row_without_a_name_is_somebody_s(visitor: Visitor, stub: Stub) -> None:
+    visitor.wait_for_picture()
+    stub.decide({"id": f"{0:016x}", "action": "drop", "label": None, "note": ""}, by=None)
+    visitor.look_around()
+    visitor.wait_for_text("#last", "Somebody decided just now: dropped.")
+
+
 def test_the_label_book_is_counted_until_all_is_seen(visitor: Visitor) -> None:
     script = """async ([sampled, share, later]) => {
         const { drawProgress } = await import("/static/view.js");

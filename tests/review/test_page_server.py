@@ -12,8 +12,9 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from tests.support.driver import rows_of, visiting
-from tests.support.reviews import Run
+from tests.support.reviews import Run, picture
 from winnow.pipeline.files import ROOT
+from winnow.review.session import Session
 from winnow.verdicts.decision_rows import read_decision_rows
 
 SERVE = """
@@ -90,6 +91,130 @@ def test_a_killed_server_loses_nothing_and_its_successor_takes_what_waited(brows
     assert [row.action for row in read_decision_rows(run.overrides)] == ["keep", "drop", "drop"]
     names = {identifier: name for name, identifier in run.ids.items()}
     assert rows_of(run.overrides.read_text())[-1][0] == names[shown]
+
+
+def test_decisions_on_files_that_changed_meanwhile_are_listed(browser: Browser, run: Run) -> None:
+    first = Session(run.root, by="mia").queue("refine")["items"][:3]
+    names = [one["name"] for one in first]
+    with serving(run.root) as (address, process), visiting(browser, address) as visitor:
+        visitor.wait_for_ahead(first[1]["id"], first[2]["id"])
+        process.kill()
+        process.wait()
+        for one in first:
+            assert visitor.wait_for_picture() == one["id"]
+            visitor.page.keyboard.press("d")
+        visitor.wait_for_text("#trouble", "3 decisions not saved yet")
+        run.rewrite({names[0]: picture(5000), names[1]: picture(5001)})
+        with serving(run.root, int(address.split(":")[2].split("/")[0])) as (again, _):
+            visitor.page.goto(again)
+            visitor.wait_for_text("#saved", "! 2 not taken")
+            refused = visitor.page.locator("#refused li").all_text_contents()
+    assert [line.split(":")[0] for line in refused] == names[:2]
+    assert [row.sample for row in read_decision_rows(run.overrides)] == names[2:]
+
+
+def test_what_waits_is_for_its_own_repository_alone(browser: Browser, run: Run, tmp_path: Path) -> None:
+    other = run.copy(tmp_path / "other")
+    with serving(run.root) as (address, process), visiting(browser, address) as visitor:
+        port = int(address.split(":")[2].split("/")[0])
+        process.kill()
+        process.wait()
+        visitor.page.keyboard.press("d")
+        visitor.wait_for_text("#trouble", "1 decision not saved yet")
+        with serving(other.root, port) as (another, _):
+            visitor.page.goto(another)
+            visitor.press("k", "u")
+            visitor.wait_until_saved()
+            assert [row.action for row in read_decision_rows(other.overrides)] == ["keep", "undo"]
+        with serving(run.root, port) as (again, _):
+            visitor.page.goto(again)
+            visitor.wait_for_text("#progress-text", "1 of 120 decided")
+            visitor.press("u")  # the decision was made in this tab
+            visitor.wait_until_saved()
+    assert [row.action for row in read_decision_rows(run.overrides)] == ["drop", "undo"]
+
+
+def test_a_page_that_cannot_read_the_state_claims_nothing_saved(browser: Browser, run: Run) -> None:
+    asks = """() => {
+        const leave = new Event("beforeunload", { cancelable: true });
+        dispatchEvent(leave);
+        return leave.defaultPrevented;
+    }"""
+    with serving(run.root) as (address, _), visiting(browser, address) as visitor:
+        assert visitor.page.evaluate(asks) is False
+        before = run.overrides.read_text()
+        run.overrides.write_text(f"{before}<<<<<<< HEAD\n")
+        visitor.press("d")
+        visitor.wait_for_text("#trouble", "1 decision not saved yet")
+        visitor.page.reload()
+        visitor.wait_for_text("#trouble", "a merge conflict")
+        assert visitor.text("#saved") == ""
+        assert visitor.page.evaluate(asks) is True  # before the tab is closed, the browser asks
+        run.overrides.write_text(before)
+        visitor.page.click("text=Try again")
+        visitor.wait_until_saved()
+        assert visitor.page.evaluate(asks) is False
+    assert actions(run) == [("mia", "drop")]
+
+
+def actions(run: Run) -> list[tuple[str, str]]:
+    return [(row.by, row.action) for row in read_decision_rows(run.overrides)]
+
+
+def test_a_decision_that_waited_yields_to_one_made_later(browser: Browser, run: Run) -> None:
+    first, second = Session(run.root, by="").queue("refine")["items"][:2]
+    with serving(run.root) as (address, _), visiting(browser, address) as visitor:
+        visitor.wait_for_ahead(second["id"])
+        visitor.page.context.set_offline(True)
+        for key, one in zip("dd", (first, second), strict=True):
+            assert visitor.wait_for_picture() == one["id"]
+            visitor.page.keyboard.press(key)
+        visitor.wait_for_text("#trouble", "2 decisions not saved yet")
+        Session(run.root, by="tom").decide("refine", first["id"], "keep", None, "looked it up")
+        visitor.page.context.set_offline(False)
+        visitor.wait_for_text("#saved", "! 1 not taken")
+        refused = f"{first['name']}: dropped. tom decided on {first['name']} since; this decision was not written"
+        assert visitor.page.locator("#refused li").all_text_contents() == [refused]
+    assert actions(run) == [("tom", "keep"), ("mia", "drop")]
+
+
+def test_undoing_twice_before_an_answer_brings_a_colleague_s_decision_back(browser: Browser, run: Run) -> None:
+    first = Session(run.root, by="").queue("refine")["items"][0]["id"]
+    Session(run.root, by="tom").decide("refine", first, "keep", None, "tom knows")
+    with serving(run.root) as (address, _), visiting(browser, f"{address}#task=refine&id={first}") as visitor:
+        visitor.wait_for_picture()
+        visitor.page.context.set_offline(True)
+        for key in "duxu":
+            assert visitor.wait_for_picture() == first
+            visitor.page.keyboard.press(key)
+            if key != "u":
+                visitor.page.click("#row-0")  # the page went on to the next image
+        visitor.page.context.set_offline(False)
+        visitor.wait_until_saved()
+        assert visitor.text("#refused") == ""
+    rows = read_decision_rows(run.overrides)
+    assert (rows[-1].by, rows[-1].action, rows[-1].note) == ("tom", "keep", "tom knows")
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_the_undo_of_a_key_that_changed_nothing_keeps_the_earlier_decision(
+    browser: Browser, run: Run, is_answered: bool
+) -> None:
+    session = Session(run.root, by="mia")
+    first = session.queue("refine")["items"][0]["id"]
+    session.decide("refine", first, "keep", None, "")
+    with serving(run.root) as (address, _), visiting(browser, f"{address}#task=refine&id={first}") as visitor:
+        assert visitor.wait_for_picture() == first
+        visitor.page.context.set_offline(not is_answered)
+        visitor.page.keyboard.press("k")
+        if is_answered:
+            visitor.wait_until_saved()
+        visitor.page.keyboard.press("u")
+        assert visitor.wait_for_picture() == first
+        visitor.page.context.set_offline(False)
+        visitor.wait_until_saved()
+        assert "Decided: kept by mia" in visitor.text("#fate")
+    assert actions(run) == [("mia", "keep")]
 
 
 def test_relabel_and_the_label_book_reach_their_files(browser: Browser, run: Run) -> None:

@@ -91,11 +91,15 @@ class Stub:
 
     def estimate(self, task: str) -> dict[str, Any]:
         sample = [item for item in self.tasks[task] if item["why"] == "random sample" or task != "refine"]
-        seen = [item["decision"] for item in sample if item["decision"]]
+        seen = [item["decision"] for item in sample if item["decision"] and not item["stale"]]
         faults = sum(decision["action"] != "keep" for decision in seen)
         share = faults / len(seen) if seen else None
         low, high = (None, None) if share is None else (max(0.0, share - 0.1), min(1.0, share + 0.1))
         return {"sampled": len(seen), "faults": faults, "of": len(sample), "share": share, "low": low, "high": high}
+
+    def progress(self, task: str) -> dict[str, Any]:
+        decided = sum(item["decision"] is not None and not item["stale"] for item in self.tasks[task])
+        return {"decided": decided, "estimate": self.estimate(task)}
 
     def state(self) -> dict[str, Any]:
         titles = {"refine": "Refine", "label_book": "Label book", "test": "Test images"}
@@ -104,12 +108,12 @@ class Stub:
                 "name": name,
                 "title": titles[name],
                 "items": len(items),
-                "decided": sum(item["decision"] is not None for item in items),
-                "estimate": self.estimate(name),
+                **self.progress(name),
             }
             for name, items in self.tasks.items()
         ]
         return {
+            "repository": "stub",
             "classes": CLASSES,
             "by": "mia",
             "tasks": tasks,
@@ -118,31 +122,26 @@ class Stub:
             **self.gaps,
         }
 
-    def decide(self, told: dict[str, Any], by: str = "mia") -> dict[str, Any]:
+    def decide(self, told: dict[str, Any], by: str | None = "mia") -> dict[str, Any]:
         """Append a row and answer as the server does."""
         item = self.items[told["id"]]
         time = datetime.now(UTC).isoformat(timespec="microseconds")
         row = {"action": told["action"], "label": told["label"], "by": by, "time": time}
         with self.overrides.open("a", encoding="utf-8") as file:
-            file.write(f"{told['id']},{told['action']},{told['label'] or ''},{by},{told['note']},{time}\n")
+            file.write(f"{told['id']},{told['action']},{told['label'] or ''},{by or ''},{told['note']},{time}\n")
             file.flush()
             os.fsync(file.fileno())
         undone = told["action"] == "undo"
         item.update(decision=None if undone else row, stale=False)
         self.rows.append({"id": told["id"], "decision": item["decision"]})
         task = next(name for name, items in self.tasks.items() if item in items)
-        decided = sum(one["decision"] is not None for one in self.tasks[task])
-        return {
-            "decision": item["decision"],
-            "undone": undone,
-            "estimate": self.estimate(task),
-            "decided": decided,
-        }
+        return {"decision": item["decision"], "undone": undone, **self.progress(task)}
 
     def changes(self, since: str) -> dict[str, Any]:
         return {
             "decisions": {row["id"]: row["decision"] for row in self.rows[int(since) :]},
             "stale": {row["id"]: row["stale"] for row in self.rows[int(since) :] if "stale" in row},
+            "tasks": {name: self.progress(name) for name in self.tasks},
             "since": str(len(self.rows)),
         }
 

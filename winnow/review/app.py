@@ -21,8 +21,9 @@ from winnow.pipeline.messages import UserError
 from winnow.review.applying import Applying
 from winnow.review.decisions import OvertakenError
 from winnow.review.pictures import Picture
+from winnow.review.requests import InvalidError
 from winnow.review.security import Guard
-from winnow.review.session import InvalidError, Session
+from winnow.review.session import Session
 
 STATIC = Path(__file__).with_name("static")
 PAGE = "index.html"
@@ -117,8 +118,8 @@ class _Routes:
         body = await _body(request)
         task, identifier = _text(body, "task"), _text(body, "id")
         arguments = (task, identifier, _text(body, "action"), _text(body, "label", None), _text(body, "note", ""))
-        taken, restored = _text(body, "taken", None), _text(body, "restored", None)
-        answer = await run_in_threadpool(self._session.decide, *arguments, taken=taken, restored=restored)
+        times = {name: _text(body, name, None) for name in ("former", "taken", "restored")}
+        answer = await run_in_threadpool(self._session.decide, *arguments, **times)
         return JSONResponse(answer, background=BackgroundTask(self._session.keep_seen, identifier))
 
     async def changes(self, request: Request) -> Response:

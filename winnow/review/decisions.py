@@ -7,13 +7,13 @@ these alone are read, since a file of thousands of rows is looked at with every 
 import io
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from winnow.pipeline.durable import replace_file
 from winnow.pipeline.messages import UserError
-from winnow.review.reading import cells, content, key, stamp, without_apostrophes, words
+from winnow.review.reading import State, cells, content, key, sample_row, stamp, without_apostrophes, words
 from winnow.review.records import Image
 from winnow.verdicts.decision_rows import HEADER, UNDO, DecisionRow, composed, last_of, parse_decision_rows
 from winnow.verdicts.decisions import Decision, image_of, known_images, resolve_decisions
@@ -24,20 +24,11 @@ TITLES = (",".join(HEADER) + "\n").encode()
 START = (",".join(HEADER[:5]) + "\n").encode()  # of a file that is not there
 REPLACED = ".winnow/replaced"
 AHEAD = timedelta(microseconds=1)
+NO_ROW = "none"  # in place of the time of a row, where none counts
 
 
 class OvertakenError(Exception):
-    """The row that is to be taken back counts no longer; the message is one sentence."""
-
-
-@dataclass
-class _State:
-    """What was read of the file."""
-
-    content: bytes = b""
-    rows: dict[str, list[DecisionRow]] = field(default_factory=dict)  # by id
-    decisions: dict[str, Decision] = field(default_factory=dict)  # by id
-    unknown: int = 0  # rows that mean no image here
+    """The row that is to be taken back or overwritten counts no longer; the message is one sentence."""
 
 
 class Decisions:
@@ -57,10 +48,10 @@ class Decisions:
         """
         self._path, self._by, self._classes = path, by, classes
         self._images = {one.id: one for one in images}
-        self._known = known_images(_row(one) for one in images)
+        self._known = known_images(sample_row(one) for one in images)
         self._lock = threading.RLock()
         self._stamp: tuple[int, ...] | None = None
-        self._state = _State()
+        self._state = State()
         self._journal = journal
         self.replaced: list[str] = []  # copies of the file as it was before another program left rows out
 
@@ -79,7 +70,9 @@ class Decisions:
         """Rows that are about none of the images, as of the last look."""
         return self._state.unknown
 
-    def decide(self, identifier: str, action: str, label: str | None, note: str) -> Decision | None:
+    def decide(
+        self, identifier: str, action: str, label: str | None, note: str, *, former: str | None = None
+    ) -> Decision | None:
         """Append a decision; when this returns, it is as lasting as the disk.
 
         What counts already is not written again: it may be the same request, whose answer was lost.
@@ -89,11 +82,14 @@ class Decisions:
             action: keep, drop, relabel or undo; undo without a decision changes nothing.
             label: of the image from now on, where it is relabelled.
             note: of the person.
+            former: time of the row that counted when the person decided, or ``NO_ROW``, if it must still be so; None:
+                whichever counts is overwritten.
 
         Returns:
             The decision that now holds; None: none.
 
         Raises:
+            OvertakenError: another row counts by now; nothing was written.
             UserError: the file cannot be read, or the row is not valid; nothing was written.
         """
         image = self._images[identifier]
@@ -101,13 +97,20 @@ class Decisions:
             action, label = KEEP, None
         with self._lock:
             self._refresh()
-            if action == UNDO and identifier not in self._state.decisions:
+            now = self._state.decisions.get(identifier)
+            if action == UNDO and now is None:
                 return None
             row = DecisionRow(0, self.name_of(image), action, label or "", self._by, note, "", image.pixel_hash)
+            is_written = now is not None and words(now.row) == words(row)
+            if not is_written and former not in (None, NO_ROW if now is None else now.row.time):
+                raise self._overtaken(image, "this decision was not written")
             return self._append(identifier, row)
 
     def take_back(self, identifier: str, time: str, *, restored: str | None) -> Decision | None:
         """Take back a row if it is still the one that counts.
+
+        Where a decision said what counted already, it has no row of its own: both times are those of the earlier row,
+        which stays.
 
         Args:
             identifier: of one of the images.
@@ -125,18 +128,25 @@ class Decisions:
         with self._lock:
             self._refresh()
             now = self._state.decisions.get(identifier)
+            if restored == time:
+                return now
             rows = self._state.rows.get(identifier, [])
-            former = next((row for row in reversed(rows) if row.time == restored != time and row.action != UNDO), None)
+            former = next((row for row in reversed(rows) if row.time == restored and row.action != UNDO), None)
             if now is None and former is None:
                 return None  # somebody took it back, or the same request did
             if now is not None and former is not None and words(now.row) == words(former) and now.row.time != time:
                 return now  # the same request did it
             if now is None or now.row.time != time:
-                who = (now.row.by if now else rows[-1].by) or "Somebody"
-                raise OvertakenError(f"{who} decided on {image.name} since; nothing was taken back")
+                raise self._overtaken(image, "nothing was taken back")
             if former is None:
                 former = DecisionRow(0, self.name_of(image), UNDO, by=self._by, hash=image.pixel_hash)
             return self._append(identifier, without_apostrophes(former))
+
+    def _overtaken(self, image: Image, consequence: str) -> OvertakenError:
+        """The error that names who decided on an image."""
+        rows = self._state.rows.get(image.id)
+        who = (last_of(rows).by if rows else "") or "Somebody"
+        return OvertakenError(f"{who} decided on {image.name} since; {consequence}")
 
     def _append(self, identifier: str, row: DecisionRow) -> Decision | None:
         """Append a row, as of now, unless one that says the same counts; the decision that then holds."""
@@ -165,7 +175,7 @@ class Decisions:
         before = self._state
         touched = self._appended(now)
         if touched is None:
-            fresh = _State(now)
+            fresh = State(now)
             self._file(self._parse(now), fresh)
             self._keep_replaced(before, fresh)
             touched = [
@@ -189,7 +199,7 @@ class Decisions:
         state.content = now
         return touched
 
-    def _keep_replaced(self, before: _State, now: _State) -> None:
+    def _keep_replaced(self, before: State, now: State) -> None:
         """Keep a copy of the file as it was where another program left rows out.
 
         An editor does that which opened the file before they were appended; whether it was meant, people know.
@@ -205,7 +215,7 @@ class Decisions:
     def _parse(self, text: bytes) -> list[DecisionRow]:
         return parse_decision_rows(io.BytesIO(text), self._path.name)
 
-    def _file(self, rows: Sequence[DecisionRow], state: _State) -> list[str]:
+    def _file(self, rows: Sequence[DecisionRow], state: State) -> list[str]:
         """Put rows into a state; the ids of the images that they are about.
 
         Raises:
@@ -234,15 +244,3 @@ class Decisions:
             [last], [image], self._classes, self._path.name, splits=(image["split"],), unknown=lambda sample, _: sample
         )
         return found.get(identifier)
-
-
-def _row(image: Image) -> dict[str, str]:
-    """The image as a row of a samples table, of which decisions are resolved."""
-    return {
-        "id": image.id,
-        "name": image.name,
-        "split": image.split,
-        "label": image.given,
-        "given_label": image.given,
-        "pixel_hash": image.pixel_hash,
-    }

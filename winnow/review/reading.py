@@ -1,14 +1,37 @@
-"""What tells one state of a file of decisions from another, and what its rows say."""
+"""A file of decisions as it was read, what tells one state of it from another, and what its rows say."""
 
 import os
 import stat
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from winnow.pipeline.messages import UserError
+from winnow.review.records import Image
 from winnow.verdicts.decision_rows import DecisionRow
 from winnow.verdicts.decisions import Decision
+
+
+@dataclass
+class State:
+    """What was read of a file of decisions."""
+
+    content: bytes = b""
+    rows: dict[str, list[DecisionRow]] = field(default_factory=dict)  # by id
+    decisions: dict[str, Decision] = field(default_factory=dict)  # by id
+    unknown: int = 0  # rows that mean no image here
+
+
+def sample_row(image: Image) -> dict[str, str]:
+    """The image as a row of a samples table, of which decisions are resolved."""
+    return {
+        "id": image.id,
+        "name": image.name,
+        "split": image.split,
+        "label": image.given,
+        "given_label": image.given,
+        "pixel_hash": image.pixel_hash,
+    }
 
 
 def cells(row: DecisionRow) -> DecisionRow:

@@ -1,6 +1,8 @@
 """One run under review: its queues with the decisions, and the estimates that follow from them."""
 
 import contextlib
+import hashlib
+import os
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -8,18 +10,18 @@ from typing import Any
 
 from winnow.pictures.decode import UnreadableError
 from winnow.review.decisions import Decisions
-from winnow.review.estimate import count_faults, estimate_faults
 from winnow.review.evidence import Evidence
 from winnow.review.items import fixed, shown
 from winnow.review.nearest import Nearest
 from winnow.review.pictures import Pictures
+from winnow.review.progress import decided, progress
 from winnow.review.queue import Place, build_queues
 from winnow.review.records import LABEL_BOOK, REFINE, TEST_SET, Image, read_records
 from winnow.review.refined import Refined
+from winnow.review.requests import InvalidError, check_decision
 from winnow.review.shards import Shards
 from winnow.verdicts.decision_rows import UNDO
 from winnow.verdicts.decisions import Decision
-from winnow.verdicts.ledger import DROP, KEEP, RELABEL
 
 OVERRIDES, CHECKED = "overrides.csv", "checked.csv"
 TITLES = {
@@ -27,13 +29,7 @@ TITLES = {
     LABEL_BOOK: "Label book",
     TEST_SET: "Sample of the test images",
 }
-ACTIONS = (KEEP, DROP, RELABEL, UNDO)
-MOST_NOTE = 2000  # characters
 MOST_OPEN = 10_000  # images of a queue without a decision that the page holds at once
-
-
-class InvalidError(ValueError):
-    """A request that makes no sense; the message is one sentence."""
 
 
 class Session:
@@ -50,6 +46,7 @@ class Session:
             UserError: the run lacks its datasets, or a file is damaged.
         """
         self._by = by
+        self._repository = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
         self.records = read_records(root)
         self.shards = Shards(root)
         self.pictures = Pictures(self.shards.content, root)
@@ -70,7 +67,6 @@ class Session:
             for name in (OVERRIDES, CHECKED)
         )
         self._files = {REFINE: overrides, LABEL_BOOK: checked, TEST_SET: checked}
-        self._ids = {task: frozenset(place.id for place in queue.places) for task, queue in self._queues.items()}
 
     def image(self, identifier: str) -> Image:
         """The image of an id.
@@ -83,6 +79,8 @@ class Session:
     def state(self) -> dict[str, Any]:
         """The classes, the person, the tasks with how far they are, and the estimate of the faults left.
 
+        ``repository`` tells this repository from others: a page keeps what waits in the browser under it.
+
         Raises:
             UserError: a file of decisions cannot be read.
         """
@@ -91,16 +89,16 @@ class Session:
                 "name": task,
                 "title": TITLES[task],
                 "items": len(queue.places),
-                "decided": self._decided(task),
-                "estimate": self.estimate(task),
+                **self._progress(task),
             }
             for task, queue in self._queues.items()
         ]
         return {
+            "repository": self._repository,
             "classes": list(self.records.classes),
             "by": self._by,
             "tasks": tasks,
-            "estimate": self.estimate(REFINE),
+            "estimate": next((one["estimate"] for one in tasks if one["name"] == REFINE), None),
             "since": len(self._journal),
             "missing": list(self.records.missing),
             "replaced": [*self._files[REFINE].replaced, *self._files[TEST_SET].replaced],
@@ -110,7 +108,8 @@ class Session:
     def queue(self, task: str, linked: str | None = None) -> dict[str, Any]:
         """The first images of a task, in the order in which people are asked about them.
 
-        There are ``MOST_OPEN`` that nobody decided on, with the decided ones between them; the others are counted.
+        There are ``MOST_OPEN`` that nobody decided on as they are, with the decided ones between them; the others are
+        counted.
 
         Args:
             task: its name.
@@ -124,13 +123,14 @@ class Session:
         decisions = self._files[task].now()
         labels = self._refined.now().labels
         places = self._queues[task].places
-        is_open = (number for number, place in enumerate(places) if place.id not in decisions)
+        done = decided((place.id for place in places), decisions)
+        is_open = (number for number, place in enumerate(places) if place.id not in done)
         end = next(islice(is_open, MOST_OPEN, None), len(places))
         listed = [*places[:end], *(place for place in places[end:] if place.id == linked)]
-        decided = sum(place.id in decisions for place in listed)
+        listed_done = sum(place.id in done for place in listed)
         return {
             "items": [self._item(place, decisions.get(place.id), labels) for place in listed],
-            "more": {"items": len(places) - len(listed), "decided": self._decided(task) - decided},
+            "more": {"items": len(places) - len(listed), "decided": len(done) - listed_done},
         }
 
     def evidence(self, identifier: str) -> dict[str, Any]:
@@ -145,13 +145,16 @@ class Session:
         label: str | None,
         note: str,
         *,
+        former: str | None = None,
         taken: str | None = None,
         restored: str | None = None,
     ) -> dict[str, Any]:
         """Store a decision; when this returns, it is as lasting as the disk.
 
-        With undo, ``taken`` is the time of the row that is taken back, which must still count, and ``restored`` that of
-        the row which it had overwritten and which counts again; None: whichever counts, and none.
+        ``former`` is the time of the row that a decision which waited overwrites, and which must still count, or
+        ``NO_ROW``; None: whichever counts. With undo, ``taken`` is the time of the row that is taken back, which must
+        still count, and ``restored`` that of the row which it had overwritten and which counts again; None: whichever
+        counts, and none.
 
         Raises:
             OvertakenError: another row counts by now; nothing was written.
@@ -162,25 +165,17 @@ class Session:
         image = self.records.images.get(identifier)
         if image is None or image.task != task:
             raise InvalidError(f"there is no image {identifier[:40]!r} in the task {task}; load the page again")
-        if action not in ACTIONS:
-            raise InvalidError(f"the action must be one of {', '.join(ACTIONS)}, got {action[:40]!r}")
-        if (action == RELABEL) != (label is not None):
-            raise InvalidError("a label goes with relabel, and with nothing else")
-        if label is not None and label not in self.records.classes:
-            raise InvalidError(f"{label[:40]!r} is no class of this source")
-        if len(note) > MOST_NOTE:
-            raise InvalidError(f"the note may have {MOST_NOTE} characters, got {len(note)}")
+        check_decision(action, label, note, self.records.classes)
         file = self._files[task]
         before = action == UNDO and identifier in file.now()
         if action == UNDO and taken is not None:
             decision = file.take_back(identifier, taken, restored=restored)
         else:
-            decision = file.decide(identifier, action, label, note)
+            decision = file.decide(identifier, action, label, note, former=former)
         return {
             **self._as_now(decision),
             "undone": before,
-            "estimate": self.estimate(task),
-            "decided": self._decided(task),
+            **self._progress(task),
         }
 
     def keep_seen(self, identifier: str) -> None:
@@ -192,45 +187,30 @@ class Session:
     def changes(self, since: int) -> dict[str, Any]:
         """The decisions that changed, here or elsewhere, and the number to give at the next call.
 
+        Where any did, also how far the tasks are by now.
+
         Args:
             since: the number that the state or an earlier call gave; another server's gives all changes.
 
         Raises:
             UserError: a file of decisions cannot be read.
         """
+        for file in self._files.values():
+            file.now()
+        now = len(self._journal)  # before the decisions are taken: what is decided in between comes with the next call
         decisions = {task: file.now() for task, file in self._files.items()}
-        now = len(self._journal)
         ids = dict.fromkeys(self._journal[since if 0 <= since <= now else 0 : now])
         found = {one: decisions[self.records.images[one].task].get(one) for one in ids}
         current = {one: self._as_now(decision) for one, decision in found.items()}
         return {
             "decisions": {one: new["decision"] for one, new in current.items()},
             "stale": {one: new["seen"] for one, new in current.items() if new["stale"]},  # the picture then, if kept
+            "tasks": {task: self._progress(task) for task in self._queues} if ids else {},
             "since": now,
         }
 
-    def estimate(self, task: str) -> dict[str, Any]:
-        """The share of faults by the sample of a task, of the images decided until now as they are."""
-        queue = self._queues.get(task)
-        if queue is None:
-            return estimate_faults([], {}).figures()
-        decisions = self._files[task].now()
-        faults = {
-            one: decisions[one].label != self._claimed(self.records.images[one])
-            for one in queue.sample
-            if one in decisions and not decisions[one].stale
-        }
-        # The label book is asked about in the order of doubt: what was seen of it is no random sample.
-        estimated = count_faults if task == LABEL_BOOK else estimate_faults
-        return estimated(queue.sample, faults).figures()
-
-    def _claimed(self, image: Image) -> str | None:
-        """The label that the decision is held against."""
-        return image.piped
-
-    def _decided(self, task: str) -> int:
-        decisions = self._files[task].now()
-        return len(decisions.keys() & self._ids[task])
+    def _progress(self, task: str) -> dict[str, Any]:
+        return progress(task, self._queues[task], self._files[task].now(), self.records.images)
 
     def _check_task(self, task: str) -> None:
         if task not in self._queues:

@@ -2,8 +2,11 @@
 
 import { ask, Refused } from "./api.js";
 import { forget } from "./evidence.js";
+import { NO_ROW, timeOf } from "./made.js";
 import { Outbox } from "./outbox.js";
-import { download } from "./rescue.js";
+import { Refusals } from "./refusals.js";
+import { downloads } from "./rescue.js";
+import { hasAny } from "./stored.js";
 import { count, MARKS, spoken, visible } from "./text.js";
 import * as view from "./view.js";
 
@@ -24,16 +27,18 @@ export function troubleWords(error, waiting = 0) {
 
 export class Link {
   inTrouble = false;
+  #repository = null;
   #review;
   #since = null;
   #polling = false;
   #resting = []; // what waits until every decision was answered
   #touched = new Set(); // ids answered since the last look at the changes began
 
-  constructor(review) {
+  constructor(review, refused) {
     this.#review = review;
-    const send = ({ task, id, action, label, note, taken, restored }) =>
-      ask("/api/decisions", { task, id, action, label, note, taken, restored });
+    this.refusals = new Refusals(refused, () => this.changed());
+    const send = ({ task, id, action, label, note, taken, restored, former, waited }) =>
+      ask("/api/decisions", { task, id, action, label, note, taken, restored, ...(waited ? { former } : {}) });
     this.outbox = new Outbox(send, {
       change: () => this.changed(),
       saved: (entry, answer) => this.saved(entry, answer),
@@ -43,8 +48,12 @@ export class Link {
   }
 
   changed() {
-    view.drawSaved(this.waiting, this.inTrouble);
+    this.drawSaved();
     if (!this.waiting) for (const go of this.#resting.splice(0)) go();
+  }
+
+  drawSaved() {
+    view.drawSaved(this.waiting, this.inTrouble, this.refusals.entries.length);
   }
 
   /** Until every decision was answered, but no longer than `most` milliseconds: the decision goes first. */
@@ -61,6 +70,21 @@ export class Link {
     return this.outbox.entries.length;
   }
 
+  /** Whether this tab has decisions that no file has. */
+  get hasUnsaved() {
+    if (this.#repository === null) return hasAny("outbox") || hasAny("refused");
+    return this.waiting + this.refusals.entries.length > 0;
+  }
+
+  /** Take up what this tab kept of a repository. */
+  load(repository) {
+    if (repository === this.#repository) return;
+    this.#repository = repository;
+    this.#review.made.load(repository);
+    this.refusals.load(repository);
+    this.outbox.load(repository);
+  }
+
   /** Send what an earlier visit left, and look from now on at what others decide. */
   start() {
     this.#since ??= this.#review.state.since;
@@ -74,7 +98,7 @@ export class Link {
     this.#touched.add(entry.id);
     const task = this.#review.state.tasks.find((one) => one.name === entry.task);
     Object.assign(task, { decided: answer.decided, estimate: answer.estimate });
-    this.answered(entry, answer.decision);
+    this.answered(entry, timeOf(answer.decision));
     if (item) {
       const [stale, seen] = [answer.stale ?? false, answer.seen ?? null];
       const isOther = item.stale !== stale || (item.seen ?? null) !== seen;
@@ -90,16 +114,17 @@ export class Link {
 
   refused(entry, error) {
     const item = this.#review.byId.get(entry.id);
-    this.answered(entry, null);
+    this.answered(entry, entry.former ?? NO_ROW, true);
+    this.#since = "0"; // what was decided elsewhere while this one waited was passed over
     if (item) this.settle(item);
-    const words = `Not saved: ${entry.name}, ${spoken(entry)}. ${error.message}`;
-    view.drawTrouble(words, { Dismiss: () => view.drawTrouble(null) });
+    if (!entry.takenKey || entry.taken !== NO_ROW) this.refusals.add(entry, error.message);
   }
 
-  /** Let those that wait name the row that an entry became. */
-  answered(entry, decision) {
-    this.#review.made.answered(entry, decision, this.outbox.entries);
+  /** Let those that wait name the row that counts once an entry was answered. */
+  answered(entry, time, isRefused = false) {
+    this.#review.made.answered(entry, time, this.outbox.entries, isRefused);
     this.outbox.keep();
+    if (entry.taken === NO_ROW) this.refusals.remove(entry.takenKey); // refused, and taken back by the person
   }
 
   settle(item) {
@@ -112,7 +137,7 @@ export class Link {
   /** Say why decisions wait, or, with null, that nothing is wrong any more. */
   trouble(error) {
     this.inTrouble = error !== null;
-    view.drawSaved(this.waiting, this.inTrouble);
+    this.drawSaved();
     if (!error) {
       view.drawTrouble(null);
       this.#since = "0"; // another server counts anew
@@ -122,17 +147,8 @@ export class Link {
     const waiting = this.waiting;
     const left = waiting ? ` ${count(waiting, "decision")} not saved yet.` : "";
     const words = troubleWords(error, waiting);
-    const rescue = this.rescue();
     const again = { "Try again now": () => (waiting ? this.outbox.retry() : this.poll()) };
-    return view.drawTrouble(words + left, { ...again, ...rescue });
-  }
-
-  /** A button a task that has decisions which wait: those on training images go to another file than checks. */
-  rescue() {
-    const tasks = [...new Set(this.outbox.entries.map((entry) => entry.task))];
-    const save = (task) => () => download(this.outbox.entries, task);
-    const words = (task) => (tasks.length === 1 ? "Download them" : `Download them: ${view.TITLES[task] ?? task}`);
-    return Object.fromEntries(tasks.map((task) => [words(task), save(task)]));
+    return view.drawTrouble(words + left, { ...again, ...downloads(this.outbox.entries, "Download them") });
   }
 
   async poll() {
@@ -140,14 +156,24 @@ export class Link {
     this.#polling = true;
     this.#touched.clear();
     try {
-      const told = await ask(`/api/changes?since=${encodeURIComponent(this.#since)}`);
-      this.#since = told.since;
+      const since = this.#since;
+      const told = await ask(`/api/changes?since=${encodeURIComponent(since)}`);
+      if (!this.#touched.size) {
+        if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
+        this.#count(told.tasks ?? {});
+      } // else these counts may be older than those of the last answer: the next look tells them again
       this.hear(told.decisions, told.stale ?? {});
       if (!this.waiting && this.inTrouble) this.trouble(null);
     } catch (error) {
       if (!this.waiting) this.trouble(error);
     }
     this.#polling = false;
+  }
+
+  /** Take over how far the tasks are, and their estimates. */
+  #count(tasks) {
+    for (const task of this.#review.state.tasks) Object.assign(task, tasks[task.name]);
+    if (Object.keys(tasks).length) this.#review.drawCounts();
   }
 
   /** Take over what another tab, person or editor decided; of stale ones `stale` has the picture seen then, or null. */
@@ -162,8 +188,9 @@ export class Link {
       this.settle(item);
       if (item !== this.#review.current) continue;
       if (isOther) this.#review.show(item); // both pictures, or one again
+      const who = visible(decision?.by || "Somebody");
       if (!decision) this.#review.say("The decision was just undone elsewhere.");
-      else this.#review.say(`${MARKS[decision.action]} ${visible(decision.by)} decided just now: ${spoken(decision)}.`);
+      else this.#review.say(`${MARKS[decision.action]} ${who} decided just now: ${spoken(decision)}.`);
     }
   }
 }

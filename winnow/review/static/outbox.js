@@ -1,20 +1,37 @@
 // Decisions on their way to the server: sent one after the other, kept until each was answered.
 
 import { Refused } from "./api.js";
+import { timeOf } from "./made.js";
+import { Stored } from "./stored.js";
 
-const STORE = "winnow-review-outbox"; // of this tab; a reload sends what was left
 const WAITS = [500, 1000, 2000, 4000]; // milliseconds before the next attempt; the last one repeats
 
 /** Statuses that say nothing against the decision: the page's address is refused, or overrides.csv cannot be read now. */
 const PASSING = new Set([401, 403, 409]);
 const isFinal = (error) => error instanceof Refused && error.status < 500 && !PASSING.has(error.status);
 
+/** What is sent and kept of a decision or an undo of an item; `told`: what the person decided, by whom, of which task. */
+export const makeEntry = (item, told) => ({
+  key: `${Date.now()} ${Math.random()}`,
+  id: item.id,
+  name: item.name,
+  sample: item.sample ?? item.name, // as rows call it
+  hash: item.hash,
+  label: null,
+  note: "",
+  time: new Date().toISOString(),
+  former: timeOf(item.decision), // the row that it overwrites; behind others that wait, what those leave
+  ...told,
+});
+
 export class Outbox {
   #send;
   #on;
   #attempts = 0;
   #running = false;
+  #store = null;
   #timer = null;
+  entries = [];
 
   /**
    * send: posts an entry and returns the answer.
@@ -23,11 +40,18 @@ export class Outbox {
   constructor(send, on) {
     this.#send = send;
     this.#on = on;
-    this.entries = JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
+  }
+
+  /** Take up what an earlier visit to this repository left. */
+  load(repository) {
+    this.#store = new Stored("outbox", repository);
+    this.entries = this.#store.read();
+    this.#markWaited();
   }
 
   /** Queue an entry behind those that wait. */
   add(entry) {
+    entry.waited = this.#attempts > 0;
     this.entries.push(entry);
     this.keep();
     this.#pump();
@@ -47,8 +71,14 @@ export class Outbox {
 
   /** Store the entries as they are now. */
   keep() {
-    sessionStorage.setItem(STORE, JSON.stringify(this.entries));
+    this.#store.write(this.entries);
     this.#on.change();
+  }
+
+  /** Somebody may decide on these before they are sent, whom the person could not know of. */
+  #markWaited() {
+    for (const entry of this.entries) entry.waited = true;
+    this.keep();
   }
 
   async #pump() {
@@ -87,6 +117,7 @@ export class Outbox {
     const wait = WAITS[Math.min(this.#attempts, WAITS.length - 1)];
     this.#attempts += 1;
     this.#timer = setTimeout(() => this.retry(), wait);
+    this.#markWaited();
     this.#on.trouble(error);
   }
 }

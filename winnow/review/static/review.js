@@ -6,6 +6,7 @@ import { evidenceOf, forget, showEvidence } from "./evidence.js";
 import { listenForKeys } from "./keys.js";
 import { Link, troubleWords } from "./link.js";
 import { Made } from "./made.js";
+import { makeEntry } from "./outbox.js";
 import { prefetch, Stage } from "./stage.js";
 import { make, MARKS, percent, spoken, visible } from "./text.js";
 import * as view from "./view.js";
@@ -43,7 +44,7 @@ class Review {
       picture: (row, index) => view.rowPicture(row, this.order[index]),
       pick: (index) => this.show(this.order[index]),
     });
-    this.link = new Link(this);
+    this.link = new Link(this, by("refused"));
     this.applying = new Applying(
       (ok) => ok && this.attempt(() => this.reload()),
       () => this.link.waiting,
@@ -66,6 +67,7 @@ class Review {
 
   async reload(task, id) {
     this.state = await ask("/api/state");
+    this.link.load(this.state.repository);
     view.drawGaps(this.state);
     const names = this.state.tasks.map((one) => one.name);
     const wanted = [task, this.task, remembered("task")].find((name) => names.includes(name));
@@ -218,7 +220,9 @@ class Review {
     if (!item) return;
     if (!this.stage.isThere(item, !this.link.inTrouble)) return this.say("The picture is not there yet.");
     const former = this.made.former(item);
-    this.made.add(this.send(item, action, label).key, item.id, former);
+    const note = by("note").value.trim();
+    by("note").value = "";
+    this.made.add(this.send(item, { action, label, note }).key, item.id, former);
     const next = this.nextOpen(item);
     if (next) this.show(next);
     else {
@@ -227,39 +231,30 @@ class Review {
     }
   }
 
-  send(item, action, label, more = {}) {
-    const entry = {
-      key: `${Date.now()} ${Math.random()}`,
-      task: this.task,
-      id: item.id,
-      name: item.name,
-      sample: item.sample ?? item.name, // as rows call it
-      hash: item.hash,
-      action,
-      label,
-      note: by("note").value.trim(),
-      time: new Date().toISOString(),
-      by: this.state.by,
-      ...more,
-    };
-    by("note").value = "";
+  send(item, told) {
+    const entry = makeEntry(item, { task: this.task, by: this.state.by, ...told });
     item.pending = entry;
     this.link.outbox.add(entry);
-    this.say(`${MARKS[action]} ${visible(item.name)}: ${spoken(entry, view.isChecked(item))}, saving …`);
+    this.say(`${MARKS[entry.action]} ${visible(item.name)}: ${spoken(entry, view.isChecked(item))}, saving …`);
     this.refresh(item);
     return entry;
   }
 
   /** Take back the decision shown, else the last one of this tab, and show its image. */
   undo() {
-    const shown = this.current && !isOpenItem(this.current) ? this.current : null;
+    const { current } = this;
+    const isDecided = current && (current.pending ? current.pending.action !== "undo" : current.decision);
+    const shown = isDecided ? current : null;
     const last = this.made.last((id) => (shown ? id === shown.id : this.byId.has(id)));
     const item = shown ?? this.byId.get(last?.id);
     if (!item) return this.say("There is nothing to undo.");
-    this.send(item, "undo", null, this.made.takenBack(item, last, shown !== null));
+    const rows = this.made.takenBack(item, last, shown !== null);
+    if (rows) this.send(item, { action: "undo", ...rows });
+    else this.say(`${visible(item.name)}: it was decided so before; that decision stays.`);
     this.made.forget(last);
-    if (!this.order.includes(item)) this.filter(item);
-    else this.show(item);
+    const note = by("note").value; // for the next decision, also where that is about another image
+    this.goTo(item.id);
+    by("note").value = note;
   }
 
   refresh(item) {
@@ -296,12 +291,11 @@ class Review {
 const review = new Review();
 prepareDialogs();
 listenForKeys(review, isOpen);
-view.drawSaved(review.link.waiting, false);
 // Other fragments, such as that of the link to the image, name nothing.
 addEventListener("hashchange", () => {
   if (!new URLSearchParams(location.hash.slice(1)).has("id")) return;
   closeWindows(); // what was chosen in one would be for the other image
   review.attempt(() => review.openAddress());
 });
-addEventListener("beforeunload", (event) => review.link.waiting && event.preventDefault());
+addEventListener("beforeunload", (event) => review.link.hasUnsaved && event.preventDefault());
 review.attempt(() => review.start());

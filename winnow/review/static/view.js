@@ -203,10 +203,12 @@ export function drawGaps({ missing = [], unknown_rows: unknown = {}, replaced = 
   by("gaps").replaceChildren(...lines.map((line) => make("li", {}, line)));
 }
 
-/** How many decisions are on their way. */
-export function drawSaved(waiting, inTrouble) {
-  by("saved").className = `saved ${waiting ? (inTrouble ? "bad" : "wait") : ""}`;
-  by("saved").textContent = waiting ? `${inTrouble ? "! " : "… "}${waiting} not saved` : "✓ All saved";
+/** How many decisions are on their way, or else how many the server did not take. */
+export function drawSaved(waiting, inTrouble, refused) {
+  const isBad = waiting ? inTrouble : refused > 0;
+  by("saved").className = `saved ${isBad ? "bad" : waiting ? "wait" : ""}`;
+  const words = waiting ? `${waiting} not saved` : refused ? `${refused} not taken` : "All saved";
+  by("saved").textContent = `${isBad ? "!" : waiting ? "…" : "✓"} ${words}`;
 }
 
 let trouble = { shown: null, buttons: {} };
