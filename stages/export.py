@@ -84,7 +84,7 @@ def main(
     stored = samples if card.competition else only_source(samples)  # as files already; the other copies are rendered
     copies = samples.filter(samples["parent"].is_valid())
     ledger = read_verdicts(dataset)
-    quality = label_quality({path.parts[-3]: path for path in scores}, ledger)
+    quality = label_quality({path.parts[-3]: path for path in scores}, ledger, delivered)
     formats = dict(odd_formats(stored, dataset))
     if card.competition:
         formats |= dict.fromkeys(copies["id"].to_pylist(), "PNG")

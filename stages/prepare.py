@@ -142,7 +142,7 @@ def main(
     counts |= {"truth_labels_unknown": unknown_labels(listed.values(), opened.layout.classes, opened.where)}
     write_json(metrics, counts)
     write_json(model, card.to_json())
-    announce(counts, rejected, drawn, prepared, remarks(samples, opened.layout.classes))
+    announce(counts, rejected, drawn, prepared, remarks(samples, opened.layout.classes, near=near))
     print(f"prepare: judged by {card.model} at {card.pixels} pixels; {card.why}")
     _demand_unchanged(opened)  # DVC hashes the source after this, and would take the outputs for those of an edited one
 

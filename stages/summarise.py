@@ -5,6 +5,7 @@ Reads   --judge-metrics    folder of the judge's figures: <arm>/seed-<s>.json
         --refined          dataset whose ledger holds every verdict that led to it
         --scores           table: id, label_quality (lower is worse), and others
         --signals          table: id, and the support of each signal of the cleansing by neighbours
+        --first-verdicts   verdicts of the cleansing before, which may have given an image another label
         --estimates        JSONs of the cleansings: estimated share of faults, and whether it only ranked
         --prepared         dataset: train and val as delivered
         --truth            table: id, label (null for junk), noise; no rows where the truth is unknown
@@ -83,6 +84,7 @@ def main(
     refined: Path,
     scores: Path,
     signals: Path,
+    first_verdicts: Path,
     estimates: list[Path],
     prepared: Path,
     truth: Path,
@@ -104,6 +106,7 @@ def main(
         truth=read_table(truth, columns=["id", "label", "noise"]),
         scores=read_table(scores, QUALITY_SCHEMA),
         signals=read_table(signals),
+        first_verdicts=read_table(first_verdicts, columns=["id", "action"]),
         ledger=read_ledger(refined, COUNTED),
         prepare=read_json(prepare_metrics),
         estimates={path.parent.as_posix(): read_json(path) for path in estimates},

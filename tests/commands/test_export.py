@@ -130,11 +130,11 @@ def test_label_studios_interface_offers_the_classes_and_drop_under_the_names_of_
 
 def test_a_class_with_a_dollar_sign_is_no_reference_to_a_tasks_data() -> None:
     """Label Studio puts a task's data in the place of $5 in a choice's value; it exports the alias."""
-    view = ElementTree.fromstring(interface(["US$5 <b>", "plain"]))
+    view = ElementTree.fromstring(interface(["US$5 <b>", "US_5 <b>"]))
     choices = next(tag for tag in view.iter("Choices") if tag.get("name") == "label")
     assert [dict(one.attrib) for one in choices] == [
-        {"value": "class 0", "alias": "US$5 <b>", "html": "US$5 &lt;b&gt;"},
-        {"value": "plain"},
+        {"value": "US_5 <b>_", "alias": "US$5 <b>", "html": "US$5 &lt;b&gt;"},
+        {"value": "US_5 <b>"},
     ]
 
 

@@ -97,13 +97,11 @@ def test_a_ranking_is_judged_by_the_images_of_which_it_and_the_truth_are_known()
     """
     names = ["a", "b", "c", "d", "e", "unknown truth", "corrected", "unscored"]
     decided = verdicts(("corrected", "relabel", "i")).to_pylist()
-    first = verdicts(("c", "keep", "i"), ("e", "relabel", "ii")).to_pylist()
-    later = verdicts(("c", "drop", None)).to_pylist()
+    overridden = verdicts(("c", "drop", None)).to_pylist()  # the round was refused, so that its verdicts are not there
     ledger = pa.Table.from_pylist(
         [
             *(row | {"round": "r0", "stage": "decided"} for row in decided),
-            *(row | {"round": "r1", "stage": "cleanse_influence"} for row in first),
-            *(row | {"round": "r1", "stage": "cleanse_neighbours"} for row in later),
+            *(row | {"round": "r1", "stage": "refined", "by": "mia"} for row in overridden),
         ],
         schema=VERDICT_SCHEMA,
     )
@@ -114,6 +112,7 @@ def test_a_ranking_is_judged_by_the_images_of_which_it_and_the_truth_are_known()
         truth=pa.table({"id": texts(*truth), "label": texts(*truth.values())}),
         scores=pa.table({"id": list(quality), "label_quality": list(quality.values())}),
         signals=pa.table({"id": ["c", "b", "a", "x", "e", "corrected"], "near": [0.5, 0.2, np.nan, 0.9, 0.1, 0.0]}),
+        first_verdicts=verdicts(("c", "keep", "i"), ("e", "relabel", "ii")),
         ledger=ledger,
         prepare={"rejected_total": 0, "leaks_total": 0},
         estimates={},
@@ -121,8 +120,8 @@ def test_a_ranking_is_judged_by_the_images_of_which_it_and_the_truth_are_known()
     assert figures["ranking_auc"] == pytest.approx(5 / 6)
     assert figures["signals"]["near"]["ranking_auc"] == 0.0  # of b, sound, and c, a fault that it ranks above it
     assert (figures["decisions"], figures["overridden"]) == (
-        {"before": 1, "at_end": 0},
-        {"keep": 0, "drop": 0, "relabel": 0},
+        {"before": 1, "at_end": 1},
+        {"keep": 0, "drop": 1, "relabel": 0},
     )
 
 

@@ -147,6 +147,17 @@ def test_errors_are_fewer_exactly_where_the_gain_is_above_0() -> None:
     assert seen == {-1, 0, 1}
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_errors_are_as_the_gain_says_also_where_seeds_differ_much(better: bool) -> None:
+    """Of this baseline's seeds two are wrong about everything: ratios far beyond 1 are inside again."""
+    few = np.array([[1] * 10, [1] * 10, [1, 1, 1, 1, 1, 0, 1, 1, 1, 1]], bool)
+    many = np.array([[0] * 10, [0, 1, 1, 0, 1, 1, 1, 0, 0, 1], [0] * 10], bool)
+    right, baseline = (few, many) if better else (many, few)
+    gain, reduction = gain_interval(right, baseline), error_reduction_interval(right, baseline)
+    assert reduction is not None
+    assert (gain.low > 0, gain.high < 0) == (reduction.low > 0, reduction.high < 0) == (better, not better)
+
+
 def test_one_error_less_proves_nothing() -> None:
     """The baseline makes one error in 40 images, the arm none: of the ratio nothing is known."""
     baseline = np.ones((2, 40), bool)

@@ -47,6 +47,8 @@ class Project:
             folder / "signals.parquet",
             pa.table({"id": self.ids[:9], "neighbours": [0.0, float("nan"), 0.1, *([0.5] * 6)]}),
         )
+        first = pa.table({"id": self.ids[:9], "action": ["drop"] * 2 + ["keep"] * 7})
+        write_table(folder / "first_verdicts.parquet", first)
         self.write_estimate("cleanse_neighbours", {"touched": 0.0, "stopped": False})
         write_json(folder / "prepare.json", {"rejected_total": 2, "leaks_total": 5, "images_train": 6})
 
@@ -95,6 +97,7 @@ class Project:
             "refined": self.folder / "refined",
             "scores": self.folder / "scores.parquet",
             "signals": self.folder / "signals.parquet",
+            "first_verdicts": self.folder / "first_verdicts.parquet",
             "estimates": sorted(self.folder.glob("data/r1/*/estimate.json"), reverse=True),  # neighbours, then final
             "prepared": self.folder / "prepared",
             "truth": self.folder / "truth.parquet",

@@ -220,13 +220,20 @@ def test_two_of_one_name_in_a_class_have_their_ids(tmp_path: Path) -> None:
 
 
 def test_label_quality_is_that_of_the_label_delivered_by_the_last_round_that_had_it(tmp_path: Path) -> None:
-    valued = {"r1": {"kept": 0.5, "moved": 0.01, "early": 0.9}, "r2": {"kept": 0.6, "moved": 0.99, "early": 0.95}}
+    valued = {"r1": {"kept": 0.5, "moved": 0.01, "early": 0.9, "back": 0.2}}
+    valued["r2"] = {"kept": 0.6, "moved": 0.99, "early": 0.95, "back": 0.8}
     for name, quality in valued.items():
         table = pa.table({"id": list(quality), "label_quality": list(quality.values())})
         write_table(tmp_path / f"{name}.parquet", table)
-    rows = [("early", "r0", "relabel"), ("kept", "r1", "keep"), ("moved", "r1", "relabel"), ("kept", "r2", "keep")]
-    ledger = pa.table(dict(zip(("id", "round", "action"), map(list, zip(*rows, strict=True)), strict=True)))
-    found = label_quality({name: tmp_path / f"{name}.parquet" for name in valued}, ledger)
-    assert found == {"kept": 0.6, "moved": 0.01}
+    given = {"kept": "i", "moved": "i", "early": "i", "back": "i"}
+    delivered = pa.table({"id": list(given), "given_label": list(given.values())})
+    rows = [
+        *(("early", "r0", "relabel", "ii"), ("kept", "r1", "keep", "i"), ("moved", "r1", "relabel", "ii")),
+        *(("back", "r1", "relabel", "ii"), ("back", "r1", "relabel", "i"), ("kept", "r2", "keep", "i")),
+    ]
+    names = ("id", "round", "action", "label_after")
+    ledger = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    paths = {name: tmp_path / f"{name}.parquet" for name in valued}
+    assert label_quality(paths, ledger, delivered) == {"kept": 0.6, "moved": 0.01, "back": 0.8}
     # Without a verdict of the second round, which may be refused, all that came before counts.
-    assert label_quality({"r2": tmp_path / "r2.parquet"}, ledger.slice(0, 3)) == {"kept": 0.6}
+    assert label_quality({"r2": paths["r2"]}, ledger.slice(0, 5), delivered) == {"kept": 0.6, "back": 0.8}

@@ -33,33 +33,36 @@ def source(each: int = 20) -> list[Sample]:
 
 
 def test_nothing_is_remarked_on_where_nothing_is_odd() -> None:
-    assert remarks(source(), CLASSES) == []
+    assert remarks(source(), CLASSES, near=True) == []
 
 
 def test_classes_that_a_split_lacks_are_named() -> None:
     samples = [one for one in source() if (one.split, one.label) not in {("test", "b"), ("label_book", "a")}]
-    assert remarks(samples, CLASSES) == [
-        "label_book has no image of class 'a'; add some, if what it says of them matters",
-        "test has no image of class 'b'; add some, if what it says of them matters",
+    assert remarks(samples, CLASSES, near=True) == [
+        "label_book has no image of class 'a', and says nothing of them; add some to the source",
+        "test has no image of class 'b', and says nothing of them; add some to the source",
     ]
-    assert remarks([one for one in source() if one.split != "val"], CLASSES) == [
-        "val has no image of classes 'a', 'b'; add some, if what it says of them matters"
+    assert remarks([one for one in source() if one.split != "val"], CLASSES, near=True) == [
+        "val has no image of classes 'a', 'b', and says nothing of them; add some to the source"
     ]
 
 
 def test_names_that_differ_in_case_or_blanks_alone_may_be_one_class() -> None:
-    assert remarks([], ["Cat", "cat ", "dog"])[-1] == (
+    assert remarks([], ["Cat", "cat ", "dog"], near=True)[-1] == (
         "classes 'Cat', 'cat ' differ in case or blanks alone; if they are one class, join their folders"
     )
 
 
 def test_a_class_that_is_one_group_by_looks_alone() -> None:
     samples = [replace(one, group="g") if one.label == "a" and one.split == "train" else one for one in source()]
-    assert remarks(samples, CLASSES) == [
+    assert remarks(samples, CLASSES, near=True) == [
         "20 of the 23 images of class 'a' look like one and stay in one split; if a fixed camera took them, set "
         "prepare.near_duplicates to false"
     ]
+    assert remarks(samples, CLASSES, near=False) == []
     by_csv = [replace(one, listed="clip") if one.group == "g" else one for one in samples]
     equal = [replace(one, pixel_hash="same") if one.group == "g" else one for one in samples]
     few = [replace(one, group=one.id) if int(one.id, 16) > 8 else one for one in samples]
-    assert remarks(by_csv, CLASSES) == remarks(equal, CLASSES) == remarks(few, CLASSES) == []
+    assert not any(remarks(others, CLASSES, near=True) for others in (by_csv, equal, few))
+    one_of_a_clip = [replace(one, listed="clip") if one.id == samples[0].id else one for one in samples]
+    assert len(remarks(one_of_a_clip, CLASSES, near=True)) == 1

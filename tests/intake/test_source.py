@@ -207,6 +207,7 @@ def test_an_image_folder_that_is_no_split(tmp_path: Path) -> None:
         ("TRAIN/1.png Test/2.png", "'TRAIN' and 'Test' look like splits"),
         ("seg_train/a/1.png seg_test/a/1.png seg_pred/1.png", "'seg_test' and 'seg_train' look like splits"),
         ("training_set/a/1.png test_set/b/1.png", "'test_set' and 'training_set' look like splits"),
+        ("train2017/a/1.png val2017/a/1.png", "'train2017' and 'val2017' look like splits"),
         ("dev/a/1.png eval/a/1.png", "'dev' and 'eval' look like splits"),
         ("a/train_set/1.png b/test-set/1.png", "'test-set' and 'train_set' lie below the classes"),
         ("a/train/1.png a/test/2.png b/train/1.png b/test/2.png", "'test' and 'train' lie below the classes"),
@@ -225,6 +226,10 @@ def test_splits_by_other_names_or_below_the_classes_are_never_taken_for_classes(
         "Test/1.png bus/1.png",
         "a/test/1.png b/2.png",
         "freight_train/x/1.png toy-train/x/2.png",
+        "snow/val_thorens/1.png city/train_station/2.png",
+        "valid/x/1.png test_failed/x/2.png",
+        "cat/dev_1/1.png dog/test_2/2.png",
+        "blåval/x/1.png prétest/x/2.png",
         "contrast/1.png latest/1.png",
     ],
 )
@@ -325,7 +330,8 @@ def test_a_listing_of_other_images_is_refused(tmp_path: Path, file: str) -> None
     rows = b"name,label,noise,group\nphotos/a/000.png,a,0,x\n"
     path = make_folder(tmp_path, empty("a/000.png b/000.png") | {file: rows})
     assert refused(path).endswith(
-        f"no row of {file} names an image of the source, 'photos/a/000.png' first; write paths inside the source"
+        f"no row of {file} names exactly one image of the source, 'photos/a/000.png' first; "
+        "write paths inside the source"
     )
 
 

@@ -85,8 +85,13 @@ def test_16_bit_colour_is_scaled() -> None:
 
 
 def test_16_bit_grey_with_a_transparent_level_is_white_there() -> None:
-    content = handmade_png(3, 1, 16, 0, [struct.pack(">3H", 0, 10_000, 257)], transparent=struct.pack(">H", 10_000))
-    np.testing.assert_array_equal(pixels_of(content)[..., 0], [[0, 255, 1]])
+    content = handmade_png(3, 1, 16, 0, [struct.pack(">3H", 0, 1000, 25_700)], transparent=struct.pack(">H", 1000))
+    np.testing.assert_array_equal(pixels_of(content)[..., 0], [[0, 255, 100]])
+
+
+def test_a_transparent_level_is_no_value_of_12_bits() -> None:
+    content = handmade_png(3, 1, 16, 0, [struct.pack(">3H", 0, 4095, 65_535)], transparent=struct.pack(">H", 65_535))
+    np.testing.assert_array_equal(pixels_of(content)[..., 0], [[0, 255, 255]])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

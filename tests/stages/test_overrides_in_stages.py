@@ -372,6 +372,7 @@ def test_the_metrics_count_them(project: Project) -> None:
         truth=pa.table({"id": ["a", "d"], "label": pa.array([None, "v"], pa.string())}),
         scores=pa.table({"id": ["a"], "label_quality": [0.0]}),
         signals=pa.table({"id": ["a"]}),
+        first_verdicts=tables[0],
         ledger=ledger,
         prepare={"rejected_total": 0, "leaks_total": 0},
         estimates={},

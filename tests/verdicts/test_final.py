@@ -249,6 +249,7 @@ def test_the_metrics_tell_which_decisions_it_was(project: Project) -> None:
         truth=pa.table({"id": ["b", "f", "e"], "label": pa.array(["v", None, "ii"], pa.string())}),
         scores=pa.table({"id": ["b", "f", "e"], "label_quality": [0.9, 0.1, 0.8]}),
         signals=pa.table({"id": ["f"]}),
+        first_verdicts=pa.table({"id": ["f"], "action": ["keep"]}),
         ledger=read_ledger(project.folder / "refined"),
         prepare={"rejected_total": 0, "leaks_total": 0},
         estimates={},

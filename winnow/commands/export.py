@@ -83,11 +83,12 @@ def _judged(samples: pa.Table, root: Path, params: dict[str, Any]) -> list[Judge
     rounds = rounds[: rounds.index(params["refined"]["round"]) + 1]
     refined = root / "data/refined"
     ledger = read_ledger(refined)
+    scores = {name: root / f"data/{name}/value/scores.parquet" for name in rounds}
     return judged_images(
         samples,
         read_samples(refined),
         ledger,
-        label_quality=label_quality({name: root / f"data/{name}/value/scores.parquet" for name in rounds}, ledger),
+        label_quality=label_quality(scores, ledger, samples),
         probabilities=_probabilities(
             [root / f"data/{name}/ensemble/classes.parquet" for name in rounds], len(class_names(samples))
         ),

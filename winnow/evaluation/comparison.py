@@ -1,5 +1,7 @@
 """The comparison of arms: each with the baseline and with the arm before it, paired by seed and test image."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +43,12 @@ class ArmResult:
     def trained_as(self, other: "ArmResult") -> bool:
         """Whether every seed learned exactly as the other arm's did, as it does from the same images."""
         return (self.n_train, self.curves) == (other.n_train, other.curves)
+
+    @property
+    def trained(self) -> str:
+        """Digest of how the seeds learned, equal where ``trained_as`` says so of arms of one size."""
+        curves = [[dict(point) for point in curve] for curve in self.curves]
+        return hashlib.sha256(json.dumps(curves).encode()).hexdigest()
 
 
 def read_arm(files: Sequence[SeedFiles]) -> ArmResult:

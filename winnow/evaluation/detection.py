@@ -1,8 +1,7 @@
 """The outcome of the verdicts for the train and val images, and its comparison with the truth where it is known."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from itertools import takewhile
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from winnow.verdicts.states import States, as_numpy, combined, last_verdicts, pl
 COUNTED = ("id", "round", "stage", "action", "label_after", "by")  # columns of a ledger that are read here
 
 ACTIONS = (KEEP, DROP, RELABEL)
-NEIGHBOURS = "cleanse_neighbours"  # stage whose signals are ranked
 
 REFINEMENT = {  # key of metrics/refinement.json: meaning; the figures against the truth are absent without a truth.csv
     "images": "train and val images as delivered",
@@ -150,6 +148,7 @@ def refine(
     truth: pa.Table,
     scores: pa.Table,
     signals: pa.Table,
+    first_verdicts: pa.Table,
     ledger: pa.Table,
     prepare: dict[str, Any],
     estimates: Mapping[str, Mapping[str, Any]],
@@ -161,6 +160,7 @@ def refine(
         truth: id, label, noise.
         scores: id, label_quality, of the first round.
         signals: id, and a column a signal, lower is worse, of the first cleansing by neighbours; NaN where unknown.
+        first_verdicts: id, action of the cleansing before, which may be of a round that was refused.
         ledger: every verdict, in the order of the pipeline, with the columns ``COUNTED``; rows about copies are
             counted by stage alone.
         prepare: the prepare stage's counts.
@@ -170,8 +170,9 @@ def refine(
     known, true = _known(images, truth)
     faulty = faults_of(known.given, true)
     # What is measured of an image under another label says nothing about the label delivered.
-    quality = _as_delivered(scores, _until(ledger, lambda key: key[1] != DECIDED))
-    supports = _as_delivered(signals, _until(ledger, lambda key: key[1] == NEIGHBOURS))
+    decided = ledger.filter(pc.equal(ledger["stage"], DECIDED))
+    quality = _as_delivered(scores, decided)
+    supports = _as_delivered(_as_delivered(signals, decided), first_verdicts)
     return {
         "images": len(images.ids),
         "dropped": int(images.dropped.sum()),
@@ -187,12 +188,6 @@ def refine(
         "rejected_files": prepare["rejected_total"],
         "leaks_removed": prepare["leaks_total"],
     }
-
-
-def _until(ledger: pa.Table, at: Callable[[tuple[str, str]], bool]) -> pa.Table:
-    """The verdicts before the first round and stage that is meant."""
-    tables = by_stage(ledger)
-    return pa.concat_tables([ledger.slice(0, 0), *(tables[key] for key in takewhile(lambda key: not at(key), tables))])
 
 
 def _as_delivered(table: pa.Table, verdicts: pa.Table) -> pa.Table:

@@ -14,8 +14,9 @@ comes out negative is put at 0, as Hillis (2007) does for the cases, so that the
 
 Near 0 and 1, as with 40 images that are all right, such an interval has hardly any width. Intervals of accuracies and
 of their differences therefore reach at either end at least as far as those of the layout with a few images added, as
-Agresti & Coull (1998) add them to a binomial share, and Bonett & Price (2012) to a difference of paired ones. With two
-seeds that differ much these alone would be too narrow: images that all seeds class alike add degrees of freedom.
+Agresti & Coull (1998) add them to a binomial share, and Bonett & Price (2012) to a difference of paired ones. Alone,
+the interval of that layout would be too narrow where two seeds differ much, because images that all seeds class alike
+add degrees of freedom.
 """
 
 from collections.abc import Sequence
@@ -127,9 +128,15 @@ def error_reduction_interval(right: Values, baseline: Values) -> Interval | None
         found = _with_images(errors - ratio * before, (1, -ratio))
         return max(found.low, -found.high)
 
+    def end(*ratios: float) -> float:
+        """The end before the first of these ratios that is outside; the last of them where none is."""
+        beyond = next((ratio for ratio in ratios if outside(ratio) > 0), None)
+        return ratios[-1] if beyond is None else float(brentq(outside, *sorted((middle, beyond))))
+
     middle, largest = float(errors.mean() / before.mean()), 1 / float(before.mean())
-    least = 0.0 if outside(0.0) <= 0 else float(brentq(outside, 0.0, middle))
-    most = largest if outside(largest) <= 0 else float(brentq(outside, middle, largest))
+    # With seeds that differ much, ratios beyond may be inside again: 1 is asked first, which is what the gain asks.
+    least = end(1.0, 0.0) if middle > 1 else end(0.0)
+    most = end(1.0, largest) if middle < 1 else end(largest)
     return Interval(1 - middle, 1 - most, 1 - least)
 
 

@@ -28,6 +28,7 @@ REPEAT = {  # key of metrics/repeats/<n>.json: meaning
     "n_test": "test images",
     "images": "digest of their ids",
     "arms.<arm>.n_train": "training images of the arm",
+    "arms.<arm>.trained": "digest of the training curves, equal for arms with the same images",
     "arms.<arm>.right[]": "by seed: bits in hexadecimal, 1 where a test image, by id, is classified right",
     "refinement": "as metrics/refinement.json",
 }
@@ -78,7 +79,10 @@ def record(basis: Basis, arms: Mapping[str, ArmResult], refinement: Mapping[str,
         "profile": first.profile,
         "n_test": len(first.test_ids),
         "images": basis.images,
-        "arms": {name: {"n_train": arm.n_train, "right": packed(arm.right)} for name, arm in arms.items()},
+        "arms": {
+            name: {"n_train": arm.n_train, "trained": arm.trained, "right": packed(arm.right)}
+            for name, arm in arms.items()
+        },
         "refinement": dict(refinement),
     }
 
@@ -111,11 +115,13 @@ def over_repeats(records: Sequence[Mapping[str, Any]], pairs: Pairs) -> dict[str
         name: np.stack([unpacked(one["arms"][name]["right"], count).mean(axis=0) for one in records])  # (R, N)
         for name in first["arms"]
     }
-    trained = {name: [one["arms"][name]["n_train"] for one in records] for name in shares}
 
     def alike(having: str, lacking: str) -> bool:
-        """Whether two arms had the same images: as many of them, and not one answer is another."""
-        return trained[having] == trained[lacking] and np.array_equal(shares[having], shares[lacking])
+        """Whether two arms were trained alike in every repeat; not known of repeats of earlier versions."""
+        pairs = [[one["arms"][name] for name in (having, lacking)] for one in records]
+        return all(
+            "trained" in a and (a["n_train"], a["trained"]) == (b["n_train"], b.get("trained")) for a, b in pairs
+        )
 
     def gain(having: str, lacking: str) -> dict[str, float]:
         same = alike(having, lacking)
@@ -131,7 +137,7 @@ def over_repeats(records: Sequence[Mapping[str, Any]], pairs: Pairs) -> dict[str
             if reduction is not None:
                 arms[name]["error_reduction"] = (NO_CHANGE if alike(name, baseline) else reduction).figures()
             arms[name]["gain"] = gain(name, before)
-        arms[name]["n_train"] = trained[name]
+        arms[name]["n_train"] = [one["arms"][name]["n_train"] for one in records]
         before = name
     figures = [
         key

@@ -11,10 +11,11 @@ from winnow.dataset.streaming import every_image
 from winnow.export.copies import format_of
 from winnow.export.names import read_by_all
 from winnow.pipeline.files import read_table
-from winnow.verdicts.ledger import RELABEL, VERDICT_SCHEMA, read_ledger
+from winnow.verdicts.ledger import VERDICT_SCHEMA, read_ledger
+from winnow.verdicts.states import states
 
 
-def label_quality(scores: Mapping[str, Path], ledger: pa.Table) -> dict[str, float]:
+def label_quality(scores: Mapping[str, Path], ledger: pa.Table, delivered: pa.Table) -> dict[str, float]:
     """By id how well the label delivered fits, by the last round that valued the image under it.
 
     A round that comes after an image was relabelled values its new label.
@@ -22,14 +23,15 @@ def label_quality(scores: Mapping[str, Path], ledger: pa.Table) -> dict[str, flo
     Args:
         scores: by round, in order, its table of stage value.
         ledger: every verdict, in order.
+        delivered: samples as prepared.
     """
     found: dict[str, float] = {}
     for name, path in scores.items():
         start = pc.index(ledger["round"], name).as_py()
         before = ledger.slice(0, len(ledger) if start < 0 else start)
-        relabelled = before["id"].filter(pc.equal(before["action"], RELABEL)).combine_chunks()
+        images = states(delivered["id"], delivered["given_label"], before)
         table = read_table(path, QUALITY_SCHEMA)
-        table = table.filter(pc.invert(pc.is_in(table["id"], value_set=relabelled)))
+        table = table.filter(pc.invert(pc.is_in(table["id"], value_set=images.ids.filter(pa.array(images.relabelled)))))
         found |= dict(zip(table["id"].to_pylist(), table["label_quality"].to_pylist(), strict=True))
     return found
 

@@ -50,8 +50,8 @@ def interface(classes: Sequence[str]) -> bytes:
     view = ElementTree.Element("View")
     ElementTree.SubElement(view, "Image", name=IMAGE, value="$image")
     labels = ElementTree.SubElement(view, "Choices", name=LABEL, toName=IMAGE, choice="single", showInLine="true")
-    for number, name in enumerate(classes):
-        ElementTree.SubElement(labels, "Choice", _choice(number, name))
+    for name in classes:
+        ElementTree.SubElement(labels, "Choice", _choice(name, classes))
     actions = ElementTree.SubElement(view, "Choices", name=ACTION, toName=IMAGE, choice="multiple", showInLine="true")
     ElementTree.SubElement(
         actions, "Choice", value=DROP, hint="shows none of the classes, or must go for another cause"
@@ -62,11 +62,14 @@ def interface(classes: Sequence[str]) -> bytes:
     return (text + "\n").encode()
 
 
-def _choice(number: int, name: str) -> dict[str, str]:
+def _choice(name: str, classes: Sequence[str]) -> dict[str, str]:
     """The attributes of a class's choice: Label Studio would put a task's data in the place of ``$5`` in a value."""
     if "$" not in name:
         return {"value": name}
-    return {"value": f"class {number}", "alias": name, "html": html.escape(name)}  # it exports the alias
+    value = name.replace("$", "_")
+    while value in classes:
+        value += "_"
+    return {"value": value, "alias": name, "html": html.escape(name)}  # it exports the alias
 
 
 def tasks(images: Sequence[Judged], prefix: str) -> list[dict[str, Any]]:

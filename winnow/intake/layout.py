@@ -160,17 +160,20 @@ def _has_splits(names: Collection[str], where: str) -> bool:
     return False
 
 
-def _split_meant(name: str) -> str | None:
-    """The split that a folder's name names; None for any other name."""
-    words = [name.casefold(), *re.split("[^a-z]+", name.casefold())]
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
-
-
 def _splits_in(names: Collection[str]) -> list[str]:
-    """The names that name splits, if these are two or more: ``freight train`` and ``toy train`` are classes."""
-    meant = {name: _split_meant(name) for name in sorted(names)}
-    found = [name for name, split in meant.items() if split]
-    return found if len({meant[name] for name in found}) > 1 else []
+    """Names of several splits, each a split's word alone, or all with the same other words beside it.
+
+    So ``seg_train`` and ``seg_test`` are splits, ``train station`` and ``test tube`` are not.
+    """
+    found: dict[tuple[str, ...], dict[str, str]] = {}  # by the other words: name to split
+    for name in sorted(names):
+        words = re.findall(r"[^\W\d_]+|\d+", name.casefold())
+        place = next((n for n, word in enumerate(words) if word in SPLIT_WORDS), None)
+        if name.casefold() in SPLITS:
+            found.setdefault((), {})[name] = name.casefold()
+        elif place is not None:
+            found.setdefault((*words[:place], *words[place + 1 :]), {})[name] = SPLIT_WORDS[words[place]]
+    return next((list(alike) for alike in found.values() if len(set(alike.values())) > 1), [])
 
 
 def _reject_other_splits(names: Collection[str], where: str) -> None:
@@ -181,7 +184,7 @@ def _reject_other_splits(names: Collection[str], where: str) -> None:
     paths = [name.split("/", 2) for name in names if "/" in name]
     tops = {parts[0] for parts in paths}
     named = _splits_in(tops)
-    nested = any(len(parts) > 2 and _split_meant(parts[0]) for parts in paths)
+    nested = any(len(parts) > 2 and parts[0] in named for parts in paths)
     if named and (nested or len(named) == len(tops)):
         raise UserError(
             f"{where}: {' and '.join(map(shown, named[:2]))} look like splits; name the splits {', '.join(SPLITS)}, "

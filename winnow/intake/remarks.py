@@ -12,14 +12,15 @@ CROWDED = 0.5  # share of a class's images in one group of near-duplicates above
 FEW = 10  # images of a group that is not remarked on
 
 
-def remarks(samples: Sequence[Sample], classes: Sequence[str]) -> list[str]:
+def remarks(samples: Sequence[Sample], classes: Sequence[str], *, near: bool) -> list[str]:
     """A sentence for each thing to know.
 
     Args:
         samples: of every split, the drawn ones included.
         classes: of the source.
+        near: whether near-duplicates were looked for.
     """
-    return [*_lacking(samples, classes), *_alike(classes), *_crowded(samples)]
+    return [*_lacking(samples, classes), *_alike(classes), *(_crowded(samples) if near else ())]
 
 
 def _lacking(samples: Sequence[Sample], classes: Sequence[str]) -> Iterator[str]:
@@ -27,7 +28,7 @@ def _lacking(samples: Sequence[Sample], classes: Sequence[str]) -> Iterator[str]
     for split in PRECEDENCE[1:]:  # without training images nothing begins
         without = [name for name in classes if (split, name) not in there]
         if without:
-            yield f"{split} has no image of {_some(without)}; add some, if what it says of them matters"
+            yield f"{split} has no image of {_some(without)}, and says nothing of them; add some to the source"
 
 
 def _alike(classes: Sequence[str]) -> Iterator[str]:
@@ -47,7 +48,7 @@ def _crowded(samples: Sequence[Sample]) -> Iterator[str]:
         members[sample.label, sample.group].append(sample)
     for (label, _), alike in members.items():
         different = len({sample.pixel_hash for sample in alike})
-        joined = len({sample.listed for sample in alike if sample.listed}) != 1
+        joined = any(not sample.listed for sample in alike)
         if different > FEW and joined and different > CROWDED * of_class[label]:
             yield (
                 f"{different} of the {of_class[label]} images of class {shown(label)} look like one and stay in one "

@@ -103,8 +103,8 @@ def by_sample(
             raise UserError(f"{where}: {file} has contradicting rows about {shown(name)}; keep one of them")
     if listed and not matched:
         raise UserError(
-            f"{where}: no row of {file} names an image of the source, {shown(next(iter(listed)))} first; write paths "
-            "inside the source"
+            f"{where}: no row of {file} names exactly one image of the source, {shown(next(iter(listed)))} first; "
+            "write paths inside the source"
         )
     return found, len(listed) - len(matched)
 

@@ -257,7 +257,8 @@ def _eight_bits(values: npt.NDArray[Any], mode: str, image: Image.Image) -> Pixe
     if mode.startswith("I;16"):
         transparent = image.info.get("transparency")
         deep = values.astype(np.uint32)
-        largest = TWELVE_BIT if deep.max() <= TWELVE_BIT else SIXTEEN_BIT
+        shown = deep[deep != transparent] if transparent is not None else deep
+        largest = TWELVE_BIT if shown.max(initial=0) <= TWELVE_BIT else SIXTEEN_BIT
         scaled = (deep * 255 + largest // 2) // largest  # never a tie, since both are odd
         return np.where(deep == transparent, 255, scaled).astype(np.uint8)
     low, high = float(values.min()), float(values.max())

@@ -65,13 +65,13 @@ def class_contrasts(
     Time O(N V D + N K k) for V voters, at most VOTERS + K LEAST_VOTERS; memory 8 N K bytes and O(V (BLOCK + D)).
     """
     voting = _some_of_each(_one_a_group(labels, groups, voters), labels)
-    voted, theirs, heard = labels[voting], groups[voting], features[voting]
+    voted, theirs, voter_features = labels[voting], groups[voting], features[voting]
     members = [np.flatnonzero(voted == label) for label in range(classes)]
     result: Array = scratch_array((len(labels), classes), np.float64)
     result.fill(np.nan)
     for start in range(0, len(features), BLOCK):
         rows = slice(start, start + BLOCK)
-        similarity = features[rows] @ heard.T  # (n, V)
+        similarity = features[rows] @ voter_features.T  # (n, V)
         own = groups[rows, None] == theirs[None]
         # Of its own group an image hears those alone that contradict the label asked for.
         others = _Others(np.where(own & (labels[rows, None] == voted[None]), FAR, similarity), voted, k)

@@ -118,6 +118,7 @@ export class Link {
     this.#since = "0"; // what was decided elsewhere while this one waited was passed over
     if (item) this.settle(item);
     if (!entry.takenKey || entry.taken !== NO_ROW) this.refusals.add(entry, error.message);
+    this.#review.say(`${visible(entry.name)}: not taken.`);
   }
 
   /** Let those that wait name the row that counts once an entry was answered. */
@@ -158,22 +159,16 @@ export class Link {
     try {
       const since = this.#since;
       const told = await ask(`/api/changes?since=${encodeURIComponent(since)}`);
-      if (!this.#touched.size) {
-        if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
-        this.#count(told.tasks ?? {});
-      } // else these counts may be older than those of the last answer: the next look tells them again
       this.hear(told.decisions, told.stale ?? {});
+      if (!this.#touched.size && !this.waiting) {
+        if (this.#since === since) this.#since = told.since; // else it was set anew meanwhile
+        this.#review.takeCounts(told.tasks ?? {});
+      } // else these counts may not fit what the list shows: the next look tells them again
       if (!this.waiting && this.inTrouble) this.trouble(null);
     } catch (error) {
       if (!this.waiting) this.trouble(error);
     }
     this.#polling = false;
-  }
-
-  /** Take over how far the tasks are, and their estimates. */
-  #count(tasks) {
-    for (const task of this.#review.state.tasks) Object.assign(task, tasks[task.name]);
-    if (Object.keys(tasks).length) this.#review.drawCounts();
   }
 
   /** Take over what another tab, person or editor decided; of stale ones `stale` has the picture seen then, or null. */

@@ -97,7 +97,10 @@ class Review {
     by("open-only").checked = openOnly;
     // While a reload is on its way, people go on: the place is that of now.
     this.filter([id, place(), asked].map((one) => this.byId.get(one)).find(Boolean));
-    if (id && !this.byId.has(id)) this.say(`There is no image ${visible(id).slice(0, 40)} here; this is another one.`);
+    if (id && !this.byId.has(id)) {
+      const instead = this.current ? "; this is another one" : "";
+      this.say(`There is no image ${visible(id).slice(0, 40)} here${instead}.`);
+    }
   }
 
   /** Take the items that pass the filter; they stay in the list when a decision is made. */
@@ -114,8 +117,21 @@ class Review {
     this.show(start ?? this.order.find(isOpenItem) ?? this.order[0] ?? null);
   }
 
+  /** How many of the listed images are decided on as they are. */
+  get listedDecided() {
+    return this.items.filter((item) => item.decision && !item.stale).length;
+  }
+
+  /** Take over how far the tasks are, as the server has it, and their estimates. */
+  takeCounts(tasks) {
+    for (const task of this.state.tasks) Object.assign(task, tasks[task.name]);
+    const here = tasks[this.task];
+    if (here) this.more.decided = Math.max(0, here.decided - this.listedDecided);
+    if (Object.keys(tasks).length) this.drawCounts();
+  }
+
   drawCounts() {
-    const decided = this.items.filter((item) => item.decision && !item.stale).length + this.more.decided;
+    const decided = this.listedDecided + this.more.decided;
     const total = this.items.length + this.more.items;
     const task = this.state.tasks.find((one) => one.name === this.task);
     Object.assign(task, { decided, items: total });
