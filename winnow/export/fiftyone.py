@@ -27,7 +27,7 @@ FIFTYONE = {  # field of a sample in samples.json: meaning
     "winnow_label": "what `ground_truth` had when it was written: a difference is a decision",
     "winnow_action": "what Winnow did: keep, drop or relabel",
     "winnow_reason": "why; empty where the image was kept as delivered",
-    "label_quality": "in [0, 1], lower is worse; null where it was not measured",
+    "label_quality": "of the class as delivered, in [0, 1], lower is worse; null where it was not measured",
     "pixel_hash": "of the picture, so that a decision on one that changed since is noticed",
     "group": "images that belong together, as near-duplicates do, share it",
 }
