@@ -99,7 +99,7 @@ def test_repeats_that_are_there_are_not_run_and_the_first_runs_last(
     }.items():
         monkeypatch.setattr(repeats, name, value)
     monkeypatch.setattr(repeats, "inputs_of", lambda params, source: str(params["value"]["seed"]))
-    right: dict[str, Any] = {"n_train": 3, "right": ["f0", "70"]}
+    right: dict[str, Any] = {"n_train": 3, "trained": "alike", "right": ["f0", "70"]}
     made: dict[str, Any] = {"profile": "tiny", "n_test": 8, "images": "ids", "refinement": {"f1": 0.5}}
     monkeypatch.setattr(
         repeats,

@@ -50,10 +50,24 @@ def test_another_tab_learns_what_was_decided_and_both_decide(browser: Browser, s
         assert one.complaints == two.complaints == []
 
 
+def test_decisions_of_others_beyond_the_listed_images_are_counted(browser: Browser, stub: Stub) -> None:
+    stub.listed = 30
+    with serving(stub) as address, visiting(browser, address) as visitor:
+        visitor.press("k")
+        visitor.wait_until_saved()
+        for place in (5, 35):
+            stub.decide({"id": f"{place:016x}", "action": "drop", "label": None, "note": ""}, by="tom")
+        visitor.look_around()
+        visitor.wait_for_text("#progress-text", "3 of 40 decided")
+        visitor.press("k")
+        visitor.wait_for_text("#progress-text", "4 of 40 decided")
+
+
 def test_a_decision_on_another_picture_that_arrives_is_shown_as_such(visitor: Visitor, stub: Stub) -> None:
     visitor.wait_for_picture()
     stub.decide({"id": f"{0:016x}", "action": "drop", "label": None, "note": ""}, by="tom")
     stub.rows[-1]["stale"] = "ab" * 16
+    stub.tasks["refine"][0]["stale"] = True
     visitor.look_around()
     visitor.wait_for_text("#fate", "The file changed since its decision. Decide again.")
     visitor.page.wait_for_function("() => document.querySelectorAll('#stage img').length === 2")

@@ -76,6 +76,7 @@ class Stub:
     evidence: dict[str, Any] = field(default_factory=dict)  # of single images, in place of the usual one
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)  # id -> status and sentence
     gaps: dict[str, Any] = field(default_factory=dict)  # of the state: what the run lacks
+    listed: int = 20_000  # images of a queue that are listed; the others are counted
     gone: set[str] = field(default_factory=set)  # pictures that do not exist
     hold: threading.Event = field(default_factory=threading.Event)  # set: decisions are answered
     log: list[str] = field(default_factory=list)  # paths asked for
@@ -96,6 +97,12 @@ class Stub:
         share = faults / len(seen) if seen else None
         low, high = (None, None) if share is None else (max(0.0, share - 0.1), min(1.0, share + 0.1))
         return {"sampled": len(seen), "faults": faults, "of": len(sample), "share": share, "low": low, "high": high}
+
+    def queue(self, task: str) -> dict[str, Any]:
+        items = self.tasks[task]
+        rest = items[self.listed :]
+        more = {"items": len(rest), "decided": sum(item["decision"] is not None for item in rest)}
+        return {"items": items[: self.listed], "more": more}
 
     def progress(self, task: str) -> dict[str, Any]:
         decided = sum(item["decision"] is not None and not item["stale"] for item in self.tasks[task])
@@ -204,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             case ["state"]:
                 self.tell(self.stub.state())
             case ["queue"]:
-                self.tell({"items": self.stub.tasks[query["task"]]})
+                self.tell(self.stub.queue(query["task"]))
             case ["changes"]:
                 self.tell(self.stub.changes(query["since"]))
             case ["evidence", identifier]:
