@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -220,13 +219,6 @@ def test_copies_inside_train_are_kept_and_counted(tmp_path: Path) -> None:
     assert copied == ["train"] * 3
 
 
-def test_groups_of_images_that_are_not_there_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = b"name,group\ntrain/a/000.png,x\ntrain/a/gone.png,x\ngone.png,y\n"
-    run = Prepared(make_folder(tmp_path / "source", split_files() | {"groups.csv": rows}), tmp_path / "out")
-    assert run.counts["groups_names_unknown"] == 2
-    assert "warning: groups.csv names 2 files that the source does not have" in capsys.readouterr().out
-
-
 def test_one_test_image_is_refused(tmp_path: Path) -> None:
     files = {name: content for name, content in split_files().items() if not name.startswith("test/")}
     message = refused(make_folder(tmp_path / "source", files | {"test/a/1.png": noise_png(7)}), tmp_path / "out")
@@ -282,46 +274,6 @@ def test_a_source_that_is_changed_at_the_very_end_is_refused(
 def test_too_deep_a_source_is_refused_by_the_stage_too(tmp_path: Path) -> None:
     source = make_folder(tmp_path / "source", split_files() | {"d/" * 64 + "1.png": b"x"})
     assert refused(source, tmp_path / "out").endswith("lies more than 63 folders deep; move it further up")
-
-
-# --- truth ----------------------------------------------------------------------------------------------------------
-
-
-def test_truth_covers_train_and_val_by_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = split_files()
-    told = "".join(f"{name},{name.split('/')[1]},0\n" for name in files if name != "train/a/000.png")
-    text = f"name,label,noise\n{told}train/a/000.png,b,\ngone.png,a,0\n".replace(
-        "val/b/001.png,b,0", "val/b/001.png,,heart"
-    )
-    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
-    names = {row["id"]: row["name"] for row in run.samples()}
-    truth = {names[row["id"]]: (row["label"], row["noise"]) for row in pq.read_table(run.truth).to_pylist()}
-    expected = {name: (name.split("/")[1], False) for name in files if name.startswith(("train", "val"))}
-    assert truth == expected | {"train/a/000.png": ("b", False), "val/b/001.png": (None, True)}
-    assert (run.counts["truth_rows"], run.counts["truth_names_unknown"]) == (20, 1)
-    assert "warning: truth.csv names 1 files that the source does not have" in capsys.readouterr().out
-
-
-def test_a_true_label_of_another_kind_is_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = split_files()
-    text = "name,label,noise\ntrain/a/000.png,a,0\ntrain/a/001.png,elephant,0\n"
-    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
-    assert run.counts["truth_labels_unknown"] == 1
-    assert "truth.csv gives 1 images a label that is no class here; each counts as a fault" in capsys.readouterr().out
-
-
-def test_truth_of_drawn_test_and_label_book_stays_out(tmp_path: Path) -> None:
-    files = bare_files(20)
-    text = "name,label,noise\n" + "".join(f"{name},{name[0]},0\n" for name in files)
-    run = Prepared(make_zip(tmp_path / "source.zip", files | {"truth.csv": text.encode()}), tmp_path / "out")
-    told = set(pq.read_table(run.truth)["id"].to_pylist())
-    assert told == {row["id"] for row in run.samples() if row["split"] in ("train", "val")}
-
-
-def test_no_truth_is_an_empty_table(tmp_path: Path) -> None:
-    run = Prepared(make_zip(tmp_path / "source.zip", split_files()), tmp_path / "out")
-    table = pq.read_table(run.truth)
-    assert (table.num_rows, table.schema.names) == (0, ["id", "label", "noise"])
 
 
 # --- params and the command line ------------------------------------------------------------------------------------

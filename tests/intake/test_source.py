@@ -3,12 +3,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from tests.support.source_checks import LIMITS, empty, refused
 from tests.support.sources import bare_files, make_folder, make_zip, noise_png, split_files
 from winnow.dataset.samples import SPLITS
 from winnow.intake.layout import lay_out
@@ -16,26 +16,11 @@ from winnow.intake.source import check_source, open_source, resolve_source
 from winnow.pipeline.files import ROOT
 from winnow.pipeline.messages import UserError, natural_order
 
-LIMITS: dict[str, Any] = {"max_unreadable": 0.05, "max_pixels": 1_000_000}
-
-
-def refused(path: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        check_source(path, **LIMITS)
-    message = str(caught.value)
-    assert message.startswith("source ")
-    assert "\n" not in message
-    return message
-
 
 def seen(path: Path) -> dict[str, tuple[str, str]]:
     """Split and class of each file in a class folder."""
     with open_source(path) as source:
         return {entry.name: (entry.split, entry.label) for entry in source.layout.entries}
-
-
-def empty(names: str) -> dict[str, bytes]:
-    return dict.fromkeys(names.split(), b"")
 
 
 # --- layouts --------------------------------------------------------------------------------------------------------
@@ -270,86 +255,8 @@ def test_images_beside_the_folders_around_the_layout_are_strays(tmp_path: Path) 
         assert source.layout.strays == ["loose.png", "cover.png"]
 
 
-@pytest.mark.parametrize(
-    ("labels", "told"),
-    [
-        ("A b", "truth.csv has the label 'A', the source the class 'a'; write them alike"),
-        ("0 1", "no label of truth.csv is a class of the source, '0' first; write the names of the class folders"),
-    ],
-)
-def test_true_labels_that_are_no_classes_are_refused(tmp_path: Path, labels: str, told: str) -> None:
-    first, second = labels.split()
-    truth = f"name,label,noise\na/1.png,{first},0\nb/1.png,{second},0\n"
-    assert refused(make_folder(tmp_path, empty("a/1.png b/1.png") | {"truth.csv": truth.encode()})).endswith(told)
-
-
 def test_missing_path(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "gone")
-
-
-def test_truth_is_read_early(tmp_path: Path) -> None:
-    folder = make_folder(tmp_path, empty("a/1.png b/1.png") | {"truth.csv": b"file,label\n"})
-    assert "truth.csv needs the columns name, label, noise" in refused(folder)
-
-
-def test_truth_may_lie_beside_the_wrapper(tmp_path: Path) -> None:
-    files = empty("data/a/1.png data/b/1.png") | {"truth.csv": b"name,label,noise\nx,a,0\n"}
-    with open_source(make_folder(tmp_path, files)) as source:
-        assert list(source.truth() or {}) == ["x"]
-
-
-@pytest.mark.parametrize("file", ["truth.csv", "groups.csv"])
-def test_a_table_damaged_in_the_zip_is_told(tmp_path: Path, file: str) -> None:
-    archive = make_zip(tmp_path / "x.zip", empty("a/1.png b/1.png") | {file: b"name,label,noise,group\n"})
-    archive.write_bytes(archive.read_bytes().replace(b"noise,g", b"noisy,g"))
-    assert refused(archive).endswith(f"{file} cannot be read (damaged inside the zip); put it there again")
-
-
-@pytest.mark.parametrize("file", ["truth.csv", "groups.csv"])
-def test_more_rows_than_the_files_need_are_refused(tmp_path: Path, file: str) -> None:
-    rows = b"name,label,noise,group\n" + b"a/1.png,a,0,x\n" * 1012
-    archive = make_zip(tmp_path / "x.zip", empty("a/1.png b/1.png") | {file: rows})
-    assert refused(archive).endswith(f"{file} has more than 1,012 rows, far more than images; keep the rows of these")
-
-
-@pytest.mark.parametrize("wrapper", ["", "data/"])
-def test_groups_are_read_early_and_from_beside_the_layout_or_its_wrapper(tmp_path: Path, wrapper: str) -> None:
-    files = split_files()
-    wrapped = {f"{wrapper}{name}": content for name, content in files.items()}
-    path = make_folder(tmp_path / "good", wrapped | {f"{wrapper}groups.csv": b"name,group\ntrain/a/000.png,x\n"})
-    with open_source(path) as source:
-        assert source.groups() == {"train/a/000.png": "x"}
-    check_source(path, **LIMITS)
-    assert "groups.csv needs the columns" in refused(make_folder(tmp_path / "bad", wrapped | {"groups.csv": b"x\n"}))
-    with open_source(make_folder(tmp_path / "none", wrapped)) as source:
-        assert source.groups() == {}
-
-
-@pytest.mark.parametrize("file", ["truth.csv", "groups.csv"])
-def test_a_listing_of_other_images_is_refused(tmp_path: Path, file: str) -> None:
-    rows = b"name,label,noise,group\nphotos/a/000.png,a,0,x\n"
-    path = make_folder(tmp_path, empty("a/000.png b/000.png") | {file: rows})
-    assert refused(path).endswith(
-        f"no row of {file} names exactly one image of the source, 'photos/a/000.png' first; "
-        "write paths inside the source"
-    )
-
-
-@pytest.mark.parametrize("file", ["Truth.CSV", "Groups.csv"])
-def test_a_listing_is_found_in_any_case_and_refused_in_a_splits_folder(tmp_path: Path, file: str) -> None:
-    rows = b"name,label,noise,group\ntrain/a/000.png,a,0,x\n"
-    with open_source(make_folder(tmp_path / "beside", split_files() | {file: rows})) as source:
-        assert list(source.groups() if file == "Groups.csv" else source.truth() or {}) == ["train/a/000.png"]
-    message = refused(make_folder(tmp_path / "inside", split_files() | {f"train/{file}": rows}))
-    assert message.endswith(f"'train/{file}' lies in a split's folder; move it beside these folders")
-
-
-def test_one_image_under_two_spellings_has_one_group(tmp_path: Path) -> None:
-    rows = b"name,group\na/000.png,x\n./a/000.png,"
-    files = empty("a/000.png b/000.png")
-    message = refused(make_folder(tmp_path / "two", files | {"groups.csv": rows + b"y\n"}))
-    assert message.endswith("groups.csv has contradicting rows about 'a/000.png'; keep one of them")
-    check_source(make_folder(tmp_path / "one", bare_files(2, "ab") | {"groups.csv": rows + b"x\n"}), **LIMITS)
 
 
 # --- too many unreadable --------------------------------------------------------------------------------------------
